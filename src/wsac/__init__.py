@@ -1,0 +1,49 @@
+"""wsac: text-only audio captioning. From a text file of captions to a captioner of real recordings.
+
+>>> from wsac import Captioner
+>>> Captioner.load().caption("dog.wav").text
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .captioner import Captioner, CaptionOptions
+    from .clap import ClapEncoder, load_clap
+    from .recipe import ClapRecipe, Recipe, load_recipe
+    from .train_clap import train_clap
+    from .train_decoder import train
+    from .types import AudioError, Caption, CorpusError, ModelError, RecipeError, WsacError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AudioError": "types",
+    "Caption": "types",
+    "CaptionOptions": "captioner",
+    "Captioner": "captioner",
+    "ClapEncoder": "clap",
+    "ClapRecipe": "recipe",
+    "CorpusError": "types",
+    "ModelError": "types",
+    "Recipe": "recipe",
+    "RecipeError": "types",
+    "WsacError": "types",
+    "load_clap": "clap",
+    "load_recipe": "recipe",
+    "train": "train_decoder",
+    "train_clap": "train_clap",
+}
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wsac' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

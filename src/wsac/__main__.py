@@ -1,0 +1,5 @@
+"""``python -m wsac``."""
+
+from .cli import main
+
+raise SystemExit(main())

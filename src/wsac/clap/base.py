@@ -1,0 +1,72 @@
+"""The protocol that every CLAP follows here, and the one way to load one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..types import ModelError
+
+BUNDLED = Path(__file__).parent.parent / "weights" / "pocket-clap"
+
+
+@runtime_checkable
+class ClapEncoder(Protocol):
+    """Both embeds return unit-norm ``[B, D]`` float32 and are deterministic: no random crops, no dropout."""
+
+    fingerprint: str  # model, revision, crop policy, dtype: the key of every cached embedding
+    embed_dim: int
+    sample_rate: int  # Hz
+    window_seconds: float  # the longest piece that is embedded at once
+
+    def embed_text(self, captions: Sequence[str]) -> Tensor: ...
+
+    def embed_audio(self, waveforms: Sequence[Tensor]) -> Tensor: ...  # mono float32, any length
+
+    def save(self, folder: str | Path) -> None: ...
+
+
+class WindowPool:
+    """The embedding of a sound that arrives in windows, equal to ``embed_audio`` of the whole.
+
+    The mean of the window embeddings, weighted by length, is normalised again; a tail shorter than a tenth of a window
+    is left out unless it is all there is.
+    """
+
+    def __init__(self, clap: ClapEncoder) -> None:
+        self._clap = clap
+        self._total = torch.zeros(clap.embed_dim)
+        self._empty = True
+        self._shortest = clap.window_seconds * clap.sample_rate / 10
+
+    def add(self, windows: Sequence[Tensor]) -> None:
+        """windows: mono float32, each at most ``window_seconds`` long, in order."""
+        kept = [w for i, w in enumerate(windows) if len(w) >= self._shortest or (self._empty and i == 0)]
+        if kept:
+            self._empty = False
+            weights = torch.tensor([float(len(window)) for window in kept])
+            self._total = self._total + (weights[:, None] * self._clap.embed_audio(kept)).sum(dim=0)
+
+    def embedding(self) -> Tensor:
+        """[D] unit norm."""
+        return F.normalize(self._total, dim=-1)
+
+
+def load_clap(name: str | Path = "pocket", *, device: str = "cpu") -> ClapEncoder:
+    """Load a CLAP by name or folder.
+
+    ``"pocket"`` is the built-in model; a folder is one that ``wsac train-clap`` wrote.
+    Raises ModelError when there is no such model.
+    """
+    folder = BUNDLED if str(name) == "pocket" else Path(name)
+    if not (folder / "clap.json").is_file():
+        known = "the name 'pocket' or a folder written by wsac train-clap (it holds clap.json)"
+        raise ModelError(f"{name}: no CLAP here; give {known}")
+    from .pocket import PocketClap
+
+    return PocketClap.load(folder, device=device)

@@ -1,0 +1,218 @@
+"""The built-in CLAP: a small residual CNN over log-mels and a small transformer over BPE tokens, one unit-norm space."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..files import atomic_path, read_json, write_json
+from ..tokenizer import BOS, EOS, PAD, Tokenizer
+from ..types import ModelError
+from .melspec import LogMel
+
+
+@dataclass(frozen=True, slots=True)
+class PocketConfig:
+    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into such windows, whose embeddings are averaged."""
+
+    embed_dim: int = 256
+    sample_rate: int = 16_000  # Hz
+    window_seconds: float = 10.0
+    n_fft: int = 1024
+    hop: int = 320  # samples: 20 ms
+    n_mels: int = 64
+    channels: tuple[int, ...] = (32, 64, 128, 256, 320)
+    vocab_size: int = 4096
+    text_width: int = 256
+    text_layers: int = 2
+    text_heads: int = 4
+    text_tokens: int = 48
+
+
+class Residual(nn.Module):
+    """Two 3×3 convolutions and a shortcut; halves both axes when ``stride`` is 2."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity(),
+            nn.Conv2d(inputs, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+class AudioTower(nn.Module):
+    """Log-mel ``[B, n_mels, frames]`` → embedding ``[B, D]``, not normalised."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        widths = config.channels
+        self.input_norm = nn.BatchNorm1d(config.n_mels)
+        self.stem = nn.Conv2d(1, widths[0], 5, 2, 2, bias=False)
+        self.stem_norm = nn.BatchNorm2d(widths[0])
+        strides = [2] * (len(widths) - 2) + [1]
+        stages = zip(widths, widths[1:], strides, strict=False)
+        self.stages = nn.Sequential(*(Residual(i, o, s) for i, o, s in stages))
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Sequential(nn.Linear(2 * widths[-1], 512), nn.GELU(), nn.Linear(512, config.embed_dim))
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        x = self.input_norm(log_mel).unsqueeze(1).to(memory_format=torch.channels_last)
+        x = self.stages(F.relu(self.stem_norm(self.stem(x))))  # [B, C, mels / 16, frames / 16]
+        x = x.mean(dim=2)  # over frequency: [B, C, frames / 16]
+        pooled = torch.cat((x.mean(dim=-1), x.amax(dim=-1)), dim=-1)
+        return self.head(self.dropout(pooled))
+
+
+class TextTower(nn.Module):
+    """Token ids ``[B, L]`` → embedding ``[B, D]``, not normalised: pre-norm transformer, mean over real tokens."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        width = config.text_width
+        self.tokens = nn.Embedding(config.vocab_size, width, padding_idx=PAD)
+        self.positions = nn.Parameter(torch.randn(config.text_tokens, width) * 0.02)
+        nn.init.normal_(self.tokens.weight, std=0.05)
+        layer = nn.TransformerEncoderLayer(
+            width, config.text_heads, 4 * width, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, config.text_layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, config.embed_dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        padding = tokens == PAD
+        x = self.tokens(tokens) + self.positions[: tokens.shape[1]]
+        x = self.norm(self.layers(x, src_key_padding_mask=padding))
+        real = (~padding).unsqueeze(-1)
+        return self.head((x * real).sum(dim=1) / real.sum(dim=1))
+
+
+class PocketClap(nn.Module):
+    """A ClapEncoder small enough to ship in a wheel.
+
+    Crop policy: audio longer than ``window_seconds`` is cut into windows from its start (the tail included when it is
+    at least a tenth of a window); the mean of their embeddings, weighted by length, is normalised again.
+    """
+
+    def __init__(self, config: PocketConfig, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+        self.log_mel = LogMel(config.sample_rate, config.n_fft, config.hop, config.n_mels)
+        self.audio, self.text = AudioTower(config), TextTower(config)
+        self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
+        self.embed_dim, self.sample_rate = config.embed_dim, config.sample_rate
+        self.window_seconds = config.window_seconds
+        self.fingerprint = "pocket-untrained"
+
+    # -- towers, differentiable -------------------------------------------------------------------------------------
+    def encode_audio(self, waveforms: Tensor) -> Tensor:
+        """Equal-length waveforms ``[B, T]`` → unit-norm ``[B, D]``."""
+        return F.normalize(self.audio(self.log_mel(waveforms)), dim=-1)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Padded token ids ``[B, L]`` → unit-norm ``[B, D]``."""
+        return F.normalize(self.text(tokens), dim=-1)
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        """Captions → padded ids ``[B, L]`` on the model's device, cut at ``text_tokens``."""
+        limit = self.config.text_tokens - 2
+        rows = [torch.tensor([BOS, *ids[:limit], EOS]) for ids in self.tokenizer.encode(captions)]
+        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+        return padded.to(self.log_temperature.device)
+
+    # -- the ClapEncoder interface ----------------------------------------------------------------------------------
+    @torch.inference_mode()
+    def embed_text(self, captions: Sequence[str], *, batch_size: int = 256) -> Tensor:
+        """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions."""
+        out = torch.empty(len(captions), self.embed_dim)
+        order = sorted(range(len(captions)), key=lambda i: (len(captions[i]), i))  # little padding in each batch
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            out[rows] = self.encode_text(self.tokenize([captions[i] for i in rows])).cpu()
+        return out
+
+    @torch.inference_mode()
+    def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 32) -> Tensor:
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32 at ``sample_rate``, any length."""
+        pieces: list[tuple[int, Tensor]] = []
+        for row, waveform in enumerate(waveforms):
+            pieces += ((row, window) for window in self._windows(torch.as_tensor(waveform)))
+        out = torch.zeros(len(waveforms), self.embed_dim)
+        pieces.sort(key=lambda piece: len(piece[1]))
+        first = 0
+        while first < len(pieces):  # only windows of equal length share a batch, so batching changes nothing
+            length = len(pieces[first][1])
+            batch = [piece for piece in pieces[first : first + batch_size] if len(piece[1]) == length]
+            stacked = torch.stack([window for _, window in batch]).to(self.log_temperature.device)
+            rows = torch.tensor([row for row, _ in batch])
+            out.index_add_(0, rows, self.encode_audio(stacked).cpu() * length)
+            first += len(batch)
+        return F.normalize(out, dim=-1)
+
+    def _windows(self, waveform: Tensor) -> list[Tensor]:
+        size = int(self.config.window_seconds * self.sample_rate)
+        shortest = self.sample_rate // 2  # shorter sounds are padded with silence to half a second
+        if len(waveform) < shortest:
+            return [F.pad(waveform, (0, shortest - len(waveform)))]
+        windows = list(waveform.split(size))
+        return windows[:-1] if len(windows) > 1 and len(windows[-1]) < size // 10 else windows
+
+    # -- disk -------------------------------------------------------------------------------------------------------
+    def save(self, folder: str | Path) -> None:
+        """Write ``clap.json``, ``clap.safetensors`` (matrices in float16) and ``tokenizer.json``."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        state = {
+            name: (value.half() if value.ndim > 1 else value).contiguous()  # statistics and biases stay in float32
+            for name, value in self.state_dict().items()
+        }
+        with atomic_path(folder / "clap.safetensors") as path:
+            save_file(state, path)
+        self.tokenizer.save(folder / "tokenizer.json")
+        write_json(folder / "clap.json", {"kind": "pocket", **asdict(self.config)})
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "cpu") -> PocketClap:
+        """Read a folder that ``save`` wrote. Raises ModelError when it is incomplete or does not fit."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load as load_bytes
+
+        folder = Path(folder)
+        raw = read_json(folder / "clap.json")
+        raw.pop("kind", None)
+        try:
+            config = PocketConfig(**{**raw, "channels": tuple(raw["channels"])})
+            model = cls(config, Tokenizer.load(folder / "tokenizer.json"))
+            weights = (folder / "clap.safetensors").read_bytes()
+            model.load_state_dict(
+                {
+                    name: value.float() if value.is_floating_point() else value
+                    for name, value in load_bytes(weights).items()
+                }
+            )
+        except FileNotFoundError as error:
+            raise ModelError(f"{folder}: clap.safetensors is missing; the model folder is incomplete") from error
+        except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise ModelError(f"{folder}: not a pocket CLAP of this version ({str(error).splitlines()[0]})") from error
+        digest = hashlib.sha256(weights)
+        digest.update((folder / "tokenizer.json").read_bytes())
+        model.fingerprint = f"pocket-{digest.hexdigest()[:16]}-w{config.window_seconds:g}-float32"
+        return model.eval().to(device)

@@ -1,0 +1,200 @@
+"""The ``wsac`` command: one verb a function, heavy imports inside the verb, every user's mistake in one line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import __version__
+from .console import say, table
+from .types import WsacError
+
+app = typer.Typer(
+    name="wsac",
+    help="Text-only audio captioning: from a text file of captions to a captioner of real recordings.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help answers in half the time
+)
+
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run folder; a stopped run in it goes on.")]
+RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A TOML recipe, such as recipes/wsac.toml.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe value: training.epochs=3.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+
+
+@app.command()
+def corpus(
+    inputs: Annotated[list[Path], typer.Argument(help="Caption files, plain or gzipped.", metavar="IN...")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The JSONL to write (.gz compresses).")],
+    format: Annotated[str, typer.Option(help="auto, clotho, audiocaps, csv, wavcaps, json, jsonl or text.")] = "auto",
+    style: Annotated[str, typer.Option(help="keep, sentence (Capital, no full stop) or lower.")] = "keep",
+    as_json: JsonOption = False,
+) -> None:
+    """Merge caption files into one clean corpus.
+
+    wsac corpus clotho.csv audiocaps.csv notes.txt -o corpus.jsonl
+    """
+    from .corpora import merge, stats_rows, write_jsonl
+
+    merged = merge(inputs, format=format, style=style)
+    write_jsonl(merged.examples, out)
+    if as_json:
+        from dataclasses import asdict
+
+        _print_json(asdict(merged.stats))
+    else:
+        table(f"{out}", ("", ">"), stats_rows(merged.stats))
+
+
+@app.command()
+def train(
+    out: OutOption,
+    captions: Annotated[list[Path] | None, typer.Option("--captions", "-c", help="Caption files; repeatable.")] = None,
+    clap: Annotated[str | None, typer.Option(help="pocket, or a folder of wsac train-clap.")] = None,
+    recipe: RecipeOption = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the captions.")] = None,
+    noise: Annotated[float | None, typer.Option(help="Variance of the injected noise.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
+    changes: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train a captioner from text alone.
+
+    wsac train --captions corpus.jsonl --out runs/mine
+    """
+    from .recipe import Recipe, load_recipe
+    from .train_decoder import train as run
+
+    options = {
+        "corpus.captions": [str(path) for path in captions] if captions else None,
+        "clap": clap,
+        "training.epochs": epochs,
+        "bridge.noise_variance": noise,
+        "training.seed": seed,
+    }
+    run(load_recipe(Recipe, recipe, _overrides(options, changes)), out, device=device)
+    say(f"done: wsac caption FILE --model {out}")
+
+
+@app.command("train-clap")
+def train_clap(
+    out: OutOption,
+    pairs: Annotated[list[Path] | None, typer.Option("--pairs", "-p", help="CSV audio,caption[,label].")] = None,
+    validation: Annotated[list[Path] | None, typer.Option(help="The same, to measure zero-shot accuracy.")] = None,
+    text: Annotated[list[Path] | None, typer.Option(help="Caption files for the text tower.")] = None,
+    recipe: RecipeOption = None,
+    steps: Annotated[int | None, typer.Option(help="Batches of sounds.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
+    changes: SetOption = None,
+) -> None:
+    """Train a pocket CLAP from sounds with captions.
+
+    wsac train-clap --pairs pairs.csv --out runs/clap
+    """
+    from .recipe import ClapRecipe, load_recipe
+    from .train_clap import train_clap as run
+
+    options = {
+        "pairs": [str(path) for path in pairs] if pairs else None,
+        "validation": [str(path) for path in validation] if validation else None,
+        "text": [str(path) for path in text] if text else None,
+        "steps": steps,
+        "seed": seed,
+    }
+    run(load_recipe(ClapRecipe, recipe, _overrides(options, changes)), out)
+    say(f"done: wsac train --clap {out} --captions FILE --out RUN")
+
+
+@app.command()
+def caption(
+    files: Annotated[list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")],
+    model: Annotated[str, typer.Option(help="A run folder; the bundled captioner when left out.")] = "pocket",
+    bridge: Annotated[str | None, typer.Option(help="ad (audio), nnd (nearest neighbour) or pd (projection).")] = None,
+    beam: Annotated[int | None, typer.Option(help="Beam size; 1 is greedy.")] = None,
+    window: Annotated[float | None, typer.Option(help="Caption every so many seconds instead of whole files.")] = None,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV for spreadsheets.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Caption sound files.
+
+    wsac caption dog.wav recordings/ --beam 4 --json
+    """
+    from .captioning import caption_files, print_rows
+
+    if as_json and as_csv:
+        raise WsacError("--json and --csv exclude each other; choose one")
+    if window is not None and window <= 0:
+        raise WsacError(f"--window {window:g}: give seconds above 0")
+    rows = caption_files(files, model=model, bridge=bridge, beam=beam, window=window, device=device)
+    print_rows(rows, "json" if as_json else "csv" if as_csv else "table")
+    failed = [row for row in rows if row.error]
+    for row in failed:
+        say(f"error: {row.error}")
+    if failed:
+        say(f"{len(failed)} of {len({row.file for row in rows})} files could not be captioned")
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for recordings, model and report.")] = Path("demo"),
+    epochs: Annotated[int, typer.Option(help="Training passes.")] = 6,
+) -> None:
+    """Train a captioner from a small grammar's captions and describe eight synthesised recordings."""
+    from .demo import run_demo
+
+    run_demo(out, epochs=epochs)
+
+
+def _overrides(options: dict[str, Any], changes: list[str] | None) -> dict[str, Any]:
+    from .recipe import parse_override
+
+    given = {key: value for key, value in options.items() if value is not None}
+    return given | dict(parse_override(change) for change in changes or ())
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"wsac {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None: ...
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 well, 1 an error in one line, 2 wrong usage, 130 interrupted."""
+    try:
+        app(args=argv, prog_name="wsac", standalone_mode=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except WsacError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,63 @@
+"""What people see on the terminal: tables on stdout, progress and notes on stderr, nothing moving in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+
+class Tick(Protocol):
+    """Advance a progress bar, optionally with a few words on the state (``tick(64, "loss 2.31")``)."""
+
+    def __call__(self, advance: float = 1, note: str = "") -> None: ...
+
+
+def say(message: str) -> None:
+    """Print one plain line on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(title: str, total: float, *, unit: str = "", done: float = 0) -> Iterator[Tick]:
+    """A progress bar on stderr with rate and remaining time; silent when stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda advance=1, note="": None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total, completed=done, rate="", note="")
+
+        def tick(advance: float = 1, note: str = "") -> None:
+            bar.update(task, advance=advance, note=note)
+            speed = bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:,.0f} {unit}/s" if speed else "")
+
+        yield tick
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print a table on stdout. Columns whose name ends in ``>`` are right-aligned."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(title=title, title_justify="left")
+    for name in columns:
+        right = name.endswith(">")
+        grid.add_column(name.removesuffix(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(str(cell)) for cell in row))  # Text: brackets in a caption are not markup
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width).print(grid)

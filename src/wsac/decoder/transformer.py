@@ -1,0 +1,111 @@
+"""A GPT-like decoder trained from scratch: prefix from one linear map, tied embeddings, a KV cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..tokenizer import PAD
+from .base import CaptionDecoder
+
+
+@dataclass(slots=True)
+class KvCache:
+    """keys, values: [layers, B, heads, positions, width / heads]; the first ``filled`` positions are in use."""
+
+    keys: Tensor
+    values: Tensor
+    filled: int
+
+
+class Block(nn.Module):
+    """Pre-norm causal self-attention and a GELU network four times as wide."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm_attention, self.norm_network = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, cache: tuple[Tensor, Tensor] | None = None, filled: int = 0) -> Tensor:
+        """x: [B, L, width]. With a cache ([B, heads, positions, ·] keys and values) the L positions are appended."""
+        batch, length, width = x.shape
+        q, k, v = self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            keys, values = cache
+            keys[:, :, filled : filled + length], values[:, :, filled : filled + length] = k, v
+            k, v = keys[:, :, : filled + length], values[:, :, : filled + length]
+        dropout = self.dropout if self.training else 0.0
+        # a single new position sees the whole cache; several start from an empty one
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=length > 1)
+        x = x + F.dropout(self.out(attended.transpose(1, 2).reshape(batch, length, width)), self.dropout, self.training)
+        hidden = self.down(F.gelu(self.up(self.norm_network(x))))
+        return x + F.dropout(hidden, self.dropout, self.training)
+
+
+class TransformerDecoder(CaptionDecoder):
+    """prefix_length soft tokens, then the caption; the last prefix position predicts the first token."""
+
+    def __init__(
+        self, *, embed_dim: int, vocab_size: int, width: int = 256, layers: int = 2, heads: int = 4,
+        prefix_length: int = 4, max_tokens: int = 40, dropout: float = 0.1,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} is not a multiple of heads {heads}")
+        self.config = {
+            "embed_dim": embed_dim, "vocab_size": vocab_size, "width": width, "layers": layers, "heads": heads,
+            "prefix_length": prefix_length, "max_tokens": max_tokens, "dropout": dropout,
+        }  # fmt: skip
+        self.vocab_size, self.width, self.prefix_length, self.max_tokens = vocab_size, width, prefix_length, max_tokens
+        self.dropout = dropout
+        self.prefix = nn.Linear(embed_dim, prefix_length * width)
+        self.tokens = nn.Embedding(vocab_size, width)
+        self.positions = nn.Embedding(prefix_length + max_tokens, width)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim > 1 and not name.startswith("prefix"):
+                shrink = (2 * layers) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
+                nn.init.normal_(parameter, std=0.02 * shrink)  # GPT-2's initialisation
+
+    def loss(self, embedding: Tensor, tokens: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Mean cross-entropy per real token; the vocabulary projection runs on real tokens only."""
+        x = torch.cat((self._prefix(embedding), self._embed(tokens[:, :-1], self.prefix_length)), dim=1)
+        x = F.dropout(x, self.dropout, self.training)
+        for block in self.blocks:
+            x = block(x)
+        real = tokens != PAD
+        hidden = self.norm(x[:, self.prefix_length - 1 :][real])  # [real tokens, width]
+        return F.cross_entropy(hidden @ self.tokens.weight.T, tokens[real], label_smoothing=label_smoothing)
+
+    def prefill(self, embedding: Tensor, max_tokens: int) -> tuple[Tensor, KvCache]:
+        heads = self.blocks[0].heads
+        room = self.prefix_length + min(max_tokens, self.max_tokens)
+        shape = (len(self.blocks), len(embedding), heads, room, self.width // heads)
+        cache = KvCache(embedding.new_empty(shape), embedding.new_empty(shape), 0)
+        return self._advance(self._prefix(embedding), cache)
+
+    def step(self, token: Tensor, state: KvCache) -> tuple[Tensor, KvCache]:
+        return self._advance(self._embed(token[:, None], state.filled), state)
+
+    def select(self, state: KvCache, rows: Tensor) -> KvCache:
+        return KvCache(state.keys[:, rows], state.values[:, rows], state.filled)
+
+    def _advance(self, x: Tensor, cache: KvCache) -> tuple[Tensor, KvCache]:
+        length = x.shape[1]
+        for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
+            x = block(x, (keys, values), cache.filled)
+        logits = self.norm(x[:, -1]) @ self.tokens.weight.T
+        return logits, KvCache(cache.keys, cache.values, cache.filled + length)
+
+    def _prefix(self, embedding: Tensor) -> Tensor:
+        positions = self.positions.weight[: self.prefix_length]
+        return self.prefix(embedding).view(-1, self.prefix_length, self.width) + positions
+
+    def _embed(self, tokens: Tensor, first: int) -> Tensor:
+        return self.tokens(tokens) + self.positions.weight[first : first + tokens.shape[1]]

@@ -1,0 +1,59 @@
+"""Files that are either whole or absent: write to a temporary name beside the target, then rename."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from .types import WsacError
+
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; rename it to ``target`` on success, delete it on any failure.
+
+    The temporary name keeps the suffix of the target, as some writers choose their format by it.
+    Raises WsacError when the folder cannot be made or written.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
+        temporary.replace(target)
+    except OSError as error:
+        raise WsacError(
+            f"{target}: cannot write ({error.strerror or error}); check the path and the free space"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(target: str | Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with atomic_path(target) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_json(target: str | Path, value: Any) -> None:
+    """Write indented JSON, whole or not at all."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON. Raises WsacError when the file is missing or is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WsacError(f"{path}: cannot read ({error.strerror})") from error
+    except ValueError as error:
+        raise WsacError(f"{path}: not valid JSON ({error})") from error

@@ -1,0 +1,96 @@
+"""From embeddings to token rows: one batched beam search over a KV cache; a beam of one is greedy decoding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .decoder import CaptionDecoder
+from .tokenizer import BOS, EOS, PAD
+from .types import RecipeError
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """beam_size: 1 is greedy. length_penalty: hypotheses are ranked by log-probability / length ** penalty."""
+
+    beam_size: int = 4
+    max_tokens: int = 40
+    length_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.beam_size < 1 or self.max_tokens < 1:
+            raise RecipeError(f"beam {self.beam_size}, max_tokens {self.max_tokens}: both must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """tokens: ids without the end token. logprob: mean per token in nats, the end token counted."""
+
+    tokens: list[int]
+    logprob: float
+
+
+@torch.inference_mode()
+def generate(
+    decoder: CaptionDecoder, embedding: Tensor, options: GenerationOptions = GenerationOptions()
+) -> list[Generated]:
+    """The best hypothesis of each row. embedding: [B, D] unit norm.
+
+    A row stops when no live beam can still beat its best finished hypothesis; a hypothesis that reaches
+    ``max_tokens`` counts as finished. With ``length_penalty`` > 0 the bound takes the longest length, so it is exact.
+    """
+    if not len(embedding):
+        return []
+    batch, beams, limit = len(embedding), options.beam_size, min(options.max_tokens, decoder.max_tokens)
+    logits, state = decoder.prefill(embedding, limit)
+    device, vocab = logits.device, logits.shape[-1]
+    state = decoder.select(state, torch.arange(batch, device=device).repeat_interleave(beams))
+    logits = logits.repeat_interleave(beams, dim=0)
+    width = min(2 * beams, beams * vocab)
+
+    live = torch.full((batch, beams), -torch.inf, device=device)  # sums of log-probabilities
+    live[:, 0] = 0.0  # all beams start equal: only the first one counts
+    prefix = torch.zeros((batch, beams, limit), dtype=torch.long, device=device)
+    best = torch.full((batch,), -torch.inf, device=device)  # ranking score of the best finished hypothesis
+    best_sum, best_length = torch.zeros(batch, device=device), torch.zeros(batch, dtype=torch.long, device=device)
+    best_tokens = torch.zeros((batch, limit), dtype=torch.long, device=device)
+    row = torch.arange(batch, device=device)
+
+    for length in range(1, limit + 1):
+        logits[:, [PAD, BOS]] = -torch.inf
+        total = live[:, :, None] + logits.float().log_softmax(-1).view(batch, beams, vocab)
+        sums, flat = total.view(batch, -1).topk(width)  # [B, 2K]: at most K of them end here
+        source, token = flat // vocab, flat % vocab
+        ended = (token == EOS) | (length == limit)
+        score = torch.where(ended, sums, -torch.inf) / length**options.length_penalty
+        top, place = score.max(dim=1)
+        better = top > best
+        best = torch.where(better, top, best)
+        best_sum = torch.where(better, sums[row, place], best_sum)
+        best_length = torch.where(better, length, best_length)
+        hypothesis = prefix[row, source[row, place]].clone()
+        hypothesis[:, length - 1] = token[row, place]
+        best_tokens = torch.where(better[:, None], hypothesis, best_tokens)
+        if length == limit:
+            break
+
+        live, kept = torch.where(token == EOS, -torch.inf, sums).topk(beams)  # sorted, so the first is the best
+        source, token = source.gather(1, kept), token.gather(1, kept)
+        prefix = prefix.gather(1, source[:, :, None].expand(-1, -1, limit)).clone()
+        prefix[:, :, length - 1] = token
+        reach = limit if options.length_penalty > 0 else length
+        if bool((live[:, 0] / reach**options.length_penalty <= best).all()):
+            break
+        rows = (row[:, None] * beams + source).view(-1)
+        if beams > 1:
+            state = decoder.select(state, rows)
+        logits, state = decoder.step(token.view(-1), state)
+
+    out = []
+    for tokens, length, total_sum in zip(best_tokens.tolist(), best_length.tolist(), best_sum.tolist(), strict=True):
+        ids = [token for token in tokens[:length] if token != EOS]
+        out.append(Generated(ids, total_sum / length))
+    return out

@@ -1,0 +1,61 @@
+"""The support memory: text embeddings to retrieve from when an audio embedding must become a textual one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .files import atomic_path
+from .types import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class SupportMemory:
+    """embeddings: [N, D], unit norm, float32. Raises ValueError when there are none."""
+
+    embeddings: Tensor
+
+    def __post_init__(self) -> None:
+        if self.embeddings.ndim != 2 or not len(self.embeddings):
+            raise ValueError(f"a support memory needs embeddings [N, D] with N > 0, got {tuple(self.embeddings.shape)}")
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def sample(self, size: int, rng: torch.Generator) -> SupportMemory:
+        """At most ``size`` entries drawn without replacement, in their old order; 0 keeps all."""
+        if not 0 < size < len(self):
+            return self
+        rows = torch.randperm(len(self), generator=rng)[:size].sort().values
+        return SupportMemory(self.embeddings[rows])
+
+    def save(self, path: str | Path, precision: str = "float16") -> None:
+        """Write ``memory.safetensors`` in float32, float16 or int8 (relative to the largest value of each entry)."""
+        from safetensors.torch import save_file
+
+        scale = self.embeddings.abs().amax(dim=1, keepdim=True) / 127
+        match precision:
+            case "int8":
+                tensors = {"embeddings": (self.embeddings / scale).round().to(torch.int8)}
+            case "float16":
+                tensors = {"embeddings": self.embeddings.half()}
+            case _:
+                tensors = {"embeddings": self.embeddings.float()}
+        with atomic_path(path) as temporary:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
+
+    @classmethod
+    def load(cls, path: str | Path) -> SupportMemory:
+        """Read what ``save`` wrote; entries are unit-norm again. Raises ModelError when it cannot be read."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            embeddings = load_file(path)["embeddings"].float()  # normalising also undoes the int8 scale
+        except (OSError, KeyError, SafetensorError) as error:
+            raise ModelError(f"{path}: not a support memory ({error}); the model folder is incomplete") from error
+        return cls(F.normalize(embeddings, dim=-1))

@@ -1,0 +1,205 @@
+"""Recipes: everything that decides a training run, in one strict, frozen object that reads and writes TOML."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .files import write_text
+from .types import RecipeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Section(BaseModel):
+    """A group of options: unknown keys are errors, values are checked, nothing changes after creation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusOptions(Section):
+    """captions: files in any format of ``wsac corpus``. validation: the part of the captions held out."""
+
+    captions: tuple[str, ...] = ()
+    format: str = "auto"
+    style: Literal["keep", "sentence", "lower"] = "keep"
+    validation: float = Field(0.02, ge=0, lt=0.5)
+
+
+class BridgeOptions(Section):
+    """Training bridge. noise_variance: σ² of the Gaussian added to each dimension of the unit-norm text embedding.
+
+    shift: a safetensors file with a vector ``shift`` [D], mean audio minus mean text embedding; "" means none.
+    """
+
+    noise_variance: float = Field(0.015, ge=0)
+    shift: str = ""
+
+
+class DecoderOptions(Section):
+    """A transformer decoder trained from scratch. vocab_size: of the BPE; max_tokens: captions are cut there."""
+
+    layers: int = Field(2, ge=1)
+    heads: int = Field(4, ge=1)
+    width: int = Field(256, ge=8)
+    prefix_length: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    vocab_size: int = Field(4096, ge=300)
+    max_tokens: int = Field(40, ge=2)
+
+
+class TrainingOptions(Section):
+    """batch_size: captions. learning_rate: the peak. evaluate_every, save_every: steps, 0 means once an epoch."""
+
+    epochs: int = Field(8, ge=1)
+    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(200, ge=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: float = Field(0.02, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    evaluate_every: int = Field(0, ge=0)
+    save_every: int = Field(0, ge=0)
+    patience: int = Field(0, ge=0)
+    seed: int = 0
+
+
+class MemoryOptions(Section):
+    """size: the most support-memory entries kept in the bundle, 0 means every training caption."""
+
+    size: int = Field(0, ge=0)
+    precision: Literal["float32", "float16", "int8"] = "float16"
+
+
+class Recipe(Section):
+    """How to train a captioner from text alone (``wsac.train``)."""
+
+    clap: str = "pocket"
+    corpus: CorpusOptions = CorpusOptions()
+    bridge: BridgeOptions = BridgeOptions()
+    decoder: DecoderOptions = DecoderOptions()
+    training: TrainingOptions = TrainingOptions()
+    memory: MemoryOptions = MemoryOptions()
+
+
+class ClapRecipe(Section):
+    """How to train a pocket CLAP (``wsac train-clap``).
+
+    pairs: CSV files ``audio,caption`` with an optional ``label`` (classes are then balanced) and several rows a sound.
+    text: caption files for the text tower; captions of one clip are paraphrases of each other.
+    teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first; "" means none.
+    crop_seconds: training crops. mixtures: the part of the crops made of two sounds, overlaid or in sequence.
+    """
+
+    pairs: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    teacher: str = ""
+    embed_dim: int = Field(256, ge=8)
+    channels: tuple[int, ...] = (32, 64, 128, 256, 320)
+    vocab_size: int = Field(4096, ge=300)
+    text_width: int = Field(256, ge=8)
+    text_layers: int = Field(2, ge=1)
+    text_steps: int = Field(2000, ge=0)
+    text_batch: int = Field(256, ge=2)
+    steps: int = Field(2000, ge=1)
+    batch_size: int = Field(64, ge=2)
+    crop_seconds: float = Field(5.0, gt=0.1, le=10)
+    mixtures: float = Field(0.5, ge=0, le=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    text_learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(100, ge=0)
+    weight_decay: float = Field(0.05, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    save_every: int = Field(200, ge=1)
+    seed: int = 0
+
+
+R = TypeVar("R", Recipe, ClapRecipe)
+
+
+def load_recipe(kind: type[R], path: str | Path | None = None, overrides: dict[str, Any] | None = None) -> R:
+    """Read a recipe from TOML and apply overrides such as ``{"training.epochs": 3}``.
+
+    Paths inside a recipe are relative to the working folder. Raises RecipeError naming the key and the remedy.
+    """
+    raw: dict[str, Any] = {}
+    if path is not None:
+        try:
+            raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RecipeError(f"{path}: cannot read the recipe ({error.strerror})") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: not valid TOML ({error})") from error
+    for key, value in (overrides or {}).items():
+        *sections, name = key.split(".")
+        table = raw
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise RecipeError(f"{key}: '{section}' is not a section of the recipe")
+        table[name] = value
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise RecipeError(_explain(kind, error, str(path) if path else "options")) from error
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``"training.epochs=3"`` → ``("training.epochs", 3)``; values are TOML, bare words are strings."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise RecipeError(f"--set {text}: write it as section.key=value, for example training.epochs=3")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def save_recipe(recipe: Section, path: str | Path) -> None:
+    """Write the recipe as TOML, every value spelled out."""
+    import json
+
+    def line(key: str, value: Any) -> str:
+        return f"{key} = {json.dumps(value, ensure_ascii=False)}"  # JSON scalars and arrays are TOML
+
+    values = recipe.model_dump(mode="json")
+    lines = [line(key, value) for key, value in values.items() if not isinstance(value, dict)]
+    for key, value in values.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{key}]", *(line(*item) for item in value.items())]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def pin_recipe(recipe: Section, folder: Path) -> None:
+    """Write ``recipe.toml`` into a run folder. Raises RecipeError when the folder holds a run of another recipe."""
+    path = folder / "recipe.toml"
+    if path.is_file() and (folder / "checkpoint.safetensors").is_file():
+        old = load_recipe(type(recipe), path)  # type: ignore[type-var]
+        before, now = old.model_dump(), recipe.model_dump()
+        if before != now:
+            changed = ", ".join(key for key in now if before.get(key) != now[key])
+            raise RecipeError(f"{folder}: holds a run of another recipe (changed: {changed}); give another --out")
+    save_recipe(recipe, path)
+
+
+def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    key = ".".join(place)
+    if first["type"] != "extra_forbidden":
+        return f"{source}: {key} = {first['input']!r}: {first['msg'].lower()}"
+    table: Any = kind
+    for part in place[:-1]:
+        table = table.model_fields[part].annotation
+    near = difflib.get_close_matches(place[-1], table.model_fields, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(table.model_fields)}"
+    return f"{source}: unknown key '{key}'; {hint}"

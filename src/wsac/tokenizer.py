@@ -1,0 +1,75 @@
+"""Byte-level BPE, trained on the captions at hand: no download, any language, nothing out of vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .files import atomic_path
+from .types import ModelError
+
+PAD, BOS, EOS = 0, 1, 2
+SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
+
+
+class Tokenizer:
+    """Captions ↔ token ids. Ids 0, 1 and 2 are padding, beginning and end."""
+
+    def __init__(self, backend) -> None:
+        self._backend = backend
+        if [backend.token_to_id(token) for token in SPECIAL_TOKENS] != [PAD, BOS, EOS]:
+            raise ModelError("tokenizer.json: the first three tokens are not <pad>, <bos>, <eos>; train it with wsac")
+
+    @classmethod
+    def train(cls, captions: Iterable[str], vocab_size: int = 4096, *, lowercase: bool = False) -> Tokenizer:
+        """Learn the merges from the captions. The same captions in any process give the same vocabulary."""
+        from tokenizers import Tokenizer as Backend
+        from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+        backend = Backend(models.BPE())
+        steps: list = [normalizers.NFC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
+        backend.normalizer = normalizers.Sequence(steps)
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        backend.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            min_frequency=2,
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        backend.train_from_iterator(captions, trainer)
+        return cls(backend)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokenizer:
+        """Read ``tokenizer.json``. Raises ModelError when it is missing or broken."""
+        from tokenizers import Tokenizer as Backend
+
+        if not Path(path).is_file():
+            raise ModelError(f"{path}: no such file; the model folder is incomplete")
+        try:
+            return cls(Backend.from_file(str(path)))
+        except ModelError:
+            raise
+        except Exception as error:  # the Rust side raises bare Exception
+            raise ModelError(f"{path}: not a tokenizer ({error})") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write ``tokenizer.json``."""
+        with atomic_path(path) as temporary:
+            self._backend.save(str(temporary), pretty=False)
+
+    @property
+    def vocab_size(self) -> int:
+        return self._backend.get_vocab_size()
+
+    def encode(self, captions: Sequence[str]) -> list[list[int]]:
+        """Ids of each caption, without special tokens."""
+        return [encoding.ids for encoding in self._backend.encode_batch(list(captions), add_special_tokens=False)]
+
+    def decode(self, rows: Iterable[Sequence[int]]) -> list[str]:
+        """Text of each row of ids; special tokens and the leading space are left out."""
+        return [
+            text.strip() for text in self._backend.decode_batch([list(row) for row in rows], skip_special_tokens=True)
+        ]

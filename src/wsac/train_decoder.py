@@ -1,0 +1,219 @@
+"""Text-only training: captions → text embeddings → training bridge → decoder → cross-entropy."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .bridges import Bridge, training_bridge
+from .cache import embed_texts
+from .captioner import Captioner
+from .checkpoint import learning_rate, load_checkpoint, save_checkpoint
+from .clap import load_clap
+from .console import progress, say
+from .corpora import merge
+from .decoder import TransformerDecoder
+from .files import atomic_path, write_text
+from .memory import SupportMemory
+from .pictures import curve_png
+from .recipe import Recipe, TrainingOptions, pin_recipe
+from .seeding import generator_for, seed_for
+from .tokenizer import EOS, PAD, Tokenizer
+from .types import CorpusError
+
+CHUNK = 64  # batches: captions are sorted by length within chunks of so many batches
+
+
+def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner:
+    """Train a captioner from text alone and return it; the folder ``out`` then holds its bundle.
+
+    ``out`` also gets recipe.toml, metrics.jsonl, loss.png and checkpoint.safetensors. A run that was stopped goes on
+    from its last checkpoint and ends with the same weights, bit for bit, as one that was never stopped.
+    Raises CorpusError, RecipeError or ModelError for captions, options or a CLAP that cannot be used.
+    """
+    out, options = Path(out), recipe.training
+    run = _prepare(recipe, out, device)
+    decoder, optimizer = run.decoder, run.optimizer
+    per_epoch = -(-len(run.train_rows) // options.batch_size)
+    total = per_epoch * options.epochs
+    state: dict[str, Any] = {"step": 0, "best": None, "stale": 0, "loss_sum": 0.0, "loss_count": 0}
+    checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
+    if checkpoint.is_file():
+        state = load_checkpoint(checkpoint, decoder, optimizer)
+        say(f"resuming at step {state['step']:,} of {total:,}")
+    _cut_metrics(metrics, state["step"])
+    say(
+        f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
+        f"{decoder.vocab_size:,}, {sum(p.numel() for p in decoder.parameters()) / 1e6:.1f} M parameters, {total:,} steps"
+    )
+
+    began, batches, batches_of = time.perf_counter(), [], -1
+    done = state["step"] * options.batch_size
+    with progress("train", options.epochs * len(run.train_rows), unit="captions", done=done) as tick:
+        while state["step"] < total and not 0 < options.patience <= state["stale"]:
+            epoch, place = divmod(state["step"], per_epoch)
+            if batches_of != epoch:
+                batches, batches_of = _batches(run, options, epoch), epoch
+            rate = learning_rate(state["step"], total, peak=options.learning_rate, warmup=options.warmup_steps,
+                                 schedule=options.schedule)  # fmt: skip
+            loss = _step(run, batches[place], rate, options, state["step"])
+            state["step"] += 1
+            state["loss_sum"] += loss
+            state["loss_count"] += 1
+            tick(len(batches[place]), f"loss {loss:.3f}")
+
+            last = state["step"] == total
+            if last or _due(state["step"], options.evaluate_every or per_epoch):
+                _evaluate(run, recipe, state, out, rate, state["step"] / per_epoch, time.perf_counter() - began)
+            if last or _due(state["step"], options.save_every or per_epoch):
+                save_checkpoint(checkpoint, decoder, optimizer, state)
+    save_checkpoint(checkpoint, decoder, optimizer, state)  # patience may have ended the run between two saves
+    _draw_losses(metrics, out / "loss.png")
+    return Captioner.load(out, device=device)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a run holds. tokens: ids of each caption, the end token last; embeddings: [N, D]; rows index both."""
+
+    captioner: Captioner
+    decoder: TransformerDecoder
+    optimizer: torch.optim.Optimizer
+    bridge: Bridge
+    tokens: list[Tensor]
+    embeddings: Tensor
+    train_rows: list[int]
+    held_rows: list[int]
+
+    def batch(self, rows: list[int]) -> tuple[Tensor, Tensor]:
+        """embeddings [B, D] and padded tokens [B, L]."""
+        padded = nn.utils.rnn.pad_sequence([self.tokens[i] for i in rows], batch_first=True, padding_value=PAD)
+        return self.embeddings[rows], padded
+
+
+def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
+    options = recipe.training
+    corpus = merge(recipe.corpus.captions, format=recipe.corpus.format, style=recipe.corpus.style)
+    captions = [example.caption for example in corpus.examples]
+    clap = load_clap(recipe.clap)
+    bridge = training_bridge(recipe.bridge.noise_variance, recipe.bridge.shift, dim=clap.embed_dim)
+    order = torch.randperm(len(captions), generator=generator_for(options.seed, "split")).tolist()
+    held = round(len(order) * recipe.corpus.validation)
+    held_rows, train_rows = sorted(order[:held]), sorted(order[held:])
+    if not train_rows:
+        raise CorpusError(f"{len(captions)} captions leave none to train on; add captions or lower corpus.validation")
+    out.mkdir(parents=True, exist_ok=True)
+    pin_recipe(recipe, out)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    tokenizer = Tokenizer.train(captions, recipe.decoder.vocab_size)
+    limit = recipe.decoder.max_tokens - 1
+    tokens = [torch.tensor([*ids[:limit], EOS]) for ids in tokenizer.encode(captions)]
+    embeddings = embed_texts(clap, captions)
+    memory = SupportMemory(embeddings[train_rows])
+    memory = memory.sample(recipe.memory.size, generator_for(options.seed, "memory"))
+    torch.manual_seed(seed_for(options.seed, "weights"))
+    sizes = recipe.decoder.model_dump(exclude={"vocab_size"})
+    decoder = TransformerDecoder(embed_dim=clap.embed_dim, vocab_size=tokenizer.vocab_size, **sizes).to(device)
+    matrices = [p for p in decoder.parameters() if p.ndim > 1]
+    vectors = [p for p in decoder.parameters() if p.ndim < 2]  # biases and norms are not decayed
+    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    captioner = Captioner(clap, decoder, tokenizer, memory)
+    return _Run(captioner, decoder, torch.optim.AdamW(groups), bridge, tokens, embeddings, train_rows, held_rows)
+
+
+def _batches(run: _Run, options: TrainingOptions, epoch: int) -> list[list[int]]:
+    """Rows of every batch of an epoch: shuffled, then of similar length within a batch, so little is padding."""
+    rng = generator_for(options.seed, "order", epoch)
+    rows = [run.train_rows[i] for i in torch.randperm(len(run.train_rows), generator=rng).tolist()]
+    size, batches = options.batch_size, []
+    for first in range(0, len(rows), CHUNK * size):
+        chunk = sorted(rows[first : first + CHUNK * size], key=lambda row: len(run.tokens[row]))
+        batches += [chunk[i : i + size] for i in range(0, len(chunk), size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=rng).tolist()]
+
+
+def _step(run: _Run, rows: list[int], rate: float, options: TrainingOptions, step: int) -> float:
+    """One update. Noise and dropout depend on the seed and the step alone."""
+    device = next(run.decoder.parameters()).device
+    embedding, tokens = run.batch(rows)
+    embedding = run.bridge(embedding, generator_for(options.seed, "bridge", step))
+    torch.manual_seed(seed_for(options.seed, "dropout", step))
+    run.decoder.train()
+    loss = run.decoder.loss(embedding.to(device), tokens.to(device), label_smoothing=options.label_smoothing)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(run.decoder.parameters(), options.clip_norm)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    run.optimizer.step()
+    return loss.item()
+
+
+@torch.inference_mode()
+def _validation_loss(run: _Run, options: TrainingOptions) -> float:
+    """Cross-entropy per token of the held-out captions under the training bridge, its noise always the same."""
+    run.decoder.eval()
+    device = next(run.decoder.parameters()).device
+    rng = generator_for(options.seed, "validation")
+    total, count = 0.0, 0
+    rows = sorted(run.held_rows or run.train_rows, key=lambda row: len(run.tokens[row]))
+    for first in range(0, len(rows), options.batch_size):
+        embedding, tokens = run.batch(rows[first : first + options.batch_size])
+        real = int((tokens != PAD).sum())
+        total += run.decoder.loss(run.bridge(embedding, rng).to(device), tokens.to(device)).item() * real
+        count += real
+    return total / count
+
+
+def _evaluate(
+    run: _Run, recipe: Recipe, state: dict[str, Any], out: Path, rate: float, epoch: float, seconds: float
+) -> None:
+    """Measure, log, and save the bundle when it is the best so far; updates ``state``."""
+    loss = _validation_loss(run, recipe.training)
+    train_loss = state["loss_sum"] / max(1, state["loss_count"])
+    better = state["best"] is None or loss < state["best"]
+    state |= {"loss_sum": 0.0, "loss_count": 0, "stale": 0 if better else state["stale"] + 1}
+    if better:
+        state["best"] = loss
+        notes = {"validation_loss": loss, "step": state["step"], "captions": len(run.tokens)}
+        run.captioner.save(out, memory_precision=recipe.memory.precision, notes=notes)
+    row = {
+        "step": state["step"],
+        "epoch": epoch,
+        "train_loss": train_loss,
+        "validation_loss": loss,
+        "learning_rate": rate,
+    }
+    with (out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    say(f"epoch {epoch:.1f}, step {state['step']:,}: train loss {train_loss:.3f}, validation loss {loss:.3f}"
+        f"{' (best)' if better else ''}, {seconds:,.0f} s")  # fmt: skip
+
+
+def _due(step: int, every: int) -> bool:
+    return step % every == 0
+
+
+def _cut_metrics(path: Path, step: int) -> None:
+    """Drop the rows after the checkpoint: the resumed run will write them again."""
+    if path.is_file():
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        write_text(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+
+
+def _draw_losses(metrics: Path, target: Path) -> None:
+    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    series = {
+        "training (with dropout)": [(row["epoch"], row["train_loss"]) for row in rows],
+        "held out": [(row["epoch"], row["validation_loss"]) for row in rows],
+    }
+    with atomic_path(target) as path:
+        path.write_bytes(curve_png(series, title="Loss", x_label="epoch", y_label="nats per token"))

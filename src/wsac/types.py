@@ -1,0 +1,50 @@
+"""Core types, the errors, and the shape legend.
+
+Shape letters used in docstrings: B batch, D embedding dimension, N memory entries, T samples, L tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A sentence about a sound.
+
+    text: the caption. logprob: mean log-probability per token, in nats. start, end: the span it describes, in seconds;
+    ``end`` is None when the length of the sound is not known.
+    """
+
+    text: str
+    logprob: float
+    start: float = 0.0
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One caption row of a corpus: its text, and the id of the clip it describes when the corpus names one."""
+
+    caption: str
+    clip: str | None = None
+
+
+class WsacError(Exception):
+    """A user's mistake or a broken input, in one line: what is wrong, where, and the remedy."""
+
+
+class CorpusError(WsacError):
+    """A caption file that cannot be read as one."""
+
+
+class AudioError(WsacError):
+    """A sound file that cannot be decoded."""
+
+
+class RecipeError(WsacError):
+    """A recipe or option with an unknown key or an impossible value."""
+
+
+class ModelError(WsacError):
+    """A model folder that is missing, incomplete or does not fit its use."""
