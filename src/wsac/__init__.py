@@ -36,7 +36,24 @@ _HOMES = {
     "train": "train_decoder",
     "train_clap": "train_clap",
 }
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "AudioError",
+    "Caption",
+    "CaptionOptions",
+    "Captioner",
+    "ClapEncoder",
+    "ClapRecipe",
+    "CorpusError",
+    "ModelError",
+    "Recipe",
+    "RecipeError",
+    "WsacError",
+    "__version__",
+    "load_clap",
+    "load_recipe",
+    "train",
+    "train_clap",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -135,8 +135,9 @@ class Captioner:
         memory_precision: str = "float16",
         notes: dict[str, Any] | None = None,
     ) -> None:
-        """Write the bundle: captioner.json, decoder.safetensors (``half``: in float16), tokenizer.json, memory.safetensors.
+        """Write the bundle: captioner.json, decoder.safetensors, tokenizer.json, memory.safetensors.
 
+        half: weights in float16; memory_precision: float32, float16 or int8; notes: more for captioner.json.
         A CLAP that is not built in is saved along in ``clap/``, so that the folder can be moved and shared.
         """
         from safetensors.torch import save_file

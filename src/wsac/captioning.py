@@ -110,5 +110,3 @@ def print_rows(rows: Sequence[Row], style: str) -> None:
 def _span(row: Row) -> str:
     end = "" if row.end is None else f"{row.end:.1f}"
     return f"{row.start:.1f}–{end}" if row.start else end
-
-

@@ -144,7 +144,9 @@ def caption(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for recordings, model and report.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for recordings, model and report.")] = Path(
+        "demo"
+    ),
     epochs: Annotated[int, typer.Option(help="Training passes.")] = 6,
 ) -> None:
     """Train a captioner from a small grammar's captions and describe eight synthesised recordings."""

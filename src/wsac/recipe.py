@@ -50,7 +50,7 @@ class DecoderOptions(Section):
     heads: int = Field(4, ge=1)
     width: int = Field(256, ge=8)
     prefix_length: int = Field(4, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
     vocab_size: int = Field(4096, ge=300)
     max_tokens: int = Field(40, ge=2)
 

@@ -154,13 +154,13 @@ def _text_objective(
         total = torch.zeros(())
         if targets is not None:
             rows = rng.choice(len(texts), min(size, len(texts)), replace=False)
-            embedding, target = model.encode_text(model.tokenize([texts[i] for i in rows])), targets[rows]
+            embedding, target = model.encode_captions([texts[i] for i in rows]), targets[rows]
             total = total + 4 * (1 - (embedding * target).sum(-1).mean())
             total = total + F.cross_entropy(embedding @ target.T / 0.05, torch.arange(len(rows)))
         if groups:
             chosen = rng.choice(len(groups), min(size // 4, len(groups)), replace=False)
             two = np.stack([rng.choice(groups[g], 2, replace=False) for g in chosen])  # [G, 2]
-            embedding = model.encode_text(model.tokenize([texts[i] for i in two.T.ravel()]))
+            embedding = model.encode_captions([texts[i] for i in two.T.ravel()])
             one, other = embedding.chunk(2)
             total = total + 0.3 * F.cross_entropy(one @ other.T / 0.05, torch.arange(len(chosen)))
         return total
@@ -200,7 +200,7 @@ def _pair_loss(model: PocketClap, waveforms: Tensor, captions: list[str]) -> Ten
     """
     log_mel = _spec_augment(model.log_mel(waveforms))
     audio = F.normalize(model.audio(log_mel), dim=-1)
-    text = model.encode_text(model.tokenize(captions))
+    text = model.encode_captions(captions)
     logits = audio @ text.T / model.log_temperature.exp().clamp(0.02, 1)
     target = (text.detach() @ text.detach().T / 0.03).softmax(-1)
     contrast = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)

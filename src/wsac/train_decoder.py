@@ -50,7 +50,7 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     _cut_metrics(metrics, state["step"])
     say(
         f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
-        f"{decoder.vocab_size:,}, {sum(p.numel() for p in decoder.parameters()) / 1e6:.1f} M parameters, {total:,} steps"
+        f"{decoder.vocab_size:,}, {sum(map(torch.numel, decoder.parameters())) / 1e6:.1f} M parameters, {total:,} steps"
     )
 
     began, batches, batches_of = time.perf_counter(), [], -1

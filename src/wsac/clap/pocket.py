@@ -1,4 +1,4 @@
-"""The built-in CLAP: a small residual CNN over log-mels and a small transformer over BPE tokens, one unit-norm space."""
+"""The built-in CLAP: a small residual CNN over log-mels and a small transformer over BPE tokens, in one space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .melspec import LogMel
 
 @dataclass(frozen=True, slots=True)
 class PocketConfig:
-    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into such windows, whose embeddings are averaged."""
+    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into such windows and their embeddings averaged."""
 
     embed_dim: int = 256
     sample_rate: int = 16_000  # Hz
@@ -90,7 +90,7 @@ class TextTower(nn.Module):
         self.positions = nn.Parameter(torch.randn(config.text_tokens, width) * 0.02)
         nn.init.normal_(self.tokens.weight, std=0.05)
         layer = nn.TransformerEncoderLayer(
-            width, config.text_heads, 4 * width, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
+            width, config.text_heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(layer, config.text_layers, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(width)
@@ -130,6 +130,17 @@ class PocketClap(nn.Module):
         """Padded token ids ``[B, L]`` → unit-norm ``[B, D]``."""
         return F.normalize(self.text(tokens), dim=-1)
 
+    def encode_captions(self, captions: Sequence[str], *, batch_size: int = 64) -> Tensor:
+        """Captions → unit-norm ``[B, D]``, differentiable; similar lengths go together, so that little is padding."""
+        order = sorted(range(len(captions)), key=lambda i: (len(captions[i]), i))
+        parts = [
+            self.encode_text(self.tokenize([captions[i] for i in order[first : first + batch_size]]))
+            for first in range(0, len(order), batch_size)
+        ]
+        back = torch.empty(len(order), dtype=torch.long)
+        back[order] = torch.arange(len(order))
+        return torch.cat(parts)[back]
+
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         """Captions → padded ids ``[B, L]`` on the model's device, cut at ``text_tokens``."""
         limit = self.config.text_tokens - 2
@@ -141,12 +152,9 @@ class PocketClap(nn.Module):
     @torch.inference_mode()
     def embed_text(self, captions: Sequence[str], *, batch_size: int = 256) -> Tensor:
         """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions."""
-        out = torch.empty(len(captions), self.embed_dim)
-        order = sorted(range(len(captions)), key=lambda i: (len(captions[i]), i))  # little padding in each batch
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
-            out[rows] = self.encode_text(self.tokenize([captions[i] for i in rows])).cpu()
-        return out
+        if not captions:
+            return torch.empty(0, self.embed_dim)
+        return self.encode_captions(captions, batch_size=batch_size).cpu()
 
     @torch.inference_mode()
     def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 32) -> Tensor:

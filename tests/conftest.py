@@ -1,0 +1,97 @@
+"""Miniatures: a CLAP and captioners of a few kilobytes, the same in every run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wsac.captioner import Captioner, CaptionOptions
+from wsac.clap.pocket import PocketClap, PocketConfig
+from wsac.decoder import TransformerDecoder
+from wsac.memory import SupportMemory
+from wsac.soundworld import write_captions
+from wsac.tokenizer import Tokenizer
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """No test reads or fills the user's cache."""
+    monkeypatch.setenv("WSAC_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not (SHARED / "captions").is_dir():
+        pytest.skip("needs the project's shared recordings and captions beside the checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def captions() -> list[str]:
+    return write_captions(np.random.default_rng(0), 240)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(captions) -> Tokenizer:
+    return Tokenizer.train(captions, 400)
+
+
+@pytest.fixture(scope="session")
+def clap(tokenizer) -> PocketClap:
+    """Random weights, the real architecture, 16-dimensional, windows of one second."""
+    torch.manual_seed(1)
+    config = PocketConfig(
+        embed_dim=16, channels=(4, 4, 8, 8, 8), vocab_size=tokenizer.vocab_size, text_width=16, text_layers=1,
+        text_heads=2, window_seconds=1.0,
+    )  # fmt: skip
+    model = PocketClap(config, tokenizer).eval()
+    model.fingerprint = "tiny"
+    return model
+
+
+@pytest.fixture
+def decoder(tokenizer) -> TransformerDecoder:
+    torch.manual_seed(2)
+    return TransformerDecoder(
+        embed_dim=16, vocab_size=tokenizer.vocab_size, width=16, layers=2, heads=2, prefix_length=2, max_tokens=12
+    ).eval()
+
+
+@pytest.fixture
+def captioner(clap, decoder, tokenizer, captions) -> Captioner:
+    memory = SupportMemory(clap.embed_text(captions[:50]))
+    return Captioner(clap, decoder, tokenizer, memory, CaptionOptions(beam_size=2))
+
+
+@pytest.fixture
+def embeddings() -> torch.Tensor:
+    """[6, 16] unit norm."""
+    return torch.nn.functional.normalize(torch.randn(6, 16, generator=torch.Generator().manual_seed(3)), dim=-1)
+
+
+@pytest.fixture
+def tiny_recipe(tmp_path, captions):
+    """A training recipe that takes a second: the tiny sizes, a caption file, a saved tiny CLAP given by the caller."""
+    from wsac.recipe import Recipe, load_recipe
+
+    path = tmp_path / "captions.txt"
+    path.write_text("\n".join(captions) + "\n", encoding="utf-8")
+
+    def make(clap_folder, **changes):
+        sizes = {"layers": 1, "heads": 2, "width": 16, "prefix_length": 2, "vocab_size": 400, "max_tokens": 24}
+        overrides = {
+            "clap": str(clap_folder),
+            "corpus.captions": [str(path)],
+            "corpus.validation": 0.1,
+            "training.epochs": 3,
+            "training.batch_size": 16,
+            "training.warmup_steps": 4,
+        } | {f"decoder.{key}": value for key, value in sizes.items()}
+        return load_recipe(Recipe, overrides=overrides | changes)
+
+    return make
