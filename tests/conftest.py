@@ -42,16 +42,21 @@ def tokenizer(captions) -> Tokenizer:
 
 
 @pytest.fixture(scope="session")
-def clap(tokenizer) -> PocketClap:
+def clap_folder(tokenizer, tmp_path_factory) -> Path:
     """Random weights, the real architecture, 16-dimensional, windows of one second."""
     torch.manual_seed(1)
     config = PocketConfig(
         embed_dim=16, channels=(4, 4, 8, 8, 8), vocab_size=tokenizer.vocab_size, text_width=16, text_layers=1,
         text_heads=2, window_seconds=1.0,
     )  # fmt: skip
-    model = PocketClap(config, tokenizer).eval()
-    model.fingerprint = "tiny"
-    return model
+    folder = tmp_path_factory.mktemp("clap")
+    PocketClap(config, tokenizer).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clap(clap_folder) -> PocketClap:
+    return PocketClap.load(clap_folder)
 
 
 @pytest.fixture
@@ -75,14 +80,14 @@ def embeddings() -> torch.Tensor:
 
 
 @pytest.fixture
-def tiny_recipe(tmp_path, captions):
-    """A training recipe that takes a second: the tiny sizes, a caption file, a saved tiny CLAP given by the caller."""
+def tiny_recipe(tmp_path, captions, clap_folder):
+    """Makes training recipes that take a second: the tiny CLAP, tiny sizes, 240 captions."""
     from wsac.recipe import Recipe, load_recipe
 
     path = tmp_path / "captions.txt"
     path.write_text("\n".join(captions) + "\n", encoding="utf-8")
 
-    def make(clap_folder, **changes):
+    def make(**changes):
         sizes = {"layers": 1, "heads": 2, "width": 16, "prefix_length": 2, "vocab_size": 400, "max_tokens": 24}
         overrides = {
             "clap": str(clap_folder),

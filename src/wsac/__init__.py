@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .captioner import Captioner, CaptionOptions
     from .clap import ClapEncoder, load_clap
     from .recipe import ClapRecipe, Recipe, load_recipe
-    from .train_clap import train_clap
     from .train_decoder import train
     from .types import AudioError, Caption, CorpusError, ModelError, RecipeError, WsacError
 
@@ -34,7 +33,6 @@ _HOMES = {
     "load_clap": "clap",
     "load_recipe": "recipe",
     "train": "train_decoder",
-    "train_clap": "train_clap",
 }
 __all__ = [
     "AudioError",
@@ -52,7 +50,6 @@ __all__ = [
     "load_clap",
     "load_recipe",
     "train",
-    "train_clap",
 ]
 
 

@@ -62,7 +62,7 @@ class TransformerDecoder(CaptionDecoder):
             "prefix_length": prefix_length, "max_tokens": max_tokens, "dropout": dropout,
         }  # fmt: skip
         self.vocab_size, self.width, self.prefix_length, self.max_tokens = vocab_size, width, prefix_length, max_tokens
-        self.dropout = dropout
+        self.dropout, self.heads = dropout, heads
         self.prefix = nn.Linear(embed_dim, prefix_length * width)
         self.tokens = nn.Embedding(vocab_size, width)
         self.positions = nn.Embedding(prefix_length + max_tokens, width)
@@ -84,9 +84,8 @@ class TransformerDecoder(CaptionDecoder):
         return F.cross_entropy(hidden @ self.tokens.weight.T, tokens[real], label_smoothing=label_smoothing)
 
     def prefill(self, embedding: Tensor, max_tokens: int) -> tuple[Tensor, KvCache]:
-        heads = self.blocks[0].heads
         room = self.prefix_length + min(max_tokens, self.max_tokens)
-        shape = (len(self.blocks), len(embedding), heads, room, self.width // heads)
+        shape = (len(self.blocks), len(embedding), self.heads, room, self.width // heads)
         cache = KvCache(embedding.new_empty(shape), embedding.new_empty(shape), 0)
         return self._advance(self._prefix(embedding), cache)
 

@@ -1,0 +1,52 @@
+# Everything runs in .venv, which the first target that needs it makes; `make` alone lists the targets.
+PYTHON ?= python3
+# more options for pip, such as --extra-index-url https://download.pytorch.org/whl/cpu for a torch without CUDA
+PIP_FLAGS ?=
+# what `make bench` reads: a folder of recordings with manifest.csv, and training captions for the baselines
+AUDIO ?= ../shared/audio
+CAPTIONS ?= $(wildcard ../shared/captions/*.train.csv)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench docs
+# a recipe that fails must not leave a stamp behind
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: .venv/.dev  ## make .venv with wsac and the tools for its development
+
+demo: .venv/.runtime  ## train from text alone, caption eight synthesised recordings, write demo/report.html
+	$(BIN)/wsac demo --out demo
+
+test: .venv/.dev  ## run all tests
+	$(BIN)/python -m pytest
+
+check: .venv/.dev  ## lint, format, types and the import layers; quick
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layers.py
+
+bench: .venv/.runtime  ## caption the ESC-50 recordings in AUDIO and score them
+	$(BIN)/python benchmarks/esc50_captions.py $(AUDIO) --captions $(CAPTIONS)
+
+docs: .venv/.dev  ## run the examples of README.md and docs/
+	$(BIN)/python -m pytest tests/test_docs.py
+
+# without build isolation, so that the pinned build backend is the one that builds
+.venv/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "wsac needs Python 3.10 to 3.13: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@echo "installing torch and the other dependencies; this takes a few minutes the first time"
+	$(PIP) torch hatchling editables
+	$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	$(PIP) --no-build-isolation -e '.[dev]'
+	@touch $@

@@ -1,0 +1,95 @@
+"""The captioner: sound in, sentences out, whatever the source; one folder on disk."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch.testing import assert_close
+
+from wsac import AudioError, Captioner, ModelError, RecipeError
+from wsac.soundworld import KINDS
+
+
+@pytest.fixture
+def wav(tmp_path):
+    samples = KINDS["siren"].render(np.random.default_rng(0), 3.3, 16_000)
+    soundfile.write(tmp_path / "siren.wav", samples, 16_000, subtype="FLOAT")
+    return tmp_path / "siren.wav", samples
+
+
+def test_a_path_an_array_and_a_tensor_are_the_same_sound(captioner, wav):
+    path, samples = wav
+    captions = captioner.caption_batch([path, str(path), samples, torch.from_numpy(samples)])
+    assert len({caption.text for caption in captions}) == 1
+    assert_close(torch.tensor([c.logprob for c in captions]), torch.full((4,), captions[0].logprob))
+    assert all(caption.end == pytest.approx(3.3) and caption.start == 0 for caption in captions)
+    assert captions[0].logprob < 0
+    assert captioner.caption(path).text == captions[0].text
+
+
+def test_windows_cover_the_sound_with_their_times(captioner, wav):
+    path, samples = wav
+    from_file = list(captioner.caption_windows(path, window_seconds=1.0))
+    from_array = list(captioner.caption_windows(samples, window_seconds=1.0))
+    assert [(c.start, c.end) for c in from_file] == [(0, 1), (1, 2), (2, 3), (3, 3.3)]
+    assert [c.text for c in from_file] == [c.text for c in from_array]
+    overlapping = [(c.start, c.end) for c in captioner.caption_windows(path, window_seconds=1.0, hop_seconds=0.5)]
+    assert overlapping[:3] == [(0, 1), (0.5, 1.5), (1, 2)]
+    assert overlapping[-1][1] == pytest.approx(3.3)
+    assert [(c.start, c.end) for c in captioner.caption_windows(samples, window_seconds=1.0, hop_seconds=0.5)] == (
+        overlapping
+    )
+
+
+def test_options_make_a_new_captioner(captioner, wav):
+    other = captioner.with_options(bridge="ad", beam_size=1)
+    assert other.decoder is captioner.decoder
+    assert (captioner.options.bridge, other.options.bridge) == ("pd", "ad")
+    for bridge in ("ad", "nnd", "pd"):
+        assert captioner.with_options(bridge=bridge).caption(wav[0]).text is not None
+    with pytest.raises(RecipeError, match="unknown; choose one of ad, nnd, pd"):
+        captioner.with_options(bridge="best")
+    with pytest.raises(RecipeError, match="at least 1"):
+        captioner.with_options(beam_size=0)
+
+
+def test_save_and_load_give_the_same_captions(captioner, wav, tmp_path):
+    captioner.save(tmp_path / "run", memory_precision="float32")
+    again = Captioner.load(tmp_path / "run")
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    third = Captioner.load(moved)
+    assert again.options == captioner.options
+    assert again.caption(wav[0]) == third.caption(wav[0])
+    assert not [path for path in moved.rglob("*") if path.suffix in {".pkl", ".pt", ".bin"}]
+    half = captioner.save(tmp_path / "half", half=True, memory_precision="int8")
+    assert half is None
+    small, large = (sum(p.stat().st_size for p in (tmp_path / d).glob("*.safetensors")) for d in ("half", "moved"))
+    assert small < 0.6 * large
+    assert Captioner.load(tmp_path / "half").caption(wav[0]).logprob < 0
+
+
+def test_wrong_folders_and_samples_are_explained(captioner, tmp_path):
+    with pytest.raises(ModelError, match="no captioner here"):
+        Captioner.load(tmp_path)
+    captioner.save(tmp_path)
+    card = json.loads((tmp_path / "captioner.json").read_text())
+    (tmp_path / "captioner.json").write_text(json.dumps(card | {"clap_fingerprint": "another"}))
+    with pytest.raises(ModelError, match="trained with CLAP another"):
+        Captioner.load(tmp_path)
+    (tmp_path / "captioner.json").write_text("{")
+    with pytest.raises(Exception, match="not valid JSON"):
+        Captioner.load(tmp_path)
+    (tmp_path / "captioner.json").write_text(json.dumps(card))
+    (tmp_path / "decoder.safetensors").unlink()
+    with pytest.raises(ModelError, match="not a captioner of this version"):
+        Captioner.load(tmp_path)
+    for bad in (np.zeros((2, 100)), np.zeros(0)):
+        with pytest.raises(AudioError, match="mono samples"):
+            captioner.caption(bad)
+    with pytest.raises(AudioError, match=r"missing\.wav"):
+        captioner.caption("missing.wav")
+    assert captioner.caption_batch([]) == []

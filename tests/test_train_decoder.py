@@ -1,0 +1,117 @@
+"""Text-only training learns, repeats with its seed, and resumes bit for bit after SIGKILL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from wsac import train
+from wsac.cache import embed_texts
+from wsac.captioner import Captioner
+from wsac.recipe import Recipe, load_recipe, save_recipe
+from wsac.train_decoder import _batches, _prepare
+from wsac.types import RecipeError
+
+
+def weights(run):
+    return load_file(run / "decoder.safetensors")
+
+
+def same(one, two):
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_training_lowers_the_loss_and_writes_a_whole_bundle(tiny_recipe, tmp_path):
+    run = tmp_path / "run"
+    captioner = train(tiny_recipe(**{"training.learning_rate": 0.01, "training.epochs": 6}), run)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["validation_loss"] < rows[0]["validation_loss"] - 0.2
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    names = {"captioner.json", "decoder.safetensors", "tokenizer.json", "memory.safetensors", "recipe.toml", "loss.png"}
+    assert names <= {path.name for path in run.iterdir()}
+    assert (run / "clap" / "clap.safetensors").is_file()  # a CLAP that is not built in travels along
+    assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert captioner.caption(torch.zeros(16_000)).text == Captioner.load(run).caption(torch.zeros(16_000)).text
+    card = json.loads((run / "captioner.json").read_text())
+    assert card["validation_loss"] == pytest.approx(min(row["validation_loss"] for row in rows))
+
+
+def test_same_seed_same_weights_other_seed_others(tiny_recipe, tmp_path):
+    one, two, three = tmp_path / "1", tmp_path / "2", tmp_path / "3"
+    train(tiny_recipe(), one)
+    train(tiny_recipe(), two)
+    train(tiny_recipe(**{"training.seed": 1}), three)
+    assert same(weights(one), weights(two))
+    assert not same(weights(one), weights(three))
+
+
+def test_every_caption_is_seen_once_an_epoch(tiny_recipe, tmp_path):
+    recipe = tiny_recipe()
+    run = _prepare(recipe, tmp_path / "run", "cpu")
+    for epoch in range(2):
+        rows = [row for batch in _batches(run, recipe.training, epoch) for row in batch]
+        assert sorted(rows) == run.train_rows
+    assert not set(run.train_rows) & set(run.held_rows)
+    assert len(run.held_rows) == 24
+    assert len(run.captioner.memory) == len(run.train_rows)  # the last partial batch too
+
+
+def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):
+    recipe = tiny_recipe(
+        **{"training.save_every": 3, "training.evaluate_every": 4, "training.epochs": 60, "decoder.dropout": 0.1},
+    )
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(recipe, whole)
+    save_recipe(recipe, tmp_path / "recipe.toml")
+    command = [sys.executable, "-m", "wsac", "train", "--recipe", str(tmp_path / "recipe.toml"), "--out", str(killed)]
+    killed_at = []
+    for moment in (5, 30, 120):  # checkpoints seen before the kill
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
+        checkpoint, seen, last = killed / "checkpoint.safetensors", 0, 0
+        while process.poll() is None and seen < moment:
+            now = checkpoint.stat().st_mtime_ns if checkpoint.is_file() else 0
+            seen, last = seen + (now != last), now
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        killed_at.append(process.wait())
+    assert killed_at.count(-signal.SIGKILL) >= 2, "the run was over before it could be killed"
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert same(weights(whole), weights(killed))
+    last = [load_file(run / "checkpoint.safetensors") for run in (whole, killed)]
+    assert same(*last)
+    assert (whole / "metrics.jsonl").read_text() == (killed / "metrics.jsonl").read_text()
+
+
+def test_a_run_folder_keeps_to_its_recipe(tiny_recipe, tmp_path):
+    train(tiny_recipe(**{"training.epochs": 1}), tmp_path / "run")
+    with pytest.raises(RecipeError, match=r"another recipe \(changed: training\); give another --out"):
+        train(tiny_recipe(**{"training.epochs": 2}), tmp_path / "run")
+
+
+def test_patience_ends_a_run_that_no_longer_improves(tiny_recipe, tmp_path):
+    recipe = tiny_recipe(**{"training.patience": 2, "training.learning_rate": 0.3, "training.epochs": 50})
+    train(recipe, tmp_path / "run")
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) < 50
+
+
+def test_embeddings_are_made_once_and_keyed_by_model_and_text(clap, captions, tmp_path, monkeypatch):
+    first = embed_texts(clap, captions)
+    monkeypatch.setattr(type(clap), "embed_text", lambda *_: pytest.fail("embedded again"))
+    assert torch.equal(embed_texts(clap, captions), first)
+    with pytest.raises(pytest.fail.Exception):
+        embed_texts(clap, [*captions, "one more"])
+
+
+def test_published_recipe_loads():
+    recipe = load_recipe(Recipe, Path(__file__).parents[1] / "recipes" / "wsac.toml")
+    assert (recipe.decoder.layers, recipe.decoder.heads, recipe.decoder.width) == (4, 4, 768)
+    assert (recipe.training.epochs, recipe.training.batch_size, recipe.decoder.prefix_length) == (30, 64, 1)
