@@ -28,7 +28,6 @@ PUBLIC = [
     "load_clap",
     "load_recipe",
     "train",
-    "train_clap",
 ]
 
 METHODS = {
@@ -49,7 +48,6 @@ FUNCTIONS = {
     "load_recipe": "(kind: 'type[R]', path: 'str | Path | None' = None,"
     " overrides: 'dict[str, Any] | None' = None) -> 'R'",
     "train": "(recipe: 'Recipe', out: 'str | Path', *, device: 'str' = 'auto') -> 'Captioner'",
-    "train_clap": "(recipe: 'ClapRecipe', out: 'str | Path') -> 'PocketClap'",
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 class Tick(Protocol):
     """Advance a progress bar, optionally with a few words on the state (``tick(64, "loss 2.31")``)."""
 
-    def __call__(self, advance: float = 1, note: str = "") -> None: ...
+    def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
 
 def say(message: str) -> None:
@@ -20,7 +20,7 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress(title: str, total: float, *, unit: str = "", done: float = 0) -> Iterator[Tick]:
+def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterator[Tick]:
     """A progress bar on stderr with rate and remaining time; silent when stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda advance=1, note="": None
@@ -39,7 +39,7 @@ def progress(title: str, total: float, *, unit: str = "", done: float = 0) -> It
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total, completed=done, rate="", note="")
 
-        def tick(advance: float = 1, note: str = "") -> None:
+        def tick(advance: int = 1, note: str = "") -> None:
             bar.update(task, advance=advance, note=note)
             speed = bar.tasks[0].speed
             bar.update(task, rate=f"{speed:,.0f} {unit}/s" if speed else "")

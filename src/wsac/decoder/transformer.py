@@ -85,7 +85,7 @@ class TransformerDecoder(CaptionDecoder):
 
     def prefill(self, embedding: Tensor, max_tokens: int) -> tuple[Tensor, KvCache]:
         room = self.prefix_length + min(max_tokens, self.max_tokens)
-        shape = (len(self.blocks), len(embedding), self.heads, room, self.width // heads)
+        shape = (len(self.blocks), len(embedding), self.heads, room, self.width // self.heads)
         cache = KvCache(embedding.new_empty(shape), embedding.new_empty(shape), 0)
         return self._advance(self._prefix(embedding), cache)
 
