@@ -33,7 +33,7 @@ PUBLIC = [
 METHODS = {
     "caption": "(self, audio: 'Audio') -> 'Caption'",
     "caption_batch": "(self, audio: 'Sequence[Audio]') -> 'list[Caption]'",
-    "caption_windows": "(self, audio: 'Audio', *, window_seconds: 'float' = 10.0, hop_seconds: 'float | None' = None)"
+    "caption_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0, hop_seconds: 'float | None' = None)"
     " -> 'Iterator[Caption]'",
     "describe": "(self, heard: 'Sequence[Heard]') -> 'list[Caption]'",
     "listen": "(self, audio: 'Audio') -> 'Heard'",

@@ -53,6 +53,11 @@ def test_written_files_follow_the_umask(tmp_path):
 def test_recipes_round_trip(tmp_path, kind):
     save_recipe(kind(), tmp_path / "r.toml")
     assert load_recipe(kind, tmp_path / "r.toml") == kind()
+    odd = 'a "quoted" \x7f\t\u2028 folder/é'
+    key = "clap" if kind is Recipe else "teacher"
+    recipe = load_recipe(kind, overrides={key: odd})
+    save_recipe(recipe, tmp_path / "odd.toml")
+    assert load_recipe(kind, tmp_path / "odd.toml") == recipe
 
 
 @pytest.mark.parametrize(
@@ -60,9 +65,11 @@ def test_recipes_round_trip(tmp_path, kind):
     [
         ("epochs = 3", "unknown key 'epochs'; known keys"),
         ("[training]\nepoch = 3", r"unknown key 'training\.epoch'; did you mean 'epochs'"),
-        ("[training]\nepochs = 0", r"training\.epochs = 0: input should be greater"),
+        ("[training]\nepochs = -1", r"training\.epochs = -1: input should be greater"),
         ("[training]\nschedule = 'step'", r"training\.schedule"),
         ("training = 3", "training = 3"),
+        ("[bridge]\nnoise_variance = inf", "noise_variance"),
+        ("[decoder]\nheads = 3", "width 256 is not a multiple of heads 3"),
         ("[training", "not valid TOML"),
     ],
 )
@@ -87,7 +94,7 @@ def test_overrides_reach_into_sections():
 
 
 def test_tokenizer_brings_any_text_back(tokenizer):
-    texts = ["A dog barks", "naïve café, 3 o'clock!", "犬が吠える 🐕", "  spaced   out "]
+    texts = ["A dog barks", "an <eos> in a <pad> text", "naïve café, 3 o'clock!", "犬が吠える 🐕", "  spaced   out "]
     back = tokenizer.decode(tokenizer.encode(texts))
     assert back == [text.strip() for text in texts]
     assert tokenizer.decode([[BOS, *tokenizer.encode(["rain"])[0], EOS, PAD]]) == ["rain"]

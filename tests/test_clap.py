@@ -84,7 +84,7 @@ def test_broken_folders_say_so(clap, tmp_path):
     with pytest.raises(ModelError, match="not a pocket CLAP"):
         load_clap(tmp_path)
     (tmp_path / "clap.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"clap\.safetensors is missing"):
+    with pytest.raises(ModelError, match=r"clap\.safetensors cannot be read or is missing"):
         load_clap(tmp_path)
 
 

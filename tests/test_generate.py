@@ -123,5 +123,5 @@ def test_special_tokens_never_come_out_and_limits_hold(decoder, embeddings):
         assert not {PAD, BOS, EOS} & set(made.tokens)
         assert len(made.tokens) <= decoder.max_tokens
     assert generate(decoder, embeddings[:0]) == []
-    with pytest.raises(RecipeError, match="at least 1"):
+    with pytest.raises(RecipeError, match="a beam of 1 to"):
         GenerationOptions(0)

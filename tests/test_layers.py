@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "wsac"
 # The package's own __init__ only names where the public names live, so it stands outside.
 ROWS = (
     ("types",),
-    ("console", "corpus_files", "corpus_stats", "files", "seeding"),
+    ("console", "corpus_files", "corpus_stats", "device", "files", "seeding"),
     ("audio_sources", "corpus_formats"),
     ("audio", "corpora", "memory", "pictures", "soundworld", "tokenizer"),
     ("bridges", "clap", "decoder", "report"),

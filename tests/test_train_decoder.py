@@ -19,7 +19,7 @@ from wsac.cache import embed_texts
 from wsac.captioner import Captioner
 from wsac.recipe import Recipe, load_recipe, save_recipe
 from wsac.train_decoder import _batches, _prepare
-from wsac.types import RecipeError
+from wsac.types import ModelError, RecipeError
 
 
 def weights(run):
@@ -35,7 +35,7 @@ def test_training_lowers_the_loss_and_writes_a_whole_bundle(tiny_recipe, tmp_pat
     captioner = train(tiny_recipe(**{"training.learning_rate": 0.01, "training.epochs": 6}), run)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["validation_loss"] < rows[0]["validation_loss"] - 0.2
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in rows] == [50, 84]  # 14 steps an epoch: not before 50 steps, and at the end
     names = {"captioner.json", "decoder.safetensors", "tokenizer.json", "memory.safetensors", "recipe.toml", "loss.png"}
     assert names <= {path.name for path in run.iterdir()}
     assert (run / "clap" / "clap.safetensors").is_file()  # a CLAP that is not built in travels along
@@ -98,9 +98,27 @@ def test_a_run_folder_keeps_to_its_recipe(tiny_recipe, tmp_path):
 
 
 def test_patience_ends_a_run_that_no_longer_improves(tiny_recipe, tmp_path):
-    recipe = tiny_recipe(**{"training.patience": 2, "training.learning_rate": 0.3, "training.epochs": 50})
+    hopeless = {"training.patience": 2, "training.learning_rate": 1e-12, "training.evaluate_every": 5}
+    train(tiny_recipe(**hopeless, **{"bridge.noise_variance": 0.0, "training.epochs": 50}), tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["validation_loss"] for row in rows]
+    assert len(rows) < 700 / 5
+    assert all(loss >= min(losses[:-2]) for loss in losses[-2:])
+
+
+def test_changed_captions_are_not_resumed(tiny_recipe, tmp_path):
+    recipe = tiny_recipe(**{"training.epochs": 1})
     train(recipe, tmp_path / "run")
-    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) < 50
+    with (tmp_path / "captions.txt").open("a") as file:
+        file.write("A wholly new caption\n")
+    with pytest.raises(RecipeError, match="changed since; give another --out"):
+        train(recipe, tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny_recipe, tmp_path):
+    with pytest.raises(ModelError, match="the loss is nan"):
+        train(tiny_recipe(**{"training.learning_rate": 1e30, "training.warmup_steps": 0}), tmp_path / "run")
+    assert not (tmp_path / "run" / "captioner.json").exists()
 
 
 def test_embeddings_are_made_once_and_keyed_by_model_and_text(clap, captions, tmp_path, monkeypatch):

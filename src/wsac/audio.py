@@ -7,7 +7,9 @@ decoded falls short of what the file declares), "damaged: …" and "silent: …"
 from __future__ import annotations
 
 import glob
-from collections.abc import Generator, Iterator, Sequence
+import os
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,31 +117,8 @@ class AudioStream:
         return tuple(notes)
 
     def windows(self, window_seconds: float, hop_seconds: float | None = None) -> Iterator[Window]:
-        """Cut the sound into windows that start every ``hop_seconds`` (default: end to end).
-
-        The tail is included, as a last window that may be shorter; a window that would only repeat samples of the
-        one before is not made. A hop longer than the window skips what lies between. Holds about one window.
-        """
-        size = _sample_count("window_seconds", window_seconds, self.sample_rate)
-        hop = size if hop_seconds is None else _sample_count("hop_seconds", hop_seconds, self.sample_rate)
-        return self._windows(size, hop)
-
-    def _windows(self, size: int, hop: int) -> Iterator[Window]:
-        pieces: list[np.ndarray] = []  # from `begin`, where the next window begins, to `read`
-        begin, read, end = 0, 0, 0  # end: of the window before
-        for block in self:
-            pieces.append(block[max(0, begin - read) :])
-            read += len(block)
-            if read - begin < size:
-                continue
-            pending = np.concatenate(pieces)
-            while read - begin >= size:
-                end = begin + size
-                yield Window(pending[:size].copy(), begin / self.sample_rate, end / self.sample_rate)
-                pending, begin = pending[hop:], begin + hop
-            pieces = [pending.copy()]
-        if read > max(begin, end):
-            yield Window(np.concatenate(pieces), begin / self.sample_rate, read / self.sample_rate)
+        """Cut the sound into windows, as ``cut_windows`` does. Holds about one window."""
+        return cut_windows(self, self.sample_rate, window_seconds, hop_seconds)
 
     def _counted(self) -> Generator[np.ndarray, None, None]:
         try:
@@ -174,6 +153,33 @@ class AudioStream:
             yield resample(nothing, True)
 
 
+def cut_windows(
+    blocks: Iterable[np.ndarray], sample_rate: int, window_seconds: float, hop_seconds: float | None = None
+) -> Iterator[Window]:
+    """Cut blocks of samples ``[T]`` into windows that start every ``hop_seconds`` (default: end to end).
+
+    The tail is included, as a last window that may be shorter; a window that would only repeat samples of the one
+    before is not made. A hop longer than the window skips what lies between. Raises RecipeError for impossible lengths.
+    """
+    size = _sample_count("window_seconds", window_seconds, sample_rate)
+    hop = size if hop_seconds is None else _sample_count("hop_seconds", hop_seconds, sample_rate)
+    return _cut(blocks, sample_rate, size, hop)
+
+
+def _cut(blocks: Iterable[np.ndarray], rate: int, size: int, hop: int) -> Iterator[Window]:
+    pending = np.empty(0, np.float32)  # from `begin`, where the next window begins, to `read`
+    begin, read, end = 0, 0, 0  # end: of the window before
+    for block in blocks:
+        pending = np.concatenate([pending, block[max(0, begin - read) :]])
+        read += len(block)
+        while read - begin >= size:
+            end = begin + size
+            yield Window(pending[:size].copy(), begin / rate, end / rate)
+            pending, begin = pending[hop:], begin + hop
+    if read > max(begin, end):
+        yield Window(pending.copy(), begin / rate, read / rate)
+
+
 def find_audio(patterns: Sequence[str | Path]) -> list[Path]:
     """List the sound files that files, folders and globs name: in the given order, no file twice.
 
@@ -184,9 +190,11 @@ def find_audio(patterns: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for pattern in patterns:
         path = Path(pattern)
-        if path.is_dir():
+        if not str(pattern):
+            raise AudioError("an empty file name; name sound files, folders or globs")
+        if _is_dir(path):
             matches = _audio_in(path)
-        elif glob.has_magic(str(pattern)) and not path.exists():
+        elif glob.has_magic(str(pattern)) and not _exists(path):
             hits = sorted(Path(hit) for hit in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 (any root)
             matches = [file for hit in hits for file in (_audio_in(hit) if hit.is_dir() else [hit]) if _is_audio(file)]
         else:
@@ -202,8 +210,26 @@ def _is_audio(path: Path) -> bool:
 
 
 def _audio_in(folder: Path) -> list[Path]:
-    inside = (path for path in folder.rglob("*") if _is_audio(path) and path.is_file())
-    return sorted(path for path in inside if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    def refuse(error: OSError) -> None:
+        raise AudioError(f"{error.filename}: cannot look into this folder ({error.strerror})") from error
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [file for file in (Path(place, name) for name in names) if _is_audio(file)]
+    return sorted(found)
+
+
+def _is_dir(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_dir()
+    return False  # opening it will say what is wrong
+
+
+def _exists(path: Path) -> bool:
+    with suppress(OSError):
+        return path.exists()
+    return True
 
 
 def _sample_count(name: str, seconds: float, sample_rate: int) -> int:

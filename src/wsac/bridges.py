@@ -104,6 +104,8 @@ def inference_bridge(name: str, memory: SupportMemory | None, *, temperature: fl
     """The bridge called ``ad``, ``nnd`` or ``pd``. Raises RecipeError for other names or when the memory is missing."""
     if name not in INFERENCE_BRIDGES:
         raise RecipeError(f"bridge '{name}': unknown; choose one of {', '.join(INFERENCE_BRIDGES)}")
+    if not temperature > 0:
+        raise RecipeError(f"temperature {temperature}: give a number above 0; 0.01 is the published value")
     if name == "ad":
         return Identity()
     if memory is None:

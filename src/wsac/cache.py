@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .console import progress, say
 from .files import atomic_path
+from .types import WsacError
 
 if TYPE_CHECKING:
     from .clap import ClapEncoder
@@ -32,18 +35,22 @@ def load_or_make(key: str, texts: Sequence[str], make: Callable[[], Tensor], fol
     """The tensor ``[N, D]`` for (key, texts): memory-mapped from the cache, or made and stored first."""
     digest = hashlib.sha256(key.encode())
     for text in texts:
-        digest.update(b"\0" + text.encode())
+        digest.update(b"\0" + text.encode(errors="surrogatepass"))
     path = (folder or cache_folder()) / f"{digest.hexdigest()[:32]}.npy"
-    if not path.is_file():
+    with suppress(OSError, ValueError, EOFError):  # absent, or cut short: made again
+        array = np.load(path, mmap_mode="c", allow_pickle=False)  # copy-on-write: tensors want a writable array
+        return torch.from_numpy(array)
+    made = make()
+    try:
         with atomic_path(path) as temporary:
-            np.save(temporary, make().numpy(), allow_pickle=False)
-    array = np.load(path, mmap_mode="c", allow_pickle=False)  # copy-on-write: tensors want a writable array
-    return torch.from_numpy(array)
+            np.save(temporary, made.numpy(), allow_pickle=False)
+    except WsacError as error:
+        say(f"{error}; going on without a cache, WSAC_CACHE names another folder")
+    return made
 
 
 def embed_texts(clap: ClapEncoder, captions: Sequence[str]) -> Tensor:
     """Unit-norm text embeddings ``[N, D]`` of the captions, from the cache where they are."""
-    from .console import progress
 
     def make() -> Tensor:
         chunks = []

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .audio import AudioStream, Window
+from .audio import AudioStream, cut_windows
 from .bridges import inference_bridge
 from .clap import ClapEncoder, load_clap
 from .clap.base import BUNDLED, WindowPool
 from .decoder import CaptionDecoder, TransformerDecoder
+from .device import pick_device
 from .files import atomic_path, read_json, write_json
 from .generate import GenerationOptions, generate
 from .memory import SupportMemory
@@ -88,13 +89,20 @@ class Captioner:
         return self.describe([self.listen(one) for one in audio])
 
     def caption_windows(
-        self, audio: Audio, *, window_seconds: float = 10.0, hop_seconds: float | None = None
+        self, audio: Audio | AudioStream, *, window_seconds: float = 10.0, hop_seconds: float | None = None
     ) -> Iterator[Caption]:
         """Captions of successive windows with their times, as the file is read; the tail is included.
 
-        hop_seconds: from one window to the next, the window's length when None.
+        audio may be an open AudioStream too, whose notes say at the end what is wrong with the file.
+        hop_seconds: from one window to the next, the window's length when None. Raises AudioError, RecipeError.
         """
-        for windows in _batches(_windows(audio, self.clap.sample_rate, window_seconds, hop_seconds), WINDOWS_AT_ONCE):
+        if isinstance(audio, (str, Path)):
+            with AudioStream(audio, self.clap.sample_rate) as stream:
+                yield from self.caption_windows(stream, window_seconds=window_seconds, hop_seconds=hop_seconds)
+            return
+        blocks = audio if isinstance(audio, AudioStream) else [_samples(audio).numpy()]
+        found = cut_windows(blocks, self.clap.sample_rate, window_seconds, hop_seconds)
+        for windows in _batches(found, WINDOWS_AT_ONCE):
             embeddings = self.clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
             heard = [Heard(embedding, window.end) for embedding, window in zip(embeddings, windows, strict=True)]
             for caption, window in zip(self.describe(heard), windows, strict=True):
@@ -104,15 +112,13 @@ class Captioner:
         """Embed a sound by the CLAP's crop policy; a file is streamed, so its length does not matter for memory."""
         rate = self.clap.sample_rate
         if not isinstance(audio, (str, Path)):
-            samples = torch.as_tensor(audio, dtype=torch.float32)
-            if samples.ndim != 1 or not len(samples):
-                raise AudioError(f"samples of shape {tuple(samples.shape)}: give mono samples [T] with T > 0")
-            return Heard(self.clap.embed_audio([samples])[0], len(samples) / rate)
+            samples = _samples(audio)
+            return _finite(Heard(self.clap.embed_audio([samples])[0], len(samples) / rate), "the samples")
         pool = WindowPool(self.clap)
         with AudioStream(audio, rate) as stream:
             for windows in _batches(stream.windows(self.clap.window_seconds), WINDOWS_AT_ONCE):
                 pool.add([torch.from_numpy(window.samples) for window in windows])
-            return Heard(pool.embedding(), stream.seconds, stream.notes)
+            return _finite(Heard(pool.embedding(), stream.seconds, stream.notes), str(audio))
 
     def describe(self, heard: Sequence[Heard]) -> list[Caption]:
         """Write captions for embeddings."""
@@ -125,7 +131,9 @@ class Captioner:
         return [Caption(text, row.logprob, 0.0, one.seconds) for text, row, one in zip(texts, rows, heard, strict=True)]
 
     def _generation(self) -> GenerationOptions:
-        return GenerationOptions(self.options.beam_size, length_penalty=self.options.length_penalty)
+        return GenerationOptions(
+            self.options.beam_size, self.decoder.max_tokens, length_penalty=self.options.length_penalty
+        )
 
     # -- disk -------------------------------------------------------------------------------------------------------
     def save(
@@ -180,8 +188,7 @@ class Captioner:
         folder = BUNDLED_CAPTIONER if str(path_or_name) == "pocket" else Path(path_or_name)
         if not (folder / "captioner.json").is_file():
             raise ModelError(f"{path_or_name}: no captioner here; give a folder that wsac train wrote, or leave it out")
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = pick_device(device)
         card = read_json(folder / "captioner.json")
         try:
             clap = load_clap("pocket" if card["clap"] == "pocket" else folder / "clap", device=device)
@@ -196,21 +203,22 @@ class Captioner:
             memory_file = folder / "memory.safetensors"
             memory = SupportMemory.load(memory_file) if card["memory_entries"] else None
             tokenizer, options = Tokenizer.load(folder / "tokenizer.json"), CaptionOptions(**card["options"])
-        except (KeyError, TypeError, OSError, RuntimeError, SafetensorError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a captioner of this version ({str(error).splitlines()[0]})") from error
         return cls(clap, decoder.to(device), tokenizer, memory, options)
 
 
-def _windows(audio: Audio, rate: int, window_seconds: float, hop_seconds: float | None) -> Iterator[Window]:
-    if isinstance(audio, (str, Path)):
-        with AudioStream(audio, rate) as stream:
-            yield from stream.windows(window_seconds, hop_seconds)
-        return
-    samples = np.asarray(audio, dtype=np.float32)
-    size, hop = round(window_seconds * rate), round((hop_seconds or window_seconds) * rate)
-    for first in range(0, max(len(samples) - (size - hop), 1), hop):
-        piece = samples[first : first + size]
-        yield Window(piece, first / rate, (first + len(piece)) / rate)
+def _samples(audio: np.ndarray | Tensor) -> Tensor:
+    samples = torch.as_tensor(audio, dtype=torch.float32)
+    if samples.ndim != 1 or not len(samples):
+        raise AudioError(f"samples of shape {tuple(samples.shape)}: give mono samples [T] with T > 0")
+    return samples
+
+
+def _finite(heard: Heard, name: str) -> Heard:
+    if not heard.embedding.isfinite().all():
+        raise AudioError(f"{name}: cannot be embedded; are the samples floats within [-1, 1]?")
+    return heard
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

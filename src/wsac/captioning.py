@@ -6,10 +6,10 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from .audio import find_audio
+from .audio import AudioStream, find_audio
 from .captioner import Captioner, Heard
 from .console import progress, table
 from .types import Caption, WsacError
@@ -77,8 +77,11 @@ def _batch(captioner: Captioner, files: Sequence[Path], tick) -> list[Row]:
 def _windows(captioner: Captioner, file: Path, window: float) -> list[Row]:
     rows = []
     try:
-        for caption in captioner.caption_windows(file, window_seconds=window):
-            rows.append(_row(file, caption, ()))
+        with AudioStream(file, captioner.clap.sample_rate) as stream:
+            for caption in captioner.caption_windows(stream, window_seconds=window):
+                rows.append(_row(file, caption, ()))
+            if rows and stream.notes:  # known at the end of the file only
+                rows[-1] = replace(rows[-1], notes=stream.notes)
     except WsacError as error:
         rows.append(Row(str(file), error=str(error)))
     return rows

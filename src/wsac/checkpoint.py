@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .files import atomic_path
-from .types import ModelError
+from .types import ModelError, RecipeError
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, meta: dict[str, Any]) -> None:
@@ -26,13 +28,27 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         save_file(owned, temporary, metadata={"meta": json.dumps(meta)})
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Restore weights and optimizer in place and return ``meta``. Raises ModelError when the file does not fit."""
+def digest(*parts: str | bytes) -> str:
+    """A name for everything that a run learns from, so that it is not resumed on other material."""
+    found = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        found.update(len(data).to_bytes(8, "little") + data)
+    return found.hexdigest()[:32]
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, inputs: str) -> dict[str, Any]:
+    """Restore weights and optimizer in place and return ``meta``, in which ``inputs`` is the digest of the material.
+
+    Raises ModelError when the file does not fit, and RecipeError when the material has changed since it was written.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads(file.metadata()["meta"])
+            if meta["inputs"] != inputs:
+                raise RecipeError(f"{path.parent}: the captions, sounds or CLAP changed since; give another --out")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         moments: dict[int, dict[str, Tensor]] = {}
@@ -49,10 +65,15 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     return meta
 
 
+def check_loss(loss: float, step: int) -> float:
+    """The loss itself. Raises ModelError when it is not finite: nothing that follows could be trusted."""
+    if not math.isfinite(loss):
+        raise ModelError(f"step {step}: the loss is {loss}; lower the learning rate or the noise, in another --out")
+    return loss
+
+
 def learning_rate(step: int, total: int, *, peak: float, warmup: int, schedule: str) -> float:
     """The rate at a step, counted from 0: linear warm-up to the peak, then cosine or linear to 0, or constant."""
-    import math
-
     if step < warmup:
         return peak * (step + 1) / warmup
     if schedule == "constant":

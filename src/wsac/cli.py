@@ -58,7 +58,7 @@ def train(
     captions: Annotated[list[Path] | None, typer.Option("--captions", "-c", help="Caption files; repeatable.")] = None,
     clap: Annotated[str | None, typer.Option(help="pocket, or a folder of wsac train-clap.")] = None,
     recipe: RecipeOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the captions.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the captions; 0 chooses.")] = None,
     noise: Annotated[float | None, typer.Option(help="Variance of the injected noise.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
     changes: SetOption = None,
@@ -147,9 +147,12 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for recordings, model and report.")] = Path(
         "demo"
     ),
-    epochs: Annotated[int, typer.Option(help="Training passes.")] = 6,
+    epochs: Annotated[int, typer.Option(min=1, help="Training passes.")] = 8,
 ) -> None:
-    """Train a captioner from a small grammar's captions and describe eight synthesised recordings."""
+    """Train a captioner from a small grammar's captions and describe eight synthesised recordings.
+
+    wsac demo --out demo
+    """
     from .demo import run_demo
 
     run_demo(out, epochs=epochs)
@@ -182,18 +185,23 @@ def _root(
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 well, 1 an error in one line, 2 wrong usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names need not be valid text, and terminals need not be UTF-8
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
+        if stop.code == 130:
+            say("interrupted; the same command goes on where a run stopped")
         return stop.code if isinstance(stop.code, int) else 1
     except WsacError as error:
         say(f"error: {error}")
         return 1
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        say(f"error: {error.filename or 'output'}: {error.strerror or error}; check the path, its rights and the space")
         return 1
     return 0
 

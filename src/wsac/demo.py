@@ -20,7 +20,7 @@ SECONDS = 10.0  # of each recording
 CAPTIONS = 6_000
 
 
-def run_demo(out: str | Path, *, epochs: int = 6) -> list[ClipCard]:
+def run_demo(out: str | Path, *, epochs: int = 8) -> list[ClipCard]:
     """Write captions, train on them alone, synthesise eight recordings, caption them, print the table and the report.
 
     ``out`` gets captions.txt, recordings/, run/ (the captioner) and report.html.
@@ -29,7 +29,12 @@ def run_demo(out: str | Path, *, epochs: int = 6) -> list[ClipCard]:
     captions = out / "captions.txt"
     write_text(captions, "\n".join(write_captions(np.random.default_rng(DEMO_SEED), CAPTIONS)) + "\n")
     say(f"{captions}: {CAPTIONS:,} captions from a small grammar; no sound is used in training")
-    options = {"corpus.captions": [str(captions)], "training.epochs": epochs, "decoder.vocab_size": 1024}
+    options = {
+        "corpus.captions": [str(captions)],
+        "training.epochs": epochs,
+        "decoder.vocab_size": 1024,
+        "training.batch_size": 64,
+    }
     captioner = train(load_recipe(Recipe, overrides=options), out / "run")
     say(f"trained in {time.perf_counter() - began:.0f} s")
 

@@ -23,6 +23,8 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     Raises WsacError when the folder cannot be made or written.
     """
     target = Path(target)
+    if not target.name:
+        raise WsacError(f"'{target}': this is a folder; name a file in it")
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

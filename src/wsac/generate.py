@@ -9,7 +9,9 @@ from torch import Tensor
 
 from .decoder import CaptionDecoder
 from .tokenizer import BOS, EOS, PAD
-from .types import RecipeError
+from .types import ModelError, RecipeError
+
+WIDEST = 256  # beams; more only costs memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,11 @@ class GenerationOptions:
     length_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.beam_size < 1 or self.max_tokens < 1:
-            raise RecipeError(f"beam {self.beam_size}, max_tokens {self.max_tokens}: both must be at least 1")
+        whole = isinstance(self.beam_size, int) and isinstance(self.max_tokens, int)
+        if not whole or not 1 <= self.beam_size <= WIDEST or self.max_tokens < 1:
+            raise RecipeError(
+                f"beam {self.beam_size}, max_tokens {self.max_tokens}: give whole numbers, a beam of 1 to {WIDEST}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,8 @@ def generate(
 
     out = []
     for tokens, length, total_sum in zip(best_tokens.tolist(), best_length.tolist(), best_sum.tolist(), strict=True):
+        if not length:
+            raise ModelError("the decoder gives no finite scores; is the model whole, and are the embeddings finite?")
         ids = [token for token in tokens[:length] if token != EOS]
         out.append(Generated(ids, total_sum / length))
     return out

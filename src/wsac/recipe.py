@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from .files import write_text
 from .types import RecipeError
@@ -21,7 +21,7 @@ else:
 class Section(BaseModel):
     """A group of options: unknown keys are errors, values are checked, nothing changes after creation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CorpusOptions(Section):
@@ -39,7 +39,7 @@ class BridgeOptions(Section):
     shift: a safetensors file with a vector ``shift`` [D], mean audio minus mean text embedding; "" means none.
     """
 
-    noise_variance: float = Field(0.015, ge=0)
+    noise_variance: float = Field(0.002, ge=0)
     shift: str = ""
 
 
@@ -54,11 +54,22 @@ class DecoderOptions(Section):
     vocab_size: int = Field(4096, ge=300)
     max_tokens: int = Field(40, ge=2)
 
+    @model_validator(mode="after")
+    def _fits(self) -> DecoderOptions:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
 
 class TrainingOptions(Section):
-    """batch_size: captions. learning_rate: the peak. evaluate_every, save_every: steps, 0 means once an epoch."""
+    """epochs: 0 means 4, or more when the corpus is so small that 4 epochs are fewer than 1,500 steps.
 
-    epochs: int = Field(8, ge=1)
+    batch_size: captions. learning_rate: the peak, after ``warmup_steps`` or a tenth of all steps, whichever is less.
+    evaluate_every, save_every: steps; 0 means once an epoch, but not before 50 steps.
+    patience: evaluations without a better held-out loss after which the run ends; 0 means never.
+    """
+
+    epochs: int = Field(0, ge=0)
     batch_size: int = Field(128, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(200, ge=0)
@@ -104,12 +115,12 @@ class ClapRecipe(Section):
     text: tuple[str, ...] = ()
     teacher: str = ""
     embed_dim: int = Field(256, ge=8)
-    channels: tuple[int, ...] = (32, 64, 128, 256, 320)
+    channels: tuple[PositiveInt, ...] = Field((32, 64, 128, 256, 320), min_length=2)
     vocab_size: int = Field(4096, ge=300)
-    text_width: int = Field(256, ge=8)
+    text_width: int = Field(256, ge=8, multiple_of=4)
     text_layers: int = Field(2, ge=1)
     text_steps: int = Field(2000, ge=0)
-    text_batch: int = Field(256, ge=2)
+    text_batch: int = Field(256, ge=32)
     steps: int = Field(2000, ge=1)
     batch_size: int = Field(64, ge=2)
     crop_seconds: float = Field(5.0, gt=0.1, le=10)
@@ -169,7 +180,8 @@ def save_recipe(recipe: Section, path: str | Path) -> None:
     import json
 
     def line(key: str, value: Any) -> str:
-        return f"{key} = {json.dumps(value, ensure_ascii=False)}"  # JSON scalars and arrays are TOML
+        # JSON scalars and arrays are TOML, but for the one control character that JSON leaves as it is
+        return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
 
     values = recipe.model_dump(mode="json")
     lines = [line(key, value) for key, value in values.items() if not isinstance(value, dict)]
@@ -182,6 +194,10 @@ def save_recipe(recipe: Section, path: str | Path) -> None:
 def pin_recipe(recipe: Section, folder: Path) -> None:
     """Write ``recipe.toml`` into a run folder. Raises RecipeError when the folder holds a run of another recipe."""
     path = folder / "recipe.toml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{folder}: cannot make the run folder ({error.strerror}); give another --out") from error
     if path.is_file() and (folder / "checkpoint.safetensors").is_file():
         old = load_recipe(type(recipe), path)  # type: ignore[type-var]
         before, now = old.model_dump(), recipe.model_dump()

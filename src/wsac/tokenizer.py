@@ -17,6 +17,7 @@ class Tokenizer:
 
     def __init__(self, backend) -> None:
         self._backend = backend
+        backend.encode_special_tokens = True  # "<eos>" inside a caption is text
         if [backend.token_to_id(token) for token in SPECIAL_TOKENS] != [PAD, BOS, EOS]:
             raise ModelError("tokenizer.json: the first three tokens are not <pad>, <bos>, <eos>; train it with wsac")
 

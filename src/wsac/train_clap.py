@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .cache import load_or_make
-from .checkpoint import learning_rate, load_checkpoint, save_checkpoint
+from .checkpoint import check_loss, digest, learning_rate, load_checkpoint, save_checkpoint
 from .clap.pairs import AudioStore, Clip, crop, disturb, mix, read_pairs
 from .clap.pocket import PocketClap, PocketConfig
 from .clap.teacher import teach
@@ -21,7 +22,7 @@ from .corpora import read_captions
 from .recipe import ClapRecipe, pin_recipe
 from .seeding import numpy_for, seed_for
 from .tokenizer import Tokenizer
-from .types import CorpusError
+from .types import AudioError, CorpusError, RecipeError
 
 
 def train_clap(recipe: ClapRecipe, out: str | Path) -> PocketClap:
@@ -31,10 +32,12 @@ def train_clap(recipe: ClapRecipe, out: str | Path) -> PocketClap:
     while the text tower keeps to its teacher. A run that was stopped goes on from its last checkpoint.
     """
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    pin_recipe(recipe, out)
     clips = read_pairs(recipe.pairs)
+    validation = read_pairs(recipe.validation) if recipe.validation else []
     texts, groups = _texts(recipe, clips)
+    if (out / "captioner.json").is_file():
+        raise RecipeError(f"{out}: holds a captioner; give a CLAP another --out")
+    pin_recipe(recipe, out)
     say(f"{len(clips):,} sounds, {len(texts):,} captions")
     tokenizer = Tokenizer.train(texts, recipe.vocab_size, lowercase=True)
     config = PocketConfig(
@@ -55,6 +58,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path) -> PocketClap:
     store = AudioStore(clips, config.sample_rate, out)
     text_loss = _text_objective(model, recipe, texts, groups, targets)
 
+    inputs = digest(store.key, *texts)
     text_names = ("text.",)
     optimizer = torch.optim.AdamW(
         [
@@ -67,7 +71,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path) -> PocketClap:
     total, first = recipe.text_steps + recipe.steps, 0
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.is_file():
-        first = load_checkpoint(checkpoint, model, optimizer)["step"]
+        first = load_checkpoint(checkpoint, model, optimizer, inputs=inputs)["step"]
         say(f"resuming at step {first:,} of {total:,}")
 
     draw = _sampler(recipe, clips, store)
@@ -86,14 +90,14 @@ def train_clap(recipe: ClapRecipe, out: str | Path) -> PocketClap:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()
-            note = f"{'pairs' if joint >= 0 else 'text'} loss {loss.item():.3f}"
+            note = f"{'pairs' if joint >= 0 else 'text'} loss {check_loss(loss.item(), step):.3f}"
             tick(note=note)
             if (step + 1) % recipe.save_every == 0 or step + 1 == total:
-                save_checkpoint(checkpoint, model, optimizer, {"step": step + 1})
+                save_checkpoint(checkpoint, model, optimizer, {"step": step + 1, "inputs": inputs})
                 say(f"step {step + 1:,} of {total:,}, {note}, {time.perf_counter() - began:,.0f} s")
     model.eval().save(out)
-    if recipe.validation:
-        accuracy, count = zero_shot(model, read_pairs(recipe.validation))
+    if validation:
+        accuracy, count = zero_shot(model, validation)
         say(f"zero-shot accuracy over {count} labels: {100 * accuracy:.1f} %")
     return PocketClap.load(out)
 
@@ -105,13 +109,18 @@ def zero_shot(model: PocketClap, clips: list[Clip]) -> tuple[float, int]:
     labels = sorted({clip.label for clip in clips})
     captions = {label: sorted({c for clip in clips if clip.label == label for c in clip.captions}) for label in labels}
     prototypes = F.normalize(torch.stack([model.embed_text(captions[label]).mean(0) for label in labels]), dim=-1)
-    hits = 0
+    hits, heard = 0, 0
     with progress("zero-shot", len(clips), unit="clips") as tick:
         for clip in clips:
-            samples = torch.from_numpy(load_audio(clip.path, model.sample_rate).samples)
-            hits += labels[int((model.embed_audio([samples]) @ prototypes.T).argmax())] == clip.label
             tick()
-    return hits / len(clips), len(labels)
+            try:
+                samples = torch.from_numpy(load_audio(clip.path, model.sample_rate).samples)
+            except AudioError as error:
+                say(f"skipped: {error}")
+                continue
+            heard += 1
+            hits += labels[int((model.embed_audio([samples]) @ prototypes.T).argmax())] == clip.label
+    return hits / max(1, heard), len(labels)
 
 
 def _texts(recipe: ClapRecipe, clips: list[Clip]) -> tuple[list[str], list[list[int]]]:
@@ -171,7 +180,7 @@ def _text_objective(
 def _sampler(recipe: ClapRecipe, clips: list[Clip], store: AudioStore) -> Callable[[int], tuple[Tensor, list[str]]]:
     """Crops ``[B, T]`` with their captions at a step, labels balanced by the inverse square root of their count."""
     labels = [clip.label for clip in clips]
-    counts = {label: labels.count(label) for label in set(labels)}
+    counts = Counter(labels)
     weights = np.array([counts[label] ** -0.5 if store.seconds(i) > 0 else 0.0 for i, label in enumerate(labels)])
     weights /= weights.sum()
     length = int(recipe.crop_seconds * store.sample_rate)

@@ -14,19 +14,21 @@ from torch import Tensor, nn
 from .bridges import Bridge, training_bridge
 from .cache import embed_texts
 from .captioner import Captioner
-from .checkpoint import learning_rate, load_checkpoint, save_checkpoint
+from .checkpoint import check_loss, digest, learning_rate, load_checkpoint, save_checkpoint
 from .clap import load_clap
 from .console import progress, say
 from .corpora import merge
 from .decoder import TransformerDecoder
+from .device import pick_device
 from .files import atomic_path, write_text
 from .memory import SupportMemory
 from .pictures import curve_png
 from .recipe import Recipe, TrainingOptions, pin_recipe
 from .seeding import generator_for, seed_for
 from .tokenizer import EOS, PAD, Tokenizer
-from .types import CorpusError
+from .types import CorpusError, RecipeError
 
+EPOCHS, STEPS = 4, 1500  # of a run whose recipe leaves the length open
 CHUNK = 64  # batches: captions are sorted by length within chunks of so many batches
 
 
@@ -41,11 +43,20 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     run = _prepare(recipe, out, device)
     decoder, optimizer = run.decoder, run.optimizer
     per_epoch = -(-len(run.train_rows) // options.batch_size)
-    total = per_epoch * options.epochs
-    state: dict[str, Any] = {"step": 0, "best": None, "stale": 0, "loss_sum": 0.0, "loss_count": 0}
+    epochs = options.epochs or max(EPOCHS, -(-STEPS // per_epoch))
+    total = per_epoch * epochs
+    warmup, often = min(options.warmup_steps, total // 10), max(per_epoch, 50)
+    state: dict[str, Any] = {
+        "step": 0,
+        "best": None,
+        "stale": 0,
+        "loss_sum": 0.0,
+        "loss_count": 0,
+        "inputs": run.inputs,
+    }
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     if checkpoint.is_file():
-        state = load_checkpoint(checkpoint, decoder, optimizer)
+        state = load_checkpoint(checkpoint, decoder, optimizer, inputs=run.inputs)
         say(f"resuming at step {state['step']:,} of {total:,}")
     _cut_metrics(metrics, state["step"])
     say(
@@ -54,13 +65,13 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     )
 
     began, batches, batches_of = time.perf_counter(), [], -1
-    done = state["step"] * options.batch_size
-    with progress("train", options.epochs * len(run.train_rows), unit="captions", done=done) as tick:
+    done = min(state["step"] * options.batch_size, epochs * len(run.train_rows))
+    with progress("train", epochs * len(run.train_rows), unit="captions", done=done) as tick:
         while state["step"] < total and not 0 < options.patience <= state["stale"]:
             epoch, place = divmod(state["step"], per_epoch)
             if batches_of != epoch:
                 batches, batches_of = _batches(run, options, epoch), epoch
-            rate = learning_rate(state["step"], total, peak=options.learning_rate, warmup=options.warmup_steps,
+            rate = learning_rate(state["step"], total, peak=options.learning_rate, warmup=warmup,
                                  schedule=options.schedule)  # fmt: skip
             loss = _step(run, batches[place], rate, options, state["step"])
             state["step"] += 1
@@ -69,9 +80,9 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             tick(len(batches[place]), f"loss {loss:.3f}")
 
             last = state["step"] == total
-            if last or _due(state["step"], options.evaluate_every or per_epoch):
+            if last or _due(state["step"], options.evaluate_every or often):
                 _evaluate(run, recipe, state, out, rate, state["step"] / per_epoch, time.perf_counter() - began)
-            if last or _due(state["step"], options.save_every or per_epoch):
+            if last or _due(state["step"], options.save_every or often):
                 save_checkpoint(checkpoint, decoder, optimizer, state)
     save_checkpoint(checkpoint, decoder, optimizer, state)  # patience may have ended the run between two saves
     _draw_losses(metrics, out / "loss.png")
@@ -90,6 +101,7 @@ class _Run:
     embeddings: Tensor
     train_rows: list[int]
     held_rows: list[int]
+    inputs: str
 
     def batch(self, rows: list[int]) -> tuple[Tensor, Tensor]:
         """embeddings [B, D] and padded tokens [B, L]."""
@@ -101,6 +113,7 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     options = recipe.training
     corpus = merge(recipe.corpus.captions, format=recipe.corpus.format, style=recipe.corpus.style)
     captions = [example.caption for example in corpus.examples]
+    device = pick_device(device)
     clap = load_clap(recipe.clap)
     bridge = training_bridge(recipe.bridge.noise_variance, recipe.bridge.shift, dim=clap.embed_dim)
     order = torch.randperm(len(captions), generator=generator_for(options.seed, "split")).tolist()
@@ -108,10 +121,9 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     held_rows, train_rows = sorted(order[:held]), sorted(order[held:])
     if not train_rows:
         raise CorpusError(f"{len(captions)} captions leave none to train on; add captions or lower corpus.validation")
-    out.mkdir(parents=True, exist_ok=True)
+    if (out / "clap.json").is_file():
+        raise RecipeError(f"{out}: holds a CLAP; give a captioner another --out")
     pin_recipe(recipe, out)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
 
     tokenizer = Tokenizer.train(captions, recipe.decoder.vocab_size)
     limit = recipe.decoder.max_tokens - 1
@@ -126,7 +138,10 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     vectors = [p for p in decoder.parameters() if p.ndim < 2]  # biases and norms are not decayed
     groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     captioner = Captioner(clap, decoder, tokenizer, memory)
-    return _Run(captioner, decoder, torch.optim.AdamW(groups), bridge, tokens, embeddings, train_rows, held_rows)
+    shift = Path(recipe.bridge.shift).read_bytes() if recipe.bridge.shift else b""
+    inputs = digest(clap.fingerprint, shift, *captions)
+    optimizer = torch.optim.AdamW(groups)
+    return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs)
 
 
 def _batches(run: _Run, options: TrainingOptions, epoch: int) -> list[list[int]]:
@@ -154,7 +169,7 @@ def _step(run: _Run, rows: list[int], rate: float, options: TrainingOptions, ste
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     run.optimizer.step()
-    return loss.item()
+    return check_loss(loss.item(), step)
 
 
 @torch.inference_mode()
@@ -210,6 +225,8 @@ def _cut_metrics(path: Path, step: int) -> None:
 
 
 def _draw_losses(metrics: Path, target: Path) -> None:
+    if not metrics.is_file():
+        return
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     series = {
         "training (with dropout)": [(row["epoch"], row["train_loss"]) for row in rows],

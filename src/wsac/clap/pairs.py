@@ -53,6 +53,8 @@ def read_pairs(paths: Sequence[str | Path]) -> list[Clip]:
                     captions.append(caption)
         except OSError as error:
             raise CorpusError(f"{path}: cannot read ({error.strerror}); check the path") from error
+        except csv.Error as error:
+            raise CorpusError(f"{path}, line {reader.line_num}: broken CSV ({error}); check its quotes") from error
         except UnicodeDecodeError as error:
             raise CorpusError(f"{path}: not UTF-8 text; convert it first (iconv -t UTF-8)") from error
     if not found:
@@ -66,7 +68,11 @@ class AudioStore:
     def __init__(self, clips: Sequence[Clip], sample_rate: int, folder: Path) -> None:
         self.sample_rate = sample_rate
         names = [clip.path for clip in clips]
-        key = hashlib.sha256("\n".join([str(sample_rate), *names]).encode()).hexdigest()
+        facts = [str(sample_rate)]
+        for name in names:
+            stat = Path(name).stat() if Path(name).is_file() else None
+            facts.append(f"{name} {stat.st_size} {stat.st_mtime_ns}" if stat else f"{name} missing")
+        key = self.key = hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()
         index, data = folder / "audio.json", folder / "audio.i16"
         if not (index.is_file() and data.is_file() and read_json(index)["key"] == key):
             offsets = self._decode(names, data)

@@ -216,9 +216,11 @@ class PocketClap(nn.Module):
                     for name, value in load_bytes(weights).items()
                 }
             )
-        except FileNotFoundError as error:
-            raise ModelError(f"{folder}: clap.safetensors is missing; the model folder is incomplete") from error
-        except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        except OSError as error:
+            raise ModelError(
+                f"{folder}: clap.safetensors cannot be read or is missing ({error.strerror}); the folder is incomplete"
+            ) from error
+        except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a pocket CLAP of this version ({str(error).splitlines()[0]})") from error
         digest = hashlib.sha256(weights)
         digest.update((folder / "tokenizer.json").read_bytes())
