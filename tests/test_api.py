@@ -33,8 +33,8 @@ PUBLIC = [
 METHODS = {
     "caption": "(self, audio: 'Audio') -> 'Caption'",
     "caption_batch": "(self, audio: 'Sequence[Audio]') -> 'list[Caption]'",
-    "caption_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0, hop_seconds: 'float | None' = None)"
-    " -> 'Iterator[Caption]'",
+    "caption_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
+    " hop_seconds: 'float | None' = None) -> 'Iterator[Caption]'",
     "describe": "(self, heard: 'Sequence[Heard]') -> 'list[Caption]'",
     "listen": "(self, audio: 'Audio') -> 'Heard'",
     "load": "(path_or_name: 'str | Path' = 'pocket', *, device: 'str' = 'auto') -> 'Captioner'",
