@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -34,7 +35,8 @@ def test_training_lowers_the_loss_and_writes_a_whole_bundle(tiny_recipe, tmp_pat
     run = tmp_path / "run"
     captioner = train(tiny_recipe(**{"training.learning_rate": 0.01, "training.epochs": 6}), run)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert rows[-1]["validation_loss"] < rows[0]["validation_loss"] - 0.2
+    assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
+    assert rows[-1]["validation_loss"] < math.log(400) - 1  # log 400: what guessing costs
     assert [row["step"] for row in rows] == [50, 84]  # 14 steps an epoch: not before 50 steps, and at the end
     names = {"captioner.json", "decoder.safetensors", "tokenizer.json", "memory.safetensors", "recipe.toml", "loss.png"}
     assert names <= {path.name for path in run.iterdir()}
@@ -83,7 +85,7 @@ def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         killed_at.append(process.wait())
-    assert killed_at.count(-signal.SIGKILL) >= 2, "the run was over before it could be killed"
+    assert killed_at == [-signal.SIGKILL] * 3, "the run was over before it could be killed"
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     assert same(weights(whole), weights(killed))
     last = [load_file(run / "checkpoint.safetensors") for run in (whole, killed)]
