@@ -10,7 +10,7 @@ import soundfile
 import torch
 from torch.testing import assert_close
 
-from wsac import AudioError, Captioner, ModelError, RecipeError
+from wsac import AudioError, Caption, Captioner, ModelError, RecipeError
 from wsac.soundworld import KINDS
 
 
@@ -43,6 +43,22 @@ def test_windows_cover_the_sound_with_their_times(captioner, wav):
     assert [(c.start, c.end) for c in captioner.caption_windows(samples, window_seconds=1.0, hop_seconds=0.5)] == (
         overlapping
     )
+
+
+def test_silence_is_called_silence(captioner):
+    quiet = np.zeros(16_000, np.float32)
+    assert captioner.caption(quiet) == Caption("Silence", 0.0, 0.0, 1.0)
+    half = np.concatenate((quiet, np.random.default_rng(0).uniform(-0.1, 0.1, 16_000).astype(np.float32)))
+    texts = [caption.text for caption in captioner.caption_windows(half, window_seconds=1.0)]
+    assert texts[0] == "Silence"
+    assert texts[1] != "Silence"
+
+
+def test_a_scrap_at_the_end_is_no_window_of_its_own(captioner):
+    sound = np.random.default_rng(0).uniform(-0.1, 0.1, 32_001).astype(np.float32)
+    found = [(c.start, c.end) for c in captioner.caption_windows(sound, window_seconds=1.0)]
+    assert found == [(0, 1), (1, 32_001 / 16_000)]
+    assert len(list(captioner.caption_windows(sound[:100], window_seconds=1.0))) == 1
 
 
 def test_options_make_a_new_captioner(captioner, wav):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -95,6 +96,34 @@ def test_window_captions_have_times(run, model, sounds):
     assert [(row["start"], row["end"]) for row in json.loads(out)] == [(0, 0.5), (0.5, 1), (1, 1.5), (1.5, 2)]
 
 
+def test_the_table_shows_notes_and_spans(run, model, sounds):
+    soundfile.write(sounds / "silent.wav", np.zeros(16_000), 16_000)
+    code, out, _ = run("caption", sounds / "silent.wav", sounds / "rain.wav", "--model", model, "--window", "0.5")
+    assert code == 0
+    assert "(silent: the mono mix" in out
+    assert "0.0–0.5" in out
+    assert "1.5–2.0" in out
+
+
+def test_an_unfinished_run_is_called_so(run, tmp_path):
+    (tmp_path / "recipe.toml").write_text("")
+    code, _, err = run("caption", "x.wav", "--model", tmp_path)
+    assert code == 1
+    assert "an unfinished run" in one_line_error(err)
+
+
+def test_sigterm_ends_a_training_in_one_line(tmp_path, captions):
+    (tmp_path / "captions.txt").write_text("\n".join(captions))
+    words = ["train", "-c", tmp_path / "captions.txt", "-o", tmp_path / "run", "--epochs", "1000"]
+    process = subprocess.Popen([sys.executable, "-m", "wsac", *words], stderr=subprocess.PIPE, text=True)
+    assert "captions to train on" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
 def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
     (sounds / "broken.wav").write_text("this is no sound")
     soundfile.write(sounds / "silent.wav", np.zeros(16_000), 16_000)
@@ -105,6 +134,7 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
     assert "broken.wav" in rows["broken.wav"]["error"]
     assert "missing.mp3" in rows["missing.mp3"]["error"]
     assert "silent" in rows["silent.wav"]["notes"][0]
+    assert rows["silent.wav"]["caption"] == "Silence"
     assert "2 of 6 files could not be captioned" in err
     assert "Traceback" not in err
 
@@ -113,7 +143,7 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
     ("words", "message"),
     [
         (["caption", "x.wav", "--json", "--csv"], "choose one"),
-        (["caption", "x.wav", "--window", "0"], "above 0"),
+        (["caption", "x.wav", "--window", "0.1"], "at least 0.5"),
         (["caption", "x.wav", "--model", "nowhere"], "no captioner here"),
         (["train", "--captions", "nowhere.txt", "--out", "run"], "nowhere.txt"),
         (["train", "--out", "run"], "name at least one"),
@@ -121,12 +151,12 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
         (["train", "--out", "run", "--set", "training.epoch=3"], "did you mean 'epochs'"),
         (["train", "--out", "run", "--epochs", "-1"], "training.epochs = -1"),
         (["train", "--out", "run", "--captions", "good.txt", "--clap", "nowhere"], "no CLAP here"),
-        (["train", "--out", "run", "--captions", "good.txt", "--device", "nonsense"], "use cpu or auto"),
+        (["train", "--out", "run", "--captions", "good.txt", "--device", "nonsense"], "choose cpu, cuda or auto"),
         (["train", "--out", "good.txt", "--captions", "good.txt"], "cannot make the run folder"),
         (["train", "--out", "run", "--captions", "good.txt", "--noise", "inf"], "noise_variance"),
         (["caption", ""], "empty file name"),
         (["caption", "x.wav", "--beam", "1000000"], "a beam of 1 to 256"),
-        (["caption", "x.wav", "--device", "nonsense"], "use cpu or auto"),
+        (["caption", "x.wav", "--device", "nonsense"], "choose cpu, cuda or auto"),
         (["corpus", "good.txt", "-o", "."], "this is a folder"),
         (["train-clap", "--out", "run"], "zero pairs"),
         (["train-clap", "--out", "run", "--pairs", "nowhere.csv"], "cannot read"),

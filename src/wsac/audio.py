@@ -100,6 +100,11 @@ class AudioStream:
         return self._samples / self.sample_rate
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing above -80 dBFS has been heard so far."""
+        return self._samples > 0 and self._peak < SILENCE_PEAK
+
+    @property
     def notes(self) -> tuple[str, ...]:
         notes, source, decoded, whole = [], self._source, self._decoded_seconds, self.declared_seconds
         if self._exhausted:
@@ -111,7 +116,7 @@ class AudioStream:
                 notes.append(f"truncated: {source.cut} after {decoded:.1f} s; is the download complete?")
         if self._nonfinite:
             notes.append(f"damaged: {self._nonfinite} samples are NaN or infinite, now 0")
-        if self._samples and self._peak < SILENCE_PEAK:
+        if self.silent:
             level = f"{20 * np.log10(self._peak):.0f} dBFS" if self._peak else "all samples are 0"
             notes.append(f"silent: the mono mix has no sound above -80 dBFS ({level})")
         return tuple(notes)

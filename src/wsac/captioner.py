@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .audio import AudioStream, cut_windows
+from .audio import SILENCE_PEAK, AudioStream, Window, cut_windows
 from .bridges import inference_bridge
 from .clap import ClapEncoder, load_clap
 from .clap.base import BUNDLED, WindowPool
@@ -28,16 +28,21 @@ from .types import AudioError, Caption, ModelError
 
 Audio: TypeAlias = "str | Path | np.ndarray | Tensor"
 BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
+SILENCE = "Silence"
 WINDOWS_AT_ONCE = 16  # windows of a long recording embedded together
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A recording as the CLAP hears it. embedding: [D] unit norm; notes: what is wrong with the file, if anything."""
+    """A recording as the CLAP hears it. embedding: [D] unit norm; notes: what is wrong with the file, if anything.
+
+    silent: nothing above -80 dBFS in it; its caption is SILENCE, as a CLAP hears noise in silence.
+    """
 
     embedding: Tensor
     seconds: float
     notes: tuple[str, ...] = ()
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ class Captioner:
     def caption_windows(
         self, audio: Audio | AudioStream, *, window_seconds: float = 10.0, hop_seconds: float | None = None
     ) -> Iterator[Caption]:
-        """Captions of successive windows with their times, as the file is read; the tail is included.
+        """Captions of successive windows with their times, as the file is read; the tail is included,
+        as a window of its own when it is at least a tenth of one, else as a longer end of the last.
 
         audio may be an open AudioStream too, whose notes say at the end what is wrong with the file.
         hop_seconds: from one window to the next, the window's length when None. Raises AudioError, RecipeError.
@@ -102,9 +108,13 @@ class Captioner:
             return
         blocks = audio if isinstance(audio, AudioStream) else [_samples(audio).numpy()]
         found = cut_windows(blocks, self.clap.sample_rate, window_seconds, hop_seconds)
+        found = _without_scrap(found, min(window_seconds, hop_seconds or window_seconds) / 10)
         for windows in _batches(found, WINDOWS_AT_ONCE):
             embeddings = self.clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
-            heard = [Heard(embedding, window.end) for embedding, window in zip(embeddings, windows, strict=True)]
+            heard = [
+                Heard(embedding, window.end, silent=_is_silent(window.samples))
+                for embedding, window in zip(embeddings, windows, strict=True)
+            ]
             for caption, window in zip(self.describe(heard), windows, strict=True):
                 yield replace(caption, start=window.start, end=window.end)
 
@@ -113,22 +123,26 @@ class Captioner:
         rate = self.clap.sample_rate
         if not isinstance(audio, (str, Path)):
             samples = _samples(audio)
-            return _finite(Heard(self.clap.embed_audio([samples])[0], len(samples) / rate), "the samples")
+            embedding, silent = self.clap.embed_audio([samples])[0], _is_silent(samples.numpy())
+            return _finite(Heard(embedding, len(samples) / rate, silent=silent), "the samples")
         pool = WindowPool(self.clap)
         with AudioStream(audio, rate) as stream:
             for windows in _batches(stream.windows(self.clap.window_seconds), WINDOWS_AT_ONCE):
                 pool.add([torch.from_numpy(window.samples) for window in windows])
-            return _finite(Heard(pool.embedding(), stream.seconds, stream.notes), str(audio))
+            return _finite(Heard(pool.embedding(), stream.seconds, stream.notes, stream.silent), str(audio))
 
     def describe(self, heard: Sequence[Heard]) -> list[Caption]:
-        """Write captions for embeddings."""
+        """Write captions for embeddings; a silent sound is SILENCE, with certainty."""
         if not heard:
             return []
         embedding = self.bridge(torch.stack([one.embedding for one in heard]))
         device = next(self.decoder.parameters()).device
         rows = generate(self.decoder, embedding.to(device), self._generation())
         texts = self.tokenizer.decode(row.tokens for row in rows)
-        return [Caption(text, row.logprob, 0.0, one.seconds) for text, row, one in zip(texts, rows, heard, strict=True)]
+        return [
+            Caption(SILENCE if one.silent else text, 0.0 if one.silent else row.logprob, 0.0, one.seconds)
+            for text, row, one in zip(texts, rows, heard, strict=True)
+        ]
 
     def _generation(self) -> GenerationOptions:
         return GenerationOptions(
@@ -187,7 +201,11 @@ class Captioner:
 
         folder = BUNDLED_CAPTIONER if str(path_or_name) == "pocket" else Path(path_or_name)
         if not (folder / "captioner.json").is_file():
-            raise ModelError(f"{path_or_name}: no captioner here; give a folder that wsac train wrote, or leave it out")
+            if (folder / "recipe.toml").is_file():
+                raise ModelError(f"{path_or_name}: an unfinished run; give its wsac train command again")
+            raise ModelError(
+                f"{path_or_name}: no captioner here; give a folder of wsac train, or pocket, the bundled one"
+            )
         device = pick_device(device)
         card = read_json(folder / "captioner.json")
         try:
@@ -213,6 +231,24 @@ def _samples(audio: np.ndarray | Tensor) -> Tensor:
     if samples.ndim != 1 or not len(samples):
         raise AudioError(f"samples of shape {tuple(samples.shape)}: give mono samples [T] with T > 0")
     return samples
+
+
+def _is_silent(samples: np.ndarray) -> bool:
+    return float(np.abs(samples).max()) < SILENCE_PEAK
+
+
+def _without_scrap(windows: Iterable[Window], shortest: float) -> Iterator[Window]:
+    """Windows without a last one that adds less than ``shortest`` seconds; the one before then ends where it ended."""
+    held: Window | None = None
+    for window in windows:
+        if held is not None and window.end - held.end < shortest:
+            held = replace(held, end=window.end)
+            continue
+        if held is not None:
+            yield held
+        held = window
+    if held is not None:
+        yield held
 
 
 def _finite(heard: Heard, name: str) -> Heard:

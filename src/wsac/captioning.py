@@ -106,10 +106,19 @@ def print_rows(rows: Sequence[Row], style: str) -> None:
         case _:
             good = [row for row in rows if not row.error]
             if good:
-                cells = [(r.file, _span(r), "; ".join((r.caption, *r.notes)), f"{r.logprob:.2f}") for r in good]
+                windowed = any(row.start for row in good)
+                cells = [
+                    (
+                        r.file,
+                        _span(r, windowed),
+                        "\n".join((r.caption, *(f"({note})" for note in r.notes))),
+                        f"{r.logprob:.2f}",
+                    )
+                    for r in good
+                ]
                 table("", ("file", "seconds>", "caption", "log-prob>"), cells)
 
 
-def _span(row: Row) -> str:
+def _span(row: Row, windowed: bool) -> str:
     end = "" if row.end is None else f"{row.end:.1f}"
-    return f"{row.start:.1f}–{end}" if row.start else end
+    return f"{row.start:.1f}–{end}" if windowed else end

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +35,9 @@ def corpus(
     inputs: Annotated[list[Path], typer.Argument(help="Caption files, plain or gzipped.", metavar="IN...")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The JSONL to write (.gz compresses).")],
     format: Annotated[str, typer.Option(help="auto, clotho, audiocaps, csv, wavcaps, json, jsonl or text.")] = "auto",
-    style: Annotated[str, typer.Option(help="keep, sentence (Capital, no full stop) or lower.")] = "keep",
+    style: Annotated[
+        str, typer.Option(help="keep, sentence (first letter upper-case, no full stop) or lower.")
+    ] = "keep",
     as_json: JsonOption = False,
 ) -> None:
     """Merge caption files into one clean corpus.
@@ -58,7 +62,9 @@ def train(
     captions: Annotated[list[Path] | None, typer.Option("--captions", "-c", help="Caption files; repeatable.")] = None,
     clap: Annotated[str | None, typer.Option(help="pocket, or a folder of wsac train-clap.")] = None,
     recipe: RecipeOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the captions; 0 chooses.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the captions; left out: 4, or more if they are few.")
+    ] = None,
     noise: Annotated[float | None, typer.Option(help="Variance of the injected noise.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
     changes: SetOption = None,
@@ -114,9 +120,11 @@ def train_clap(
 @app.command()
 def caption(
     files: Annotated[list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")],
-    model: Annotated[str, typer.Option(help="A run folder; the bundled captioner when left out.")] = "pocket",
-    bridge: Annotated[str | None, typer.Option(help="ad (audio), nnd (nearest neighbour) or pd (projection).")] = None,
-    beam: Annotated[int | None, typer.Option(help="Beam size; 1 is greedy.")] = None,
+    model: Annotated[str, typer.Option(help="A run folder, or pocket: the bundled captioner.")] = "pocket",
+    bridge: Annotated[
+        str | None, typer.Option(help="ad (audio), nnd (nearest neighbour) or pd (projection, the default).")
+    ] = None,
+    beam: Annotated[int | None, typer.Option(help="Beam size, 4 by default; 1 is greedy.")] = None,
     window: Annotated[float | None, typer.Option(help="Caption every so many seconds instead of whole files.")] = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV for spreadsheets.")] = False,
@@ -130,8 +138,8 @@ def caption(
 
     if as_json and as_csv:
         raise WsacError("--json and --csv exclude each other; choose one")
-    if window is not None and window <= 0:
-        raise WsacError(f"--window {window:g}: give seconds above 0")
+    if window is not None and not window >= 0.5:
+        raise WsacError(f"--window {window:g}: give seconds, at least 0.5; shorter sounds cannot be told apart")
     rows = caption_files(files, model=model, bridge=bridge, beam=beam, window=window, device=device)
     print_rows(rows, "json" if as_json else "csv" if as_csv else "table")
     failed = [row for row in rows if row.error]
@@ -179,7 +187,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None: ...
 
 
@@ -188,11 +198,13 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names need not be valid text, and terminals need not be UTF-8
             stream.reconfigure(errors="backslashreplace")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is like Ctrl-C
     try:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
         if stop.code == 130:
-            say("interrupted; the same command goes on where a run stopped")
+            say("interrupted; the same command goes on from the last checkpoint")
         return stop.code if isinstance(stop.code, int) else 1
     except WsacError as error:
         say(f"error: {error}")

@@ -11,6 +11,8 @@ def pick_device(name: str) -> str:
     """``"auto"`` is a GPU when there is one, else the CPU. Raises RecipeError for a device that does not work here."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps", "xpu"):
+        raise RecipeError(f"device '{name}': unknown; choose cpu, cuda or auto")
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -25,7 +25,8 @@ class Section(BaseModel):
 
 
 class CorpusOptions(Section):
-    """captions: files in any format of ``wsac corpus``. validation: the part of the captions held out."""
+    """captions: files in any format of ``wsac corpus``. validation: the part of the captions held out, but
+    ten (or a tenth) of a small corpus; 0 holds out none."""
 
     captions: tuple[str, ...] = ()
     format: str = "auto"
@@ -62,10 +63,11 @@ class DecoderOptions(Section):
 
 
 class TrainingOptions(Section):
-    """epochs: 0 means 4, or more when the corpus is so small that 4 epochs are fewer than 1,500 steps.
+    """epochs: 0 means 4, or more when the corpus is so small that 4 epochs are fewer than 800 steps.
 
     batch_size: captions. learning_rate: the peak, after ``warmup_steps`` or a tenth of all steps, whichever is less.
     evaluate_every, save_every: steps; 0 means once an epoch, but not before 50 steps.
+    A checkpoint is written every 30 seconds besides.
     patience: evaluations without a better held-out loss after which the run ends; 0 means never.
     """
 
@@ -79,7 +81,7 @@ class TrainingOptions(Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     evaluate_every: int = Field(0, ge=0)
     save_every: int = Field(0, ge=0)
-    patience: int = Field(0, ge=0)
+    patience: int = Field(5, ge=0)
     seed: int = 0
 
 
@@ -130,7 +132,7 @@ class ClapRecipe(Section):
     warmup_steps: int = Field(100, ge=0)
     weight_decay: float = Field(0.05, ge=0)
     clip_norm: float = Field(1.0, gt=0)
-    save_every: int = Field(200, ge=1)
+    save_every: int = Field(50, ge=1)
     seed: int = 0
 
 

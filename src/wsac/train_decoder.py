@@ -28,7 +28,8 @@ from .seeding import generator_for, seed_for
 from .tokenizer import EOS, PAD, Tokenizer
 from .types import CorpusError, RecipeError
 
-EPOCHS, STEPS = 4, 1500  # of a run whose recipe leaves the length open
+SAVE_SECONDS = 30  # what an interruption costs at most
+EPOCHS, STEPS = 4, 800  # of a run whose recipe leaves the length open
 CHUNK = 64  # batches: captions are sorted by length within chunks of so many batches
 
 
@@ -57,14 +58,18 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     if checkpoint.is_file():
         state = load_checkpoint(checkpoint, decoder, optimizer, inputs=run.inputs)
-        say(f"resuming at step {state['step']:,} of {total:,}")
+        over = state["step"] == total or 0 < options.patience <= state["stale"]
+        say(f"{out}: already trained" if over else f"resuming at step {state['step']:,} of {total:,}")
     _cut_metrics(metrics, state["step"])
     say(
         f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
         f"{decoder.vocab_size:,}, {sum(map(torch.numel, decoder.parameters())) / 1e6:.1f} M parameters, {total:,} steps"
     )
 
-    began, batches, batches_of = time.perf_counter(), [], -1
+    if total < 100:
+        say(f"note: only {total} steps of training, captions will be poor; leave the epochs out or raise them")
+    began = saved = time.perf_counter()
+    batches, batches_of = [], -1
     done = min(state["step"] * options.batch_size, epochs * len(run.train_rows))
     with progress("train", epochs * len(run.train_rows), unit="captions", done=done) as tick:
         while state["step"] < total and not 0 < options.patience <= state["stale"]:
@@ -82,8 +87,9 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             last = state["step"] == total
             if last or _due(state["step"], options.evaluate_every or often):
                 _evaluate(run, recipe, state, out, rate, state["step"] / per_epoch, time.perf_counter() - began)
-            if last or _due(state["step"], options.save_every or often):
+            if last or _due(state["step"], options.save_every or often) or time.perf_counter() - saved > SAVE_SECONDS:
                 save_checkpoint(checkpoint, decoder, optimizer, state)
+                saved = time.perf_counter()
     save_checkpoint(checkpoint, decoder, optimizer, state)  # patience may have ended the run between two saves
     _draw_losses(metrics, out / "loss.png")
     return Captioner.load(out, device=device)
@@ -118,6 +124,8 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     bridge = training_bridge(recipe.bridge.noise_variance, recipe.bridge.shift, dim=clap.embed_dim)
     order = torch.randperm(len(captions), generator=generator_for(options.seed, "split")).tolist()
     held = round(len(order) * recipe.corpus.validation)
+    if recipe.corpus.validation:  # of a small corpus somewhat more, as a loss over two captions says nothing
+        held = max(held, min(10, len(order) // 10))
     held_rows, train_rows = sorted(order[:held]), sorted(order[held:])
     if not train_rows:
         raise CorpusError(f"{len(captions)} captions leave none to train on; add captions or lower corpus.validation")
