@@ -124,6 +124,19 @@ def test_sigterm_ends_a_training_in_one_line(tmp_path, captions):
     assert "Traceback" not in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no resource limits")
+def test_a_disk_that_is_full_is_one_line_and_nothing_half_written(tmp_path, captions):
+    import resource
+
+    (tmp_path / "captions.txt").write_text("\n".join(captions))
+    command = [sys.executable, "-m", "wsac", "train", "-c", "captions.txt", "-o", "run", "--epochs", "30"]
+    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))  # noqa: E731
+    done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=small)
+    assert done.returncode == 1
+    assert "cannot write" in one_line_error(done.stderr)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.toml"]
+
+
 def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
     (sounds / "broken.wav").write_text("this is no sound")
     soundfile.write(sounds / "silent.wav", np.zeros(16_000), 16_000)

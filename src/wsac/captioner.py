@@ -20,7 +20,7 @@ from .clap import ClapEncoder, load_clap
 from .clap.base import BUNDLED, WindowPool
 from .decoder import CaptionDecoder, TransformerDecoder
 from .device import pick_device
-from .files import atomic_path, read_json, write_json
+from .files import read_json, write_json, write_tensors
 from .generate import GenerationOptions, generate
 from .memory import SupportMemory
 from .tokenizer import Tokenizer
@@ -163,15 +163,9 @@ class Captioner:
         half: weights in float16; memory_precision: float32, float16 or int8; notes: more for captioner.json.
         A CLAP that is not built in is saved along in ``clap/``, so that the folder can be moved and shared.
         """
-        from safetensors.torch import save_file
-
         folder = Path(folder)
-        state = {
-            name: (value.half() if half else value).detach().cpu().contiguous()
-            for name, value in self.decoder.state_dict().items()
-        }
-        with atomic_path(folder / "decoder.safetensors") as path:
-            save_file(state, path)
+        state = {name: (value.half() if half else value).detach() for name, value in self.decoder.state_dict().items()}
+        write_tensors(folder / "decoder.safetensors", state)
         self.tokenizer.save(folder / "tokenizer.json")
         if self.memory is not None:
             self.memory.save(folder / "memory.safetensors", memory_precision)

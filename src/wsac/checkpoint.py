@@ -11,21 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .files import atomic_path
+from .files import write_tensors
 from .types import ModelError, RecipeError
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, meta: dict[str, Any]) -> None:
     """Write weights, optimizer moments and ``meta`` (JSON: step, best loss, …)."""
-    from safetensors.torch import save_file
-
     tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    owned = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}  # no shared storage
-    with atomic_path(path) as temporary:
-        save_file(owned, temporary, metadata={"meta": json.dumps(meta)})
+    write_tensors(path, tensors, meta={"meta": json.dumps(meta)})
 
 
 def digest(*parts: str | bytes) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .types import WsacError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
@@ -49,6 +52,19 @@ def write_text(target: str | Path, text: str) -> None:
 def write_json(target: str | Path, value: Any) -> None:
     """Write indented JSON, whole or not at all."""
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_tensors(target: str | Path, tensors: Mapping[str, Tensor], meta: dict[str, str] | None = None) -> None:
+    """Write safetensors, whole or not at all; tensors may be views or lie on any device."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    owned = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with atomic_path(target) as path:
+        try:
+            save_file(owned, path, metadata=meta)
+        except SafetensorError as error:  # what a full disk is called there
+            raise WsacError(f"{target}: cannot write ({error}); check the path and the free space") from error
 
 
 def read_json(path: str | Path) -> Any:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .files import atomic_path
+from .files import write_tensors
 from .types import ModelError
 
 
@@ -35,8 +35,6 @@ class SupportMemory:
 
     def save(self, path: str | Path, precision: str = "float16") -> None:
         """Write ``memory.safetensors`` in float32, float16 or int8 (relative to the largest value of each entry)."""
-        from safetensors.torch import save_file
-
         scale = self.embeddings.abs().amax(dim=1, keepdim=True) / 127
         match precision:
             case "int8":
@@ -45,8 +43,7 @@ class SupportMemory:
                 tensors = {"embeddings": self.embeddings.half()}
             case _:
                 tensors = {"embeddings": self.embeddings.float()}
-        with atomic_path(path) as temporary:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
+        write_tensors(path, tensors)
 
     @classmethod
     def load(cls, path: str | Path) -> SupportMemory:

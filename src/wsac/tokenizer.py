@@ -59,7 +59,7 @@ class Tokenizer:
     def save(self, path: str | Path) -> None:
         """Write ``tokenizer.json``."""
         with atomic_path(path) as temporary:
-            self._backend.save(str(temporary), pretty=False)
+            temporary.write_text(self._backend.to_str(), encoding="utf-8")
 
     @property
     def vocab_size(self) -> int:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..files import atomic_path, read_json, write_json
+from ..files import read_json, write_json, write_tensors
 from ..tokenizer import BOS, EOS, PAD, Tokenizer
 from ..types import ModelError
 from .melspec import LogMel
@@ -185,15 +185,12 @@ class PocketClap(nn.Module):
     # -- disk -------------------------------------------------------------------------------------------------------
     def save(self, folder: str | Path) -> None:
         """Write ``clap.json``, ``clap.safetensors`` (matrices in float16) and ``tokenizer.json``."""
-        from safetensors.torch import save_file
-
         folder = Path(folder)
         state = {
             name: (value.half() if value.ndim > 1 else value).contiguous()  # statistics and biases stay in float32
             for name, value in self.state_dict().items()
         }
-        with atomic_path(folder / "clap.safetensors") as path:
-            save_file(state, path)
+        write_tensors(folder / "clap.safetensors", state)
         self.tokenizer.save(folder / "tokenizer.json")
         write_json(folder / "clap.json", {"kind": "pocket", **asdict(self.config)})
 
