@@ -58,8 +58,11 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     if checkpoint.is_file():
         state = load_checkpoint(checkpoint, decoder, optimizer, inputs=run.inputs)
-        over = state["step"] == total or 0 < options.patience <= state["stale"]
-        say(f"{out}: already trained" if over else f"resuming at step {state['step']:,} of {total:,}")
+        say(
+            f"{out}: already trained"
+            if _is_over(state, total, options)
+            else f"resuming at step {state['step']:,} of {total:,}"
+        )
     _cut_metrics(metrics, state["step"])
     say(
         f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
@@ -72,7 +75,7 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     batches, batches_of = [], -1
     done = min(state["step"] * options.batch_size, epochs * len(run.train_rows))
     with progress("train", epochs * len(run.train_rows), unit="captions", done=done) as tick:
-        while state["step"] < total and not 0 < options.patience <= state["stale"]:
+        while not _is_over(state, total, options):
             epoch, place = divmod(state["step"], per_epoch)
             if batches_of != epoch:
                 batches, batches_of = _batches(run, options, epoch), epoch
@@ -84,13 +87,12 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             state["loss_count"] += 1
             tick(len(batches[place]), f"loss {loss:.3f}")
 
-            last = state["step"] == total
-            if last or _due(state["step"], options.evaluate_every or often):
+            if state["step"] == total or _due(state["step"], options.evaluate_every or often):
                 _evaluate(run, recipe, state, out, rate, state["step"] / per_epoch, time.perf_counter() - began)
-            if last or _due(state["step"], options.save_every or often) or time.perf_counter() - saved > SAVE_SECONDS:
+            due = _due(state["step"], options.save_every or often) or time.perf_counter() - saved > SAVE_SECONDS
+            if due or _is_over(state, total, options):
                 save_checkpoint(checkpoint, decoder, optimizer, state)
                 saved = time.perf_counter()
-    save_checkpoint(checkpoint, decoder, optimizer, state)  # patience may have ended the run between two saves
     _draw_losses(metrics, out / "loss.png")
     return Captioner.load(out, device=device)
 
@@ -219,6 +221,10 @@ def _evaluate(
         file.write(json.dumps(row) + "\n")
     say(f"epoch {epoch:.1f}, step {state['step']:,}: train loss {train_loss:.3f}, validation loss {loss:.3f}"
         f"{' (best)' if better else ''}, {seconds:,.0f} s")  # fmt: skip
+
+
+def _is_over(state: dict[str, Any], total: int, options: TrainingOptions) -> bool:
+    return state["step"] == total or 0 < options.patience <= state["stale"]
 
 
 def _due(step: int, every: int) -> bool:
