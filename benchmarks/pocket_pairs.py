@@ -1,9 +1,10 @@
 """Write a training CSV `audio,caption,label` from a folder of labelled recordings and a hand-written phrase table.
 
     python benchmarks/pocket_pairs.py ../shared/audio -o pairs.csv
-    python benchmarks/pocket_pairs.py ../shared/audio -o val.csv --folds 5
+    python benchmarks/pocket_pairs.py ../shared/audio -o held-out.csv --part held-out
 
-Fold 5 of ESC-50 is test data: it is written only when it is the one fold asked for, and then nothing else is.
+Parts: `train` is ESC-50 folds 1 to 4 and the other sources, without `held-out`: three clips or so of each class of fold
+4, kept for validation and for the calibration of confidence. `test` is fold 5, of which nothing is ever in the others.
 """
 
 from __future__ import annotations
@@ -12,29 +13,28 @@ import argparse
 import csv
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 PHRASES = Path(__file__).with_name("pocket_phrases.json")
 TEST_FOLD = "5"
+HELD_OUT = 3  # clips of each class
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("audio", type=Path, help="folder that holds manifest.csv and the recordings")
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--folds", default="1,2,3,4", help="ESC-50 folds; 5 alone makes the validation CSV")
+    parser.add_argument("--part", choices=("train", "held-out", "test"), default="train")
     parser.add_argument("--per-clip", type=int, default=6, help="phrases drawn for each recording")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    folds = frozenset(fold.strip() for fold in options.folds.split(","))
-    if not folds <= set("12345") or (TEST_FOLD in folds and len(folds) > 1):
-        parser.error(f"--folds {options.folds}: give some of 1,2,3,4, or 5 alone (fold 5 is test data)")
     if options.per_clip < 1:
         parser.error("--per-clip must be 1 or more")
 
     with (options.audio / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        clips = select(list(csv.DictReader(file)), folds)
+        clips = select(list(csv.DictReader(file)), options.part)
     phrases = json.loads(PHRASES.read_text(encoding="utf-8"))
     with options.output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -48,22 +48,40 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def select(clips: list[dict[str, str]], folds: frozenset[str]) -> list[dict[str, str]]:
-    """Keep the ESC-50 clips of `folds`, and the other sources unless this is the test fold."""
-    if folds == {TEST_FOLD}:
-        return [clip for clip in clips if clip["fold"] == TEST_FOLD]
-    # recordings of the other sources have no fold
-    chosen = [clip for clip in clips if clip["fold"] in folds or not clip["fold"]]
-    assert all(clip["fold"] != TEST_FOLD for clip in chosen), "ESC-50 fold 5 is test data"
-    # freesound ids stand in ESC-50's file names (fold-ID-take-class): no take of a test recording may stay
-    held_out = {clip["file"].split("-")[1] for clip in clips if clip["fold"] == TEST_FOLD}
-    return [clip for clip in chosen if not clip["fold"] or clip["file"].split("-")[1] not in held_out]
+def select(clips: list[dict[str, str]], part: str) -> list[dict[str, str]]:
+    """The recordings of a part, none of which shares its Freesound recording with another part's."""
+    test = [clip for clip in clips if clip["fold"] == TEST_FOLD]
+    if part == "test":
+        return test
+    tested = {freesound(clip) for clip in test}
+    rest = [clip for clip in clips if clip["fold"] != TEST_FOLD and not (clip["fold"] and freesound(clip) in tested)]
+    held = held_out(rest)
+    return [clip for clip in rest if (clip["fold"] != "" and freesound(clip) in held) == (part == "held-out")]
+
+
+def held_out(clips: list[dict[str, str]]) -> set[str]:
+    """Freesound ids in fold 4, all takes of each, so many that every class has HELD_OUT clips or a few more."""
+    elsewhere = {freesound(clip) for clip in clips if clip["fold"] not in ("", "4")}
+    chosen: set[str] = set()
+    taken: Counter[str] = Counter()
+    for clip in sorted((clip for clip in clips if clip["fold"] == "4"), key=lambda clip: clip["file"]):
+        if freesound(clip) in elsewhere:
+            continue
+        if freesound(clip) in chosen or taken[clip["esc50_class"]] < HELD_OUT:
+            chosen.add(freesound(clip))
+            taken[clip["esc50_class"]] += 1
+    return chosen
+
+
+def freesound(clip: dict[str, str]) -> str:
+    """The id of the recording that an ESC-50 clip was cut from; its files are named fold-ID-take-class."""
+    return clip["file"].split("-")[1]
 
 
 def draw(clip: dict[str, str], phrases: dict[str, list[str]], per_clip: int, seed: int) -> Iterator[str]:
     """Yield up to `per_clip` different phrases of the clip's label; templates fill up a list that is too short."""
     label = clip["label"]
-    # seeded by the file, so a clip keeps its phrases whichever folds are asked for
+    # seeded by the file, so a clip keeps its phrases whichever part is asked for
     rng = random.Random(f"{seed}/{clip['file']}")
     own = phrases.get(label, [])
     chosen = rng.sample(own, min(per_clip, len(own)))

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from wsac.captioner import Captioner, CaptionOptions
-from wsac.clap.pocket import PocketClap, PocketConfig
+from wsac.clap.pocket import PocketClap
+from wsac.clap.towers import PocketConfig
 from wsac.decoder import TransformerDecoder
 from wsac.memory import SupportMemory
 from wsac.soundworld import write_captions

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .files import write_tensors
+from .files import write_tensors, write_text
 from .types import ModelError, RecipeError
 
 
@@ -76,3 +76,16 @@ def learning_rate(step: int, total: int, *, peak: float, warmup: int, schedule: 
         return peak
     done = (step - warmup) / max(1, total - warmup)
     return peak * (0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1 - done)
+
+
+def append_metrics(path: Path, row: dict[str, Any]) -> None:
+    """Add a line of JSON; ``row["step"]`` says when."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def cut_metrics(path: Path, step: int) -> None:
+    """Drop the rows after a checkpoint: the resumed run will write them again."""
+    if path.is_file():
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        write_text(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))

@@ -92,12 +92,18 @@ def train(
 def train_clap(
     out: OutOption,
     pairs: Annotated[list[Path] | None, typer.Option("--pairs", "-p", help="CSV audio,caption[,label].")] = None,
-    validation: Annotated[list[Path] | None, typer.Option(help="The same, to measure zero-shot accuracy.")] = None,
+    validation: Annotated[
+        list[Path] | None, typer.Option(help="The same, to measure retrieval and zero-shot accuracy.")
+    ] = None,
+    scenes: Annotated[
+        list[Path] | None, typer.Option(help="CSV audio,caption[,negative] of sounds that are described as a whole.")
+    ] = None,
     text: Annotated[list[Path] | None, typer.Option(help="Caption files for the text tower.")] = None,
     recipe: RecipeOption = None,
     steps: Annotated[int | None, typer.Option(help="Batches of sounds.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
     changes: SetOption = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Train a pocket CLAP from sounds with captions.
 
@@ -109,11 +115,12 @@ def train_clap(
     options = {
         "pairs": [str(path) for path in pairs] if pairs else None,
         "validation": [str(path) for path in validation] if validation else None,
+        "scenes": [str(path) for path in scenes] if scenes else None,
         "text": [str(path) for path in text] if text else None,
         "steps": steps,
         "seed": seed,
     }
-    run(load_recipe(ClapRecipe, recipe, _overrides(options, changes)), out)
+    run(load_recipe(ClapRecipe, recipe, _overrides(options, changes)), out, device=device)
     say(f"done: wsac train --clap {out} --captions FILE --out RUN")
 
 

@@ -2,125 +2,124 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .cache import load_or_make
-from .checkpoint import check_loss, digest, learning_rate, load_checkpoint, save_checkpoint
-from .clap.pairs import AudioStore, Clip, crop, disturb, mix, read_pairs
-from .clap.pocket import PocketClap, PocketConfig
+from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
+from .clap.compose import Composer, Example, batch_of_events, crop, level
+from .clap.objectives import pair_loss, text_objective
+from .clap.pairs import AudioStore, Clip, read_pairs
+from .clap.pocket import PocketClap
+from .clap.retrieval import evaluate, label_embeddings
 from .clap.teacher import teach
+from .clap.towers import PocketConfig
 from .console import progress, say
 from .corpora import read_captions
+from .device import pick_device
 from .recipe import ClapRecipe, pin_recipe
 from .seeding import numpy_for, seed_for
 from .tokenizer import Tokenizer
-from .types import AudioError, CorpusError, RecipeError
+from .types import CorpusError, RecipeError
 
 
-def train_clap(recipe: ClapRecipe, out: str | Path) -> PocketClap:
+def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> PocketClap:
     """Train, write the CLAP folder ``out`` and return the model.
 
     First the text tower learns from text (the teacher's geometry, paraphrases); then both towers learn from the pairs,
-    while the text tower keeps to its teacher. A run that was stopped goes on from its last checkpoint.
+    while the text tower keeps to its teacher. The weights kept are a moving average. A run that was stopped goes on
+    from its last checkpoint. ``out`` also gets recipe.toml, metrics.jsonl, a checkpoint and the decoded audio.
     """
-    out = Path(out)
-    clips = read_pairs(recipe.pairs)
+    out, device = Path(out), pick_device(device)
+    clips, scenes = read_pairs(recipe.pairs), read_pairs(recipe.scenes) if recipe.scenes else []
     validation = read_pairs(recipe.validation) if recipe.validation else []
     texts, groups = _texts(recipe, clips)
     if (out / "captioner.json").is_file():
         raise RecipeError(f"{out}: holds a captioner; give a CLAP another --out")
     pin_recipe(recipe, out)
-    say(f"{len(clips):,} sounds, {len(texts):,} captions")
+    say(f"{len(clips):,} sounds and {len(scenes):,} scenes, {len(texts):,} captions")
+    model = _new_model(recipe, texts + [c for scene in scenes for c in (*scene.captions, *scene.negatives)])
+    targets = None
+    if recipe.teacher:
+        key = f"teacher/{recipe.teacher}/{recipe.embed_dim}"
+        make = lambda: teach(texts, recipe.teacher, recipe.embed_dim, device=device)  # noqa: E731
+        targets = load_or_make(key, texts, make, out)
+    elif not groups:
+        recipe = recipe.model_copy(update={"text_steps": 0})  # nothing to learn from text alone
+    rate = model.sample_rate
+    store, scene_store = AudioStore(clips, rate, out), AudioStore(scenes, rate, out, "scenes") if scenes else None
+    model = model.to(device)
+    average = copy.deepcopy(model).requires_grad_(False)
+    both = nn.ModuleDict({"model": model, "average": average})
+    text_loss = text_objective(model, texts, groups, targets)
+    draw = _sampler(recipe, model.config, Composer(clips, store, recipe.balance), scenes, scene_store)
+
+    inputs = digest(store.key, scene_store.key if scene_store else "", *texts)
+    optimizer = _optimizer(recipe, model)
+    total, step, prototypes = recipe.text_steps + recipe.steps, 0, None
+    checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
+    if checkpoint.is_file():
+        step = load_checkpoint(checkpoint, both, optimizer, inputs=inputs)["step"]
+        say(f"resuming at step {step:,} of {total:,}")
+    cut_metrics(metrics, step)
+    autocast = _autocast(recipe.precision, device)
+    began, losses = time.perf_counter(), []
+    with progress("train-clap", total, unit="steps", done=step) as tick:
+        while step < total:
+            joint = step - recipe.text_steps
+            if joint >= 0 and (prototypes is None or step % recipe.save_every == 0):
+                prototypes = _prototypes(model, clips, device)
+            model.train()
+            torch.manual_seed(seed_for(recipe.seed, "dropout", step))
+            for group in optimizer.param_groups:
+                group["lr"] = _rate(recipe, step, group["part"])
+            with autocast:
+                # with the pairs, the sounds matter most
+                size = recipe.text_batch if joint < 0 else recipe.text_batch // 4
+                loss = text_loss(numpy_for(recipe.seed, "text", step), size)
+                if joint >= 0:
+                    examples, whole = draw(joint)
+                    loss = loss + pair_loss(model, examples, None if whole else prototypes)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+            optimizer.step()
+            _follow(average, model, min(recipe.average, (1 + step) / (10 + step)))
+            losses.append(check_loss(loss.item(), step))
+            step += 1
+            stage = "pairs" if joint >= 0 else "text"
+            tick(note=f"{stage} loss {losses[-1]:.3f}")
+            row = {"step": step, "stage": stage, "loss": sum(losses) / len(losses)}
+            if validation and (step == total or (joint >= 0 and step % recipe.evaluate_every == 0)):
+                row |= evaluate(average.eval(), validation)
+            if step % recipe.save_every == 0 or step == total:
+                append_metrics(metrics, row | {"seconds": round(time.perf_counter() - began, 1)})
+                save_checkpoint(checkpoint, both, optimizer, {"step": step, "inputs": inputs})
+                say(_summary(row, total, time.perf_counter() - began))
+                losses = []
+    average.cpu().eval().save(out)
+    return PocketClap.load(out, device=device)
+
+
+def _new_model(recipe: ClapRecipe, texts: list[str]) -> PocketClap:
     tokenizer = Tokenizer.train(texts, recipe.vocab_size, lowercase=True)
     config = PocketConfig(
         embed_dim=recipe.embed_dim,
         channels=recipe.channels,
+        audio_width=recipe.audio_width,
+        audio_layers=recipe.audio_layers,
         vocab_size=tokenizer.vocab_size,
         text_width=recipe.text_width,
         text_layers=recipe.text_layers,
     )
     torch.manual_seed(seed_for(recipe.seed, "weights"))
-    model = PocketClap(config, tokenizer)
-    targets = None
-    if recipe.teacher:
-        key = f"teacher/{recipe.teacher}/{recipe.embed_dim}"
-        targets = load_or_make(key, texts, lambda: teach(texts, recipe.teacher, recipe.embed_dim), out)
-    elif not groups:
-        recipe = recipe.model_copy(update={"text_steps": 0})  # nothing to learn from text alone
-    store = AudioStore(clips, config.sample_rate, out)
-    text_loss = _text_objective(model, recipe, texts, groups, targets)
-
-    inputs = digest(store.key, *texts)
-    text_names = ("text.",)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [p for n, p in model.named_parameters() if n.startswith(text_names)], "part": "text"},
-            {"params": [p for n, p in model.named_parameters() if not n.startswith(text_names)], "part": "audio"},
-        ],
-        weight_decay=recipe.weight_decay,
-        betas=(0.9, 0.98),
-    )
-    total, first = recipe.text_steps + recipe.steps, 0
-    checkpoint = out / "checkpoint.safetensors"
-    if checkpoint.is_file():
-        first = load_checkpoint(checkpoint, model, optimizer, inputs=inputs)["step"]
-        say(f"resuming at step {first:,} of {total:,}")
-
-    draw = _sampler(recipe, clips, store)
-    began = time.perf_counter()
-    with progress("train-clap", total, unit="steps", done=first) as tick:
-        for step in range(first, total):
-            model.train()
-            torch.manual_seed(seed_for(recipe.seed, "dropout", step))
-            joint = step - recipe.text_steps
-            for group in optimizer.param_groups:
-                group["lr"] = _rate(recipe, step, group["part"])
-            loss = text_loss(step)
-            if joint >= 0:
-                loss = loss + _pair_loss(model, *draw(joint))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-            optimizer.step()
-            note = f"{'pairs' if joint >= 0 else 'text'} loss {check_loss(loss.item(), step):.3f}"
-            tick(note=note)
-            if (step + 1) % recipe.save_every == 0 or step + 1 == total:
-                save_checkpoint(checkpoint, model, optimizer, {"step": step + 1, "inputs": inputs})
-                say(f"step {step + 1:,} of {total:,}, {note}, {time.perf_counter() - began:,.0f} s")
-    model.eval().save(out)
-    if validation:
-        accuracy, count = zero_shot(model, validation)
-        say(f"zero-shot accuracy over {count} labels: {100 * accuracy:.1f} %")
-    return PocketClap.load(out)
-
-
-def zero_shot(model: PocketClap, clips: list[Clip]) -> tuple[float, int]:
-    """Top-1 accuracy of the nearest label, a label being the mean text embedding of its captions; and label count."""
-    from .audio import load_audio
-
-    labels = sorted({clip.label for clip in clips})
-    captions = {label: sorted({c for clip in clips if clip.label == label for c in clip.captions}) for label in labels}
-    prototypes = F.normalize(torch.stack([model.embed_text(captions[label]).mean(0) for label in labels]), dim=-1)
-    hits, heard = 0, 0
-    with progress("zero-shot", len(clips), unit="clips") as tick:
-        for clip in clips:
-            tick()
-            try:
-                samples = torch.from_numpy(load_audio(clip.path, model.sample_rate).samples)
-            except AudioError as error:
-                say(f"skipped: {error}")
-                continue
-            heard += 1
-            hits += labels[int((model.embed_audio([samples]) @ prototypes.T).argmax())] == clip.label
-    return hits / max(1, heard), len(labels)
+    return PocketClap(config, tokenizer)
 
 
 def _texts(recipe: ClapRecipe, clips: list[Clip]) -> tuple[list[str], list[list[int]]]:
@@ -141,89 +140,79 @@ def _texts(recipe: ClapRecipe, clips: list[Clip]) -> tuple[list[str], list[list[
     return list(rows), [sorted(set(group)) for group in groups.values() if len(set(group)) > 1]
 
 
+def _optimizer(recipe: ClapRecipe, model: PocketClap) -> torch.optim.AdamW:
+    parts = {"text": [], "audio": []}
+    for name, parameter in model.named_parameters():
+        parts["text" if name.startswith("text.") else "audio"].append(parameter)
+    groups = [{"params": parameters, "part": part} for part, parameters in parts.items()]
+    return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, betas=(0.9, 0.98))
+
+
 def _rate(recipe: ClapRecipe, step: int, part: str) -> float:
-    """Each stage warms up and decays; with the pairs the text tower moves at a fifth of its rate."""
+    """Each stage warms up and decays; with the pairs the text tower moves at a third of its rate."""
     if step < recipe.text_steps:
         peak = recipe.text_learning_rate
         return learning_rate(step, recipe.text_steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine")
-    peak = recipe.learning_rate if part == "audio" else recipe.text_learning_rate / 5
+    peak = recipe.learning_rate if part == "audio" else recipe.text_learning_rate / 3
     return learning_rate(
         step - recipe.text_steps, recipe.steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine"
     )
 
 
-def _text_objective(
-    model: PocketClap, recipe: ClapRecipe, texts: list[str], groups: list[list[int]], targets: Tensor | None
-) -> Callable[[int], Tensor]:
-    """The text-only part of the loss at a step: keep to the teacher, and bring paraphrases together."""
+def _sampler(
+    recipe: ClapRecipe, config: PocketConfig, composer: Composer, scenes: list[Clip], store: AudioStore | None
+) -> Callable[[int], tuple[list[Example], bool]]:
+    """The examples of a step, and whether they are whole scenes of up to a window's length.
 
-    def loss(step: int) -> Tensor:
-        rng = numpy_for(recipe.seed, "text", step)
-        size = recipe.text_batch if step < recipe.text_steps else recipe.text_batch // 4  # then the sounds matter most
-        total = torch.zeros(())
-        if targets is not None:
-            rows = rng.choice(len(texts), min(size, len(texts)), replace=False)
-            embedding, target = model.encode_captions([texts[i] for i in rows]), targets[rows]
-            total = total + 4 * (1 - (embedding * target).sum(-1).mean())
-            total = total + F.cross_entropy(embedding @ target.T / 0.05, torch.arange(len(rows)))
-        if groups:
-            chosen = rng.choice(len(groups), min(size // 4, len(groups)), replace=False)
-            two = np.stack([rng.choice(groups[g], 2, replace=False) for g in chosen])  # [G, 2]
-            embedding = model.encode_captions([texts[i] for i in two.T.ravel()])
-            one, other = embedding.chunk(2)
-            total = total + 0.3 * F.cross_entropy(one @ other.T / 0.05, torch.arange(len(chosen)))
-        return total
+    Steps of events last ``crop_seconds``, one in four half of that; steps of whole scenes mix scenes that were given
+    (two thirds, when there are any) and scenes composed of the pairs.
+    """
+    heard = [i for i in range(len(scenes)) if store is not None and store.seconds(i) > 0]
+    window = int(config.window_seconds * config.sample_rate)
 
-    return loss
-
-
-def _sampler(recipe: ClapRecipe, clips: list[Clip], store: AudioStore) -> Callable[[int], tuple[Tensor, list[str]]]:
-    """Crops ``[B, T]`` with their captions at a step, labels balanced by the inverse square root of their count."""
-    labels = [clip.label for clip in clips]
-    counts = Counter(labels)
-    weights = np.array([counts[label] ** -0.5 if store.seconds(i) > 0 else 0.0 for i, label in enumerate(labels)])
-    weights /= weights.sum()
-    length = int(recipe.crop_seconds * store.sample_rate)
-
-    def draw(step: int) -> tuple[Tensor, list[str]]:
+    def draw(step: int) -> tuple[list[Example], bool]:
         rng = numpy_for(recipe.seed, "audio", step)
-        batch, captions = [], []
-        for row in rng.choice(len(clips), recipe.batch_size, p=weights):
-            samples, caption = crop(store[row], length, rng), str(rng.choice(clips[row].captions))
-            if rng.random() < recipe.mixtures:
-                other = int(rng.choice(len(clips), p=weights))
-                if labels[other] != labels[row]:
-                    samples, pattern = mix(samples, crop(store[other], length, rng), rng)
-                    caption = pattern.format(a=caption, b=str(rng.choice(clips[other].captions)))
-            batch.append(disturb(samples, rng))
-            captions.append(caption)
-        return torch.from_numpy(np.stack(batch)), captions
+        length = int(recipe.crop_seconds * config.sample_rate)
+        whole = rng.random() < recipe.scene_share
+        examples: list[Example] = []
+        if whole:
+            size = max(2, round(recipe.batch_size * length / window))
+            for row in rng.choice(heard, size * 2 // 3) if heard and store is not None else ():
+                scene = scenes[row]
+                false = str(rng.choice(scene.negatives)) if scene.negatives else ""
+                examples.append(Example(crop(store[row], window, rng), str(rng.choice(scene.captions)), false))
+            while len(examples) < size:
+                examples.append(composer.sequence(composer.distinct(rng, 4), window, rng))
+        else:
+            length = length // 2 if rng.random() < 0.25 else length
+            examples = batch_of_events(composer, recipe.batch_size, length, recipe.mixtures)(rng)
+        return [Example(level(e.samples, rng), e.caption, e.false, e.labels) for e in examples], whole
 
     return draw
 
 
-def _pair_loss(model: PocketClap, waveforms: Tensor, captions: list[str]) -> Tensor:
-    """Symmetric InfoNCE whose targets follow the similarity of the texts, plus the cosine of each pair.
-
-    Two captions of the same event share the target, so they are not each other's negatives.
-    """
-    log_mel = _spec_augment(model.log_mel(waveforms))
-    audio = F.normalize(model.audio(log_mel), dim=-1)
-    text = model.encode_captions(captions)
-    logits = audio @ text.T / model.log_temperature.exp().clamp(0.02, 1)
-    target = (text.detach() @ text.detach().T / 0.03).softmax(-1)
-    contrast = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
-    return contrast + 2 * (1 - (audio * text).sum(-1).mean())
+@torch.no_grad()
+def _prototypes(model: PocketClap, clips: list[Clip], device: str) -> Tensor:
+    """[L, D] label embeddings as the text tower sees them now, in the order of ``Composer.labels``."""
+    return label_embeddings(model.eval(), clips, sorted({clip.label for clip in clips})).to(device)
 
 
-def _spec_augment(log_mel: Tensor, *, bands: int = 2, widest: tuple[int, int] = (10, 30)) -> Tensor:
-    """Mask up to two frequency bands and two time spans of each clip with its mean (Park et al. 2019)."""
-    batch, mels, frames = log_mel.shape
-    mean = log_mel.mean(dim=(1, 2), keepdim=True)
-    for size, limit, shape in ((mels, widest[0], (1, mels, 1)), (frames, widest[1], (1, 1, frames))):
-        place = torch.arange(size).view(shape)
-        for _ in range(bands):
-            width = torch.randint(0, min(limit, size // 2) + 1, (batch, 1, 1))
-            first = (torch.rand(batch, 1, 1) * (size - width)).long()
-            log_mel = torch.where((place >= first) & (place < first + width), mean, log_mel)
-    return log_mel
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """average ← decay * average + (1 - decay) * model, for weights and running statistics."""
+    pairs = [(a, m) for a, m in zip(average.state_dict().values(), model.state_dict().values(), strict=True)]
+    torch._foreach_lerp_(
+        [a for a, _ in pairs if a.is_floating_point()], [m for _, m in pairs if m.is_floating_point()], 1 - decay
+    )
+
+
+def _autocast(precision: str, device: str):
+    """bfloat16 where it is asked for, or by itself on a GPU; CPUs without the instructions are slower with it."""
+    wanted = precision == "bfloat16" or (precision == "auto" and device.startswith("cuda"))
+    return torch.autocast(device.partition(":")[0], torch.bfloat16) if wanted else nullcontext()
+
+
+def _summary(row: dict, total: int, seconds: float) -> str:
+    scores = [f"{name} {100 * value:.1f} %" for name, value in row.items() if "R@" in name or name == "zero_shot"]
+    note = f"step {row['step']:,} of {total:,}, {row['stage']} loss {row['loss']:.3f}, {seconds:,.0f} s"
+    return "; ".join([note, *scores])

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from .bridges import Bridge, training_bridge
 from .cache import embed_texts
 from .captioner import Captioner
-from .checkpoint import check_loss, digest, learning_rate, load_checkpoint, save_checkpoint
+from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
 from .clap import load_clap
 from .console import progress, say
 from .corpora import merge
 from .decoder import TransformerDecoder
 from .device import pick_device
-from .files import atomic_path, write_text
+from .files import atomic_path
 from .memory import SupportMemory
 from .pictures import curve_png
 from .recipe import Recipe, TrainingOptions, pin_recipe
@@ -63,7 +63,7 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             if _is_over(state, total, options)
             else f"resuming at step {state['step']:,} of {total:,}"
         )
-    _cut_metrics(metrics, state["step"])
+    cut_metrics(metrics, state["step"])
     say(
         f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
         f"{decoder.vocab_size:,}, {sum(map(torch.numel, decoder.parameters())) / 1e6:.1f} M parameters, {total:,} steps"
@@ -217,8 +217,7 @@ def _evaluate(
         "validation_loss": loss,
         "learning_rate": rate,
     }
-    with (out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+    append_metrics(out / "metrics.jsonl", row)
     say(f"epoch {epoch:.1f}, step {state['step']:,}: train loss {train_loss:.3f}, validation loss {loss:.3f}"
         f"{' (best)' if better else ''}, {seconds:,.0f} s")  # fmt: skip
 
@@ -229,13 +228,6 @@ def _is_over(state: dict[str, Any], total: int, options: TrainingOptions) -> boo
 
 def _due(step: int, every: int) -> bool:
     return step % every == 0
-
-
-def _cut_metrics(path: Path, step: int) -> None:
-    """Drop the rows after the checkpoint: the resumed run will write them again."""
-    if path.is_file():
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        write_text(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
 
 
 def _draw_losses(metrics: Path, target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -15,93 +15,7 @@ from ..files import read_json, write_json, write_tensors
 from ..tokenizer import BOS, EOS, PAD, Tokenizer
 from ..types import ModelError
 from .melspec import LogMel
-
-
-@dataclass(frozen=True, slots=True)
-class PocketConfig:
-    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into such windows and their embeddings averaged."""
-
-    embed_dim: int = 256
-    sample_rate: int = 16_000  # Hz
-    window_seconds: float = 10.0
-    n_fft: int = 1024
-    hop: int = 320  # samples: 20 ms
-    n_mels: int = 64
-    channels: tuple[int, ...] = (32, 64, 128, 256, 320)
-    vocab_size: int = 4096
-    text_width: int = 256
-    text_layers: int = 2
-    text_heads: int = 4
-    text_tokens: int = 48
-
-
-class Residual(nn.Module):
-    """Two 3×3 convolutions and a shortcut; halves both axes when ``stride`` is 2."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
-        self.shortcut = nn.Sequential(
-            nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity(),
-            nn.Conv2d(inputs, outputs, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.body(x) + self.shortcut(x))
-
-
-class AudioTower(nn.Module):
-    """Log-mel ``[B, n_mels, frames]`` → embedding ``[B, D]``, not normalised."""
-
-    def __init__(self, config: PocketConfig) -> None:
-        super().__init__()
-        widths = config.channels
-        self.input_norm = nn.BatchNorm1d(config.n_mels)
-        self.stem = nn.Conv2d(1, widths[0], 5, 2, 2, bias=False)
-        self.stem_norm = nn.BatchNorm2d(widths[0])
-        strides = [2] * (len(widths) - 2) + [1]
-        stages = zip(widths, widths[1:], strides, strict=False)
-        self.stages = nn.Sequential(*(Residual(i, o, s) for i, o, s in stages))
-        self.dropout = nn.Dropout(0.2)
-        self.head = nn.Sequential(nn.Linear(2 * widths[-1], 512), nn.GELU(), nn.Linear(512, config.embed_dim))
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        x = self.input_norm(log_mel).unsqueeze(1).to(memory_format=torch.channels_last)
-        x = self.stages(F.relu(self.stem_norm(self.stem(x))))  # [B, C, mels / 16, frames / 16]
-        x = x.mean(dim=2)  # over frequency: [B, C, frames / 16]
-        pooled = torch.cat((x.mean(dim=-1), x.amax(dim=-1)), dim=-1)
-        return self.head(self.dropout(pooled))
-
-
-class TextTower(nn.Module):
-    """Token ids ``[B, L]`` → embedding ``[B, D]``, not normalised: pre-norm transformer, mean over real tokens."""
-
-    def __init__(self, config: PocketConfig) -> None:
-        super().__init__()
-        width = config.text_width
-        self.tokens = nn.Embedding(config.vocab_size, width, padding_idx=PAD)
-        self.positions = nn.Parameter(torch.randn(config.text_tokens, width) * 0.02)
-        nn.init.normal_(self.tokens.weight, std=0.05)
-        layer = nn.TransformerEncoderLayer(
-            width, config.text_heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, config.text_layers, enable_nested_tensor=False)
-        self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, config.embed_dim)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        padding = tokens == PAD
-        x = self.tokens(tokens) + self.positions[: tokens.shape[1]]
-        x = self.norm(self.layers(x, src_key_padding_mask=padding))
-        real = (~padding).unsqueeze(-1)
-        return self.head((x * real).sum(dim=1) / real.sum(dim=1))
+from .towers import AudioTower, PocketConfig, TextTower
 
 
 class PocketClap(nn.Module):
@@ -121,6 +35,11 @@ class PocketClap(nn.Module):
         self.window_seconds = config.window_seconds
         self.fingerprint = "pocket-untrained"
 
+    @property
+    def temperature(self) -> float:
+        """What cosines are divided by before a softmax, learned in training."""
+        return float(self.log_temperature.detach().exp().clamp(0.02, 1))
+
     # -- towers, differentiable -------------------------------------------------------------------------------------
     def encode_audio(self, waveforms: Tensor) -> Tensor:
         """Equal-length waveforms ``[B, T]`` → unit-norm ``[B, D]``."""
@@ -139,7 +58,7 @@ class PocketClap(nn.Module):
         ]
         back = torch.empty(len(order), dtype=torch.long)
         back[order] = torch.arange(len(order))
-        return torch.cat(parts)[back]
+        return torch.cat(parts)[back.to(parts[0].device)]
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         """Captions → padded ids ``[B, L]`` on the model's device, cut at ``text_tokens``."""

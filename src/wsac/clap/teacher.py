@@ -12,7 +12,7 @@ from ..console import progress
 from ..types import ModelError
 
 
-def teach(captions: Sequence[str], teacher: str, dim: int, *, batch_size: int = 128) -> Tensor:
+def teach(captions: Sequence[str], teacher: str, dim: int, *, batch_size: int = 128, device: str = "cpu") -> Tensor:
     """Targets ``[N, dim]``, unit norm: mean-pooled teacher embeddings, centred, on their first principal axes.
 
     Centring takes away what all captions share, so that the space is spent on what tells sounds apart.
@@ -24,7 +24,7 @@ def teach(captions: Sequence[str], teacher: str, dim: int, *, batch_size: int = 
     except ImportError as error:
         raise ModelError("a teacher needs transformers: pip install 'wsac[teacher]'") from error
     try:
-        tokenizer, model = AutoTokenizer.from_pretrained(teacher), AutoModel.from_pretrained(teacher).eval()
+        tokenizer, model = AutoTokenizer.from_pretrained(teacher), AutoModel.from_pretrained(teacher).eval().to(device)
     except (OSError, ValueError) as error:
         raise ModelError(f"{teacher}: no sentence encoder here ({str(error).splitlines()[0]})") from error
 
@@ -33,10 +33,12 @@ def teach(captions: Sequence[str], teacher: str, dim: int, *, batch_size: int = 
     with torch.inference_mode(), progress("teacher", len(captions), unit="captions") as tick:
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            batch = tokenizer([captions[i] for i in rows], padding=True, truncation=True, return_tensors="pt")
+            batch = tokenizer([captions[i] for i in rows], padding=True, truncation=True, return_tensors="pt").to(
+                device
+            )
             hidden = model(**batch).last_hidden_state  # [B, L, width]
             mask = batch["attention_mask"].unsqueeze(-1)
-            out[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
+            out[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1).cpu()
             tick(len(rows))
     if min(out.shape) < dim:
         raise ModelError(

@@ -1,0 +1,80 @@
+"""What the pocket CLAP is trained for: the teacher's geometry and paraphrases, pairs of sound and text, and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .augment import disturb
+from .compose import Example
+from .pocket import PocketClap
+
+SAME = 0.03  # temperature of the similarity of texts that says how far two captions mean the same
+
+
+def text_objective(
+    model: PocketClap, texts: Sequence[str], groups: Sequence[Sequence[int]], targets: Tensor | None
+) -> Callable[[np.random.Generator, int], Tensor]:
+    """The loss on ``size`` texts: keep to the teacher's targets ``[N, D]``, and bring paraphrases together.
+
+    groups: rows of texts that describe the same clip.
+    """
+
+    def loss(rng: np.random.Generator, size: int) -> Tensor:
+        device = model.log_temperature.device
+        total = torch.zeros((), device=device)
+        if targets is not None:
+            rows = rng.choice(len(texts), min(size, len(texts)), replace=False)
+            embedding, target = model.encode_captions([texts[i] for i in rows]), targets[rows].to(device)
+            total = total + 4 * (1 - (embedding * target).sum(-1).mean())
+            total = total + F.cross_entropy(embedding @ target.T / 0.05, torch.arange(len(rows), device=device))
+        if groups:
+            chosen = rng.choice(len(groups), min(size // 4, len(groups)), replace=False)
+            two = np.stack([rng.choice(groups[g], 2, replace=False) for g in chosen])  # [G, 2]
+            one, other = model.encode_captions([texts[i] for i in two.T.ravel()]).chunk(2)
+            matches = torch.arange(len(chosen), device=device)
+            total = total + 0.3 * F.cross_entropy(one @ other.T / 0.05, matches)
+        return total
+
+    return loss
+
+
+def pair_loss(model: PocketClap, examples: Sequence[Example], labels: Tensor | None = None) -> Tensor:
+    """Symmetric InfoNCE whose targets follow the similarity of the texts, plus the cosine of each pair.
+
+    Two captions of the same event share the target, so they are not each other's negatives; false captions are
+    further negatives of every sound. labels: prototypes ``[L, D]``, of which each sound should be nearest to its own.
+    """
+    device = model.log_temperature.device
+    waveforms = torch.from_numpy(np.stack([one.samples for one in examples])).to(device)
+    audio = F.normalize(model.audio(disturb(model.log_mel(waveforms))).float(), dim=-1)
+    false = [one.false for one in examples if one.false]
+    text = model.encode_captions([one.caption for one in examples] + false).float()
+    text, wrong = text[: len(examples)], text[len(examples) :]
+    temperature = model.log_temperature.exp().clamp(0.02, 1)
+    logits = audio @ text.T / temperature
+    with torch.no_grad():
+        target = (text @ text.T / SAME).softmax(-1)
+        padded = F.pad(target, (0, len(wrong)))
+    contrast = F.cross_entropy(torch.cat((logits, audio @ wrong.T / temperature), 1), padded)
+    contrast = contrast + F.cross_entropy(logits.T, target)
+    loss = contrast + 2 * (1 - (audio * text).sum(-1).mean())
+    if labels is not None:
+        loss = loss + label_loss(audio / temperature, labels, [one.labels for one in examples])
+    return loss
+
+
+def label_loss(audio: Tensor, prototypes: Tensor, labels: Sequence[Sequence[int]]) -> Tensor:
+    """Cross-entropy over all labels, shared among those that are heard and their near-synonyms.
+
+    audio: ``[B, D]`` over the temperature; prototypes: ``[L, D]`` unit norm, constant.
+    """
+    heard = torch.zeros(len(audio), len(prototypes), device=audio.device)
+    for row, own in enumerate(labels):
+        heard[row, list(own)] = 1 / max(1, len(own))
+    alike = (prototypes @ prototypes.T / SAME).softmax(-1)
+    return F.cross_entropy(audio @ prototypes.T, heard @ alike)

@@ -1,0 +1,304 @@
+"""Contrastive training: what is put together and said of it, what happens to the pictures, the losses, the runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+from wsac.clap import augment
+from wsac.clap.compose import COUNTED, Composer, crop, far, level, loudness
+from wsac.clap.objectives import label_loss, pair_loss
+from wsac.clap.pairs import AudioStore, read_pairs
+from wsac.clap.retrieval import evaluate, label_embeddings, recall_at
+from wsac.recipe import ClapRecipe, load_recipe
+from wsac.soundworld import KINDS
+from wsac.train_clap import train_clap
+from wsac.types import AudioError, CorpusError
+
+RATE = 16_000
+WORDS = {"siren": "a siren wails", "rain": "rain falls", "dog": "a dog barks", "clock": "a clock ticks"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Tones of four pitches as four labels, three recordings each, and a click that can be counted."""
+    folder = tmp_path_factory.mktemp("pairs")
+    with (folder / "pairs.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("audio", "caption", "label"))
+        for pitch, (name, words) in zip((300, 700, 1500, 3000), WORDS.items(), strict=True):
+            for i in range(3):
+                t = np.arange(int(1.6 * RATE)) / RATE
+                tone = 0.3 * np.sin(2 * np.pi * pitch * (1 + 0.02 * i) * t) * (1 + 0.3 * np.sin(2 * np.pi * 3 * t))
+                soundfile.write(folder / f"{name}{i}.wav", tone, RATE)
+                rows.writerow((f"{name}{i}.wav", words, name))  # beside the CSV
+                rows.writerow((f"{name}{i}.wav", f"the sound of a {name}", name))
+        click = np.exp(-np.arange(1600) / 200) * np.sin(np.arange(1600))
+        soundfile.write(folder / "click.wav", click, RATE)
+        rows.writerow(("click.wav", "a click", "click"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def composer(folder, tmp_path_factory):
+    clips = read_pairs([folder / "pairs.csv"])
+    return Composer(clips, AudioStore(clips, RATE, tmp_path_factory.mktemp("store")), balance=0.5)
+
+
+def pitches(samples):
+    """The strongest of the four tones in each quarter of the samples."""
+    found = []
+    for part in np.array_split(samples, 4):
+        spectrum = np.abs(np.fft.rfft(part))
+        hertz = np.fft.rfftfreq(len(part), 1 / RATE)
+        found.append(max((300, 700, 1500, 3000), key=lambda p: spectrum[(hertz > 0.9 * p) & (hertz < 1.15 * p)].sum()))
+    return found
+
+
+# -- what is put together --------------------------------------------------------------------------------------------
+def test_crops_keep_their_length():
+    rng = np.random.default_rng(0)
+    for n in (10, 99, 100, 101, 1000):
+        samples = np.arange(1, n + 1, dtype=np.float32)
+        assert all(crop(samples, 100, rng).shape == (100,) for _ in range(20))
+    assert 10 ** (-25 / 20) - 1e-6 <= np.abs(level(np.ones(10, np.float32), rng)).max() <= 1
+
+
+def test_drawing_balances_the_labels(composer):
+    rows = composer.draw(np.random.default_rng(0), 4000)
+    labels = [composer.clips[row].label for row in rows]
+    assert composer.labels == sorted({*WORDS, "click"})
+    # weights n ** -0.5 of each clip: 3 * 3 ** -0.5 for a label of three, 1 for the click
+    assert labels.count("click") / 4000 == pytest.approx(1 / (1 + 4 * 3**0.5), abs=0.02)
+    rows = composer.distinct(np.random.default_rng(0), 4)
+    assert len({composer.clips[row].label for row in rows}) == 4
+
+
+def test_a_short_sound_is_counted(composer):
+    row = next(i for i, clip in enumerate(composer.clips) if clip.label == "click")
+    seen = set()
+    for seed in range(200):
+        example = composer.event(row, 4 * RATE, np.random.default_rng(seed))
+        counts = {n for n, patterns in COUNTED.items() if example.caption in [p.format(a="a click") for p in patterns]}
+        if counts:
+            loud = np.abs(example.samples) > 0.3
+            onsets = 1 + int((np.diff(np.flatnonzero(loud)) > 0.05 * RATE).sum())
+            assert {onsets} == counts
+            assert example.false not in ("", example.caption)
+            assert not any(example.false == p.format(a="a click") for p in COUNTED[onsets])
+            seen |= counts
+    assert seen == {2, 3, 4}
+
+
+def test_sequences_are_heard_in_the_order_that_is_said(composer):
+    tone = dict(zip(WORDS, (300, 700, 1500, 3000), strict=True))
+    rows = {clip.label: i for i, clip in enumerate(composer.clips)}
+    said = {composer.clips[i].captions: label for label, i in rows.items()}
+    told = 0
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        example = composer.sequence([rows["siren"], rows["rain"], rows["dog"], rows["clock"]], 4 * RATE, rng)
+        assert example.false not in ("", example.caption)
+        if len(example.labels) > 2:
+            continue
+        told += 1
+        place = {label: min(example.caption.find(c) % 999 for c in captions) for captions, label in said.items()}
+        first, second = sorted(("siren", "rain"), key=place.__getitem__)
+        if "after" in example.caption and "after that" not in example.caption:
+            first, second = second, first
+        found = pitches(example.samples)
+        assert (found[0], found[-1]) == (tone[first], tone[second]) == (300, 700)
+    assert told > 20
+
+
+def test_an_overlay_holds_both_and_its_false_caption_another(composer):
+    rows = {clip.label: i for i, clip in enumerate(composer.clips)}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        example = composer.overlay([rows["siren"], rows["dog"], rows["rain"]], 2 * RATE, rng)
+        words = lambda label: composer.clips[rows[label]].captions  # noqa: E731
+        assert all(any(c in example.caption for c in words(label)) for label in ("siren", "dog"))
+        assert not any(c in example.caption for c in words("rain"))
+        assert any(c in example.false for c in words("rain"))
+        assert sum(any(c in example.false for c in words(label)) for label in ("siren", "dog")) == 1
+
+
+def test_far_sounds_lose_their_treble_and_gain_an_echo():
+    rng = np.random.default_rng(0)
+    click = np.zeros(RATE, np.float32)
+    click[100] = 1
+    distant = far(click, RATE, rng)
+    assert loudness(distant[2000:6000]) > 1e-4
+    spectrum = np.abs(np.fft.rfft(distant))
+    assert spectrum[200:800].mean() > 5 * spectrum[4000:].mean()
+
+
+# -- what happens to the pictures -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["colour", "room", "noise", "band_limits", "spec_augment"])
+def test_a_disturbed_picture_stays_one(name):
+    picture = (torch.randn(16, 64, 100, generator=torch.Generator().manual_seed(0)) * 2 - 6).clamp(min=augment.FLOOR)
+    torch.manual_seed(0)
+    changed = getattr(augment, name)(picture)
+    torch.manual_seed(0)
+    assert torch.equal(getattr(augment, name)(picture), changed)
+    assert changed.shape == picture.shape
+    assert changed.isfinite().all()
+    touched = (changed != picture).flatten(1).any(dim=1)
+    assert touched.any()
+    assert name == "spec_augment" or not touched.all()
+    assert changed.min() >= augment.FLOOR - 1e-4
+
+
+def test_a_room_only_adds_what_comes_later():
+    picture = torch.full((64, 8, 60), augment.FLOOR)
+    picture[:, :, 30] = 0.0
+    torch.manual_seed(0)
+    wet = augment.room(picture, chance=1.0)
+    assert (wet[:, :, :30] < augment.FLOOR + 1.2).all()  # the floor's own echo
+    assert_close(wet[:, :, 30], picture[:, :, 30], rtol=0, atol=1.0)
+    assert (wet[:, :, 31:40] > augment.FLOOR + 2).all()
+    assert (wet[:, :, 31:50].diff(dim=-1) < 0).all()
+
+
+# -- losses -----------------------------------------------------------------------------------------------------------
+def test_label_loss_is_least_at_the_own_label():
+    prototypes = F.normalize(torch.eye(4) + 0.01, dim=-1)
+    losses = [float(label_loss(prototypes[k : k + 1] / 0.05, prototypes, [(1,)])) for k in range(4)]
+    assert min(losses) == losses[1] < 0.1
+    both = F.normalize(prototypes[1] + prototypes[2], dim=-1)[None]
+    assert float(label_loss(both / 0.05, prototypes, [(1, 2)])) < losses[0]
+
+
+def test_false_captions_are_further_negatives(clap, composer):
+    rows = composer.draw(np.random.default_rng(0), 4)
+    examples = [composer.overlay(composer.distinct(np.random.default_rng(i), 3), RATE, np.random.default_rng(i))
+                for i, _ in enumerate(rows)]  # fmt: skip
+    from dataclasses import replace
+
+    clap.eval()
+    losses = []
+    for batch in (examples, [replace(one, false="") for one in examples]):
+        torch.manual_seed(0)
+        losses.append(float(pair_loss(clap, batch).detach()))
+    assert all(one.false for one in examples)
+    assert losses[0] > losses[1]
+
+
+# -- retrieval --------------------------------------------------------------------------------------------------------
+def test_recall_counts_ranks_and_ties():
+    similarity = torch.tensor([[0.9, 0.1, 0.2], [0.5, 0.4, 0.3], [0.1, 0.1, 0.1]])
+    found = recall_at(similarity, torch.eye(3, dtype=torch.bool), (1, 2, 3))
+    assert found == {"R@1": pytest.approx(1 / 3), "R@2": pytest.approx(2 / 3), "R@3": 1.0}  # the tie is last
+    assert recall_at(similarity, torch.ones(3, 3, dtype=torch.bool), (1,)) == {"R@1": 1.0}
+
+
+def test_label_embeddings_are_means_of_captions(clap, folder):
+    clips = read_pairs([folder / "pairs.csv"])
+    (one,) = label_embeddings(clap, clips, ["dog"])
+    both = clap.embed_text(["a dog barks", "the sound of a dog"]).mean(dim=0)
+    assert_close(one, both / both.norm())
+
+
+# -- runs -------------------------------------------------------------------------------------------------------------
+def tiny_recipe(folder, **changes):
+    sizes = {"embed_dim": 16, "channels": [8, 8, 16, 16, 16], "audio_width": 16, "audio_layers": 1, "vocab_size": 300,
+             "text_width": 16, "text_layers": 1}  # fmt: skip
+    training = {"steps": 30, "batch_size": 8, "crop_seconds": 1.0, "mixtures": 0.2, "scene_share": 0.2,
+                "warmup_steps": 5, "save_every": 10, "evaluate_every": 20, "average": 0.9}  # fmt: skip
+    return load_recipe(ClapRecipe, overrides={"pairs": [str(folder / "pairs.csv")], **sizes, **training, **changes})
+
+
+def write_scenes(folder, path):
+    rng = np.random.default_rng(0)
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("audio", "caption", "negative"))
+        for i in range(4):
+            soundfile.write(path.parent / f"scene{i}.wav", KINDS["siren"].render(rng, 2.0, RATE) if i % 2 else
+                            0.1 * rng.standard_normal(2 * RATE), RATE)  # fmt: skip
+            rows.writerow((f"scene{i}.wav", "a siren, then rain" if i % 2 else "noise", "rain, then a siren"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    recipe = tiny_recipe(folder, steps=200, evaluate_every=100, validation=[str(folder / "pairs.csv")])
+    return train_clap(recipe, out, device="cpu"), out
+
+
+def test_training_tells_sounds_apart_and_says_so(trained, folder):
+    model, out = trained
+    scores = evaluate(model, read_pairs([folder / "pairs.csv"]))
+    assert scores["zero_shot"] >= 0.75
+    assert scores["audio_to_text_R@1"] <= scores["audio_to_text_R@5"] <= scores["audio_to_text_R@10"]
+    assert {"clap.json", "clap.safetensors", "tokenizer.json", "recipe.toml"} <= {p.name for p in out.iterdir()}
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(10, 201, 10))
+    assert [row["step"] for row in rows if "zero_shot" in row] == [100, 200]
+    # what is measured is the moving average that is kept; saved in half precision, so nearly the same
+    assert rows[-1]["zero_shot"] == pytest.approx(scores["zero_shot"], abs=0.1)
+
+
+def test_training_resumes_bit_for_bit(folder, tmp_path, monkeypatch):
+    changes = {"scenes": [str(write_scenes(folder, tmp_path / "scenes.csv"))], "scene_share": 0.5,
+               "validation": [str(folder / "pairs.csv")]}  # fmt: skip
+    whole = train_clap(tiny_recipe(folder, **changes), tmp_path / "whole", device="cpu")
+    import wsac.train_clap as module
+
+    original = module.save_checkpoint
+
+    def stop_at_second_save(*args):
+        original(*args)
+        if args[3]["step"] == 20:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_checkpoint", stop_at_second_save)
+        with pytest.raises(KeyboardInterrupt):
+            train_clap(tiny_recipe(folder, **changes), tmp_path / "cut", device="cpu")
+    assert train_clap(tiny_recipe(folder, **changes), tmp_path / "cut", device="cpu").fingerprint == whole.fingerprint
+    strip = lambda run: [  # noqa: E731
+        {k: v for k, v in json.loads(line).items() if k not in ("seconds", "loss")}
+        for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert strip("cut") == strip("whole")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,caption\na.wav,x\n", "line 1: no column audio"),
+        ("audio,caption\na.wav,\n", "line 2: audio or caption is empty"),
+        ("audio,caption\n", "zero pairs"),
+    ],
+)
+def test_wrong_pairs_are_named(tmp_path, text, message):
+    path = tmp_path / "pairs.csv"
+    path.write_text(text)
+    with pytest.raises(CorpusError, match=message) as error:
+        read_pairs([path])
+    assert "pairs.csv" in str(error.value)
+
+
+def test_sounds_that_are_missing_are_counted(folder, tmp_path, capsys):
+    path = tmp_path / "pairs.csv"
+    path.write_text("audio,caption\n" + "".join(f"none{i}.wav,a sound\n" for i in range(9)))
+    with pytest.raises(AudioError, match="none of the 9 sound files"):
+        AudioStore(read_pairs([path]), RATE, tmp_path)
+    assert "4 more, 9 of 9 in all" in capsys.readouterr().err
+
+
+def test_rows_of_a_sound_are_joined_with_their_negatives(tmp_path):
+    path = tmp_path / "scenes.csv"
+    path.write_text("audio,caption,negative\na.wav,x then y,y then x\na.wav,first x then y,\nb.wav,z,x\n")
+    one, other = read_pairs([path])
+    assert (one.captions, one.negatives) == (("x then y", "first x then y"), ("y then x",))
+    assert (one.label, other.negatives) == ("a.wav", ("x",))
