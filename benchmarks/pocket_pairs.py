@@ -79,8 +79,11 @@ def freesound(clip: dict[str, str]) -> str:
 
 
 def draw(clip: dict[str, str], phrases: dict[str, list[str]], per_clip: int, seed: int) -> Iterator[str]:
-    """Yield up to `per_clip` different phrases of the clip's label; templates fill up a list that is too short."""
-    label = clip["label"]
+    """Yield up to `per_clip` different phrases of the clip's label; templates fill up a list that is too short.
+
+    An ESC-50 clip has the name of its class besides, alone and in a template: people search for sounds in such words.
+    """
+    label, name = clip["label"], clip["esc50_class"].replace("_", " ")
     # seeded by the file, so a clip keeps its phrases whichever part is asked for
     rng = random.Random(f"{seed}/{clip['file']}")
     own = phrases.get(label, [])
@@ -88,7 +91,9 @@ def draw(clip: dict[str, str], phrases: dict[str, list[str]], per_clip: int, see
     if len(chosen) < per_clip:
         spare = [text for t in phrases["_templates"] if (text := t.format(label=label)) not in own]
         chosen += rng.sample(spare, min(per_clip - len(chosen), len(spare)))
-    yield from chosen
+    if name:
+        chosen += [name, rng.choice(phrases["_templates"]).format(label=name)]
+    yield from dict.fromkeys(chosen)
 
 
 if __name__ == "__main__":

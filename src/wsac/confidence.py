@@ -1,4 +1,4 @@
-"""How sure a caption is: the calibrated probability that it names what is heard, from what captioning measures anyway."""
+"""How sure a caption is: a calibrated probability that it names what is heard, from what captioning measures anyway."""
 
 from __future__ import annotations
 
@@ -46,12 +46,16 @@ def features(
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Logistic regression over FEATURES: confidence = sigmoid(bias + weights · (x - mean) / scale)."""
+    """Logistic regression over FEATURES: confidence = sigmoid(bias + weights · (x - mean) / scale).
+
+    threshold: below it nothing should be said.
+    """
 
     weights: tuple[float, ...]
     bias: float
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    threshold: float = 0.25
 
     def __call__(self, found: Tensor) -> Tensor:
         """[B, 4] features → [B] confidence in [0, 1]."""
@@ -82,14 +86,16 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         return {"features": list(FEATURES), "weights": list(self.weights), "bias": self.bias,
-                "mean": list(self.mean), "scale": list(self.scale)}  # fmt: skip
+                "mean": list(self.mean), "scale": list(self.scale), "threshold": self.threshold}  # fmt: skip
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Calibration:
         """Raises ValueError when the features are not those of this version."""
         if tuple(raw["features"]) != FEATURES:
             raise ValueError(f"confidence of other features {raw['features']}")
-        return cls(tuple(raw["weights"]), float(raw["bias"]), tuple(raw["mean"]), tuple(raw["scale"]))
+        return cls(
+            tuple(raw["weights"]), float(raw["bias"]), tuple(raw["mean"]), tuple(raw["scale"]), float(raw["threshold"])
+        )
 
 
 def calibration_error(confidence: Tensor, right: Tensor, *, bins: int = 10) -> float:

@@ -1,0 +1,143 @@
+"""Fit the confidence of a captioner on recordings of which it is known what can be heard."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .captioner import Captioner
+from .confidence import Calibration, calibration_error, names_any
+from .console import progress, say
+from .files import read_json, write_json
+from .listening import Heard, listen
+from .types import AudioError, CorpusError, ModelError
+
+BATCH = 32
+ABSTAINED = 0.95  # the threshold is put where this part of the unrecognisable sounds falls below it
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A recording and the words of which a right caption has one; without words, whatever is said of it is wrong."""
+
+    path: str
+    keywords: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a captioner said of known recordings. features: [N, F]; right: [N] bool."""
+
+    known: tuple[Known, ...]
+    captions: tuple[str, ...]
+    features: Tensor
+    right: Tensor
+
+
+def read_known(path: str | Path) -> list[Known]:
+    """Read a CSV ``audio,keywords``: words or pairs of words, separated by ``|``; empty when nothing can be made out.
+
+    A relative path counts from the CSV's folder if a file is there, else from the working folder.
+    Raises CorpusError with the file and line.
+    """
+    path = Path(path)
+    rows: list[Known] = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if missing := {"audio", "keywords"} - set(reader.fieldnames or ()):
+                raise CorpusError(f"{path}, line 1: no column {' or '.join(sorted(missing))}; name audio,keywords")
+            for row in reader:
+                audio = (row["audio"] or "").strip()
+                if not audio:
+                    raise CorpusError(f"{path}, line {reader.line_num}: audio is empty; fill or drop the row")
+                beside = path.parent / audio
+                words = tuple(word.strip() for word in (row["keywords"] or "").split("|") if word.strip())
+                rows.append(Known(str(beside) if beside.is_file() else audio, words))
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot read ({error.strerror}); check the path") from error
+    except csv.Error as error:
+        raise CorpusError(f"{path}, line {reader.line_num}: broken CSV ({error}); check its quotes") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: not UTF-8 text; convert it first (iconv -t UTF-8)") from error
+    if not rows:
+        raise CorpusError(f"{path}: no rows; give recordings with their key words")
+    return rows
+
+
+def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
+    """Caption known recordings and say which captions are right, leaving out the silent and those that cannot be read.
+
+    Raises AudioError when nothing is left.
+    """
+    kept: list[tuple[Known, Heard]] = []
+    with progress("calibrate", len(rows), unit="files") as tick:
+        for row in rows:
+            tick()
+            try:
+                heard = listen(captioner.clap, row.path)
+            except AudioError as error:
+                say(f"skipped: {error}")
+                continue
+            if not heard.silent:
+                kept.append((row, heard))
+    if not kept:
+        raise AudioError(f"none of the {len(rows)} recordings could be heard; see the lines above")
+    captions, found = [], []
+    for first in range(0, len(kept), BATCH):
+        heard_batch = [heard for _, heard in kept[first : first + BATCH]]
+        batch = captioner.describe(heard_batch)
+        captions += [caption.text for caption in batch]
+        found.append(captioner.features(heard_batch, batch))
+    right = [names_any(text, row.keywords) for (row, _), text in zip(kept, captions, strict=True)]
+    return Judged(tuple(row for row, _ in kept), tuple(captions), torch.cat(found), torch.tensor(right))
+
+
+def fit(judged: Judged) -> Calibration:
+    """Fit, and put the threshold where nearly all unrecognisable sounds fall below it, or at 0.25 if there are none."""
+    calibration = Calibration.fit(judged.features, judged.right)
+    confidence = calibration(judged.features)
+    unclear = confidence[[not row.keywords for row in judged.known]]
+    if not len(unclear):
+        return calibration
+    return replace(calibration, threshold=round(float(unclear.quantile(ABSTAINED)), 3))
+
+
+def calibrate(folder: str | Path, pairs: str | Path, test: str | Path | None = None, *, device: str = "auto") -> dict:
+    """Fit the confidence of the captioner in ``folder`` on ``pairs`` and write it there; measure it on ``test``.
+
+    Returns figures: recordings, accuracy, calibration error, threshold, and the same of the test.
+    Raises CorpusError, AudioError or ModelError.
+    """
+    card = Path(folder) / "captioner.json"
+    if not card.is_file():
+        raise ModelError(f"{folder}: no captioner here; give the folder of a wsac train run")
+    captioner = Captioner.load(folder, device=device)
+    judged = judge(captioner, read_known(pairs))
+    calibration = fit(judged)
+    figures = {"threshold": calibration.threshold, "fit": measure(calibration, judged)}
+    if test is not None:
+        figures["test"] = measure(calibration, judge(captioner, read_known(test)))
+    write_json(card, read_json(card) | {"confidence": calibration.to_dict()})
+    return figures
+
+
+def measure(calibration: Calibration, judged: Judged) -> dict[str, float]:
+    """Accuracy, mean confidence, calibration error, and which part is abstained from, of clear and unclear sounds."""
+    confidence = calibration(judged.features)
+    clear = torch.tensor([bool(row.keywords) for row in judged.known])
+    below = (confidence < calibration.threshold).float()
+    part = lambda some: float(below[some].mean()) if some.any() else float("nan")  # noqa: E731
+    return {
+        "recordings": len(confidence),
+        "accuracy": float(judged.right.float().mean()),
+        "confidence": float(confidence.mean()),
+        "calibration_error": calibration_error(confidence, judged.right),
+        "abstained_clear": part(clear),
+        "abstained_unclear": part(~clear),
+    }
