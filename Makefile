@@ -31,8 +31,9 @@ check: .venv/.dev  ## lint, format, types and the import layers; quick
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
 
-bench: .venv/.runtime  ## caption the ESC-50 recordings in AUDIO and score them
+bench: .venv/.runtime  ## caption and tag the ESC-50 recordings in AUDIO and score both
 	$(BIN)/python benchmarks/esc50_captions.py $(AUDIO) --captions $(CAPTIONS)
+	$(BIN)/python benchmarks/esc50_zeroshot.py $(AUDIO)
 
 docs: .venv/.dev  ## run the examples of README.md and docs/
 	$(BIN)/python -m pytest tests/test_docs.py

@@ -1,4 +1,4 @@
-"""What others may rely on: the public names, and the methods of Captioner with their signatures."""
+"""What others may rely on: the public names, and the methods of Captioner and Tagger with their signatures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import wsac
-from wsac import Captioner
+from wsac import Captioner, Tagger
 
 PUBLIC = [
     "AudioError",
@@ -23,6 +23,7 @@ PUBLIC = [
     "ModelError",
     "Recipe",
     "RecipeError",
+    "Tagger",
     "WsacError",
     "__version__",
     "load_clap",
@@ -41,6 +42,14 @@ METHODS = {
     "save": "(self, folder: 'str | Path', *, half: 'bool' = False, memory_precision: 'str' = 'float16',"
     " notes: 'dict[str, Any] | None' = None) -> 'None'",
     "with_options": "(self, **changes: 'Any') -> 'Captioner'",
+}
+
+TAGGING = {
+    "tag": "(self, audio: 'Audio') -> 'list[Tag]'",
+    "tag_batch": "(self, audio: 'Sequence[Audio]') -> 'list[list[Tag]]'",
+    "tag_heard": "(self, heard: 'Sequence[Heard]') -> 'list[list[Tag]]'",
+    "tag_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
+    " hop_seconds: 'float | None' = None) -> 'Iterator[tuple[Heard, list[Tag]]]'",
 }
 
 FUNCTIONS = {
@@ -96,10 +105,11 @@ def test_an_unknown_name_is_an_attribute_error():
         wsac.Captoiner  # noqa: B018
 
 
-def test_the_methods_of_captioner():
-    public = {name for name, _ in inspect.getmembers(Captioner, callable) if not name.startswith("_")}
-    assert public == set(METHODS)
-    assert {name: str(inspect.signature(getattr(Captioner, name))) for name in METHODS} == METHODS
+@pytest.mark.parametrize(("kind", "methods"), [(Captioner, METHODS), (Tagger, TAGGING)])
+def test_the_methods_of(kind, methods):
+    public = {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
+    assert public == set(methods)
+    assert {name: str(inspect.signature(getattr(kind, name))) for name in methods} == methods
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -63,7 +63,7 @@ def test_help_is_quick_and_lists_the_verbs():
         began = time.perf_counter()
         done = subprocess.run([sys.executable, "-m", "wsac", "--help"], capture_output=True, text=True, check=True)
         spent.append(time.perf_counter() - began)
-    for verb in ("corpus", "train", "train-clap", "caption", "demo"):
+    for verb in ("corpus", "train", "train-clap", "caption", "tag", "demo"):
         assert verb in done.stdout
     assert min(spent) < 2, "heavy imports have crept into the start"  # generous: machines are noisy
 

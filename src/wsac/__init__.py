@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .captioner import Captioner, CaptionOptions
     from .clap import ClapEncoder, load_clap
     from .recipe import ClapRecipe, Recipe, load_recipe
+    from .tagger import Tagger
     from .train_decoder import train
     from .types import AudioError, Caption, CorpusError, ModelError, RecipeError, WsacError
 
@@ -29,6 +30,7 @@ _HOMES = {
     "ModelError": "types",
     "Recipe": "recipe",
     "RecipeError": "types",
+    "Tagger": "tagger",
     "WsacError": "types",
     "load_clap": "clap",
     "load_recipe": "recipe",
@@ -45,6 +47,7 @@ __all__ = [
     "ModelError",
     "Recipe",
     "RecipeError",
+    "Tagger",
     "WsacError",
     "__version__",
     "load_clap",

@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from .audio import SILENCE_PEAK, AudioStream, Window, cut_windows
+from .audio import AudioStream
 from .bridges import inference_bridge
 from .clap import ClapEncoder, load_clap
-from .clap.base import BUNDLED, WindowPool
+from .clap.base import BUNDLED
 from .decoder import CaptionDecoder, TransformerDecoder
 from .device import pick_device
 from .files import read_json, write_json, write_tensors
 from .generate import GenerationOptions, generate
+from .listening import WINDOWS_AT_ONCE, Audio, Heard, batches, listen, listen_windows
 from .memory import SupportMemory
 from .tokenizer import Tokenizer
-from .types import AudioError, Caption, ModelError
+from .types import Caption, ModelError
 
-Audio: TypeAlias = "str | Path | np.ndarray | Tensor"
 BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
 SILENCE = "Silence"
-WINDOWS_AT_ONCE = 16  # windows of a long recording embedded together
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A recording as the CLAP hears it. embedding: [D] unit norm; notes: what is wrong with the file, if anything.
-
-    silent: nothing above -80 dBFS in it; its caption is SILENCE, as a CLAP hears noise in silence.
-    """
-
-    embedding: Tensor
-    seconds: float
-    notes: tuple[str, ...] = ()
-    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,34 +85,13 @@ class Captioner:
         audio may be an open AudioStream too, whose notes say at the end what is wrong with the file.
         hop_seconds: from one window to the next, the window's length when None. Raises AudioError, RecipeError.
         """
-        if isinstance(audio, (str, Path)):
-            with AudioStream(audio, self.clap.sample_rate) as stream:
-                yield from self.caption_windows(stream, window_seconds=window_seconds, hop_seconds=hop_seconds)
-            return
-        blocks = audio if isinstance(audio, AudioStream) else [_samples(audio).numpy()]
-        found = cut_windows(blocks, self.clap.sample_rate, window_seconds, hop_seconds)
-        found = _without_scrap(found, min(window_seconds, hop_seconds or window_seconds) / 10)
-        for windows in _batches(found, WINDOWS_AT_ONCE):
-            embeddings = self.clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
-            heard = [
-                Heard(embedding, window.end, silent=_is_silent(window.samples))
-                for embedding, window in zip(embeddings, windows, strict=True)
-            ]
-            for caption, window in zip(self.describe(heard), windows, strict=True):
-                yield replace(caption, start=window.start, end=window.end)
+        found = listen_windows(self.clap, audio, window_seconds, hop_seconds)
+        for heard in batches(found, WINDOWS_AT_ONCE):
+            yield from self.describe(heard)
 
     def listen(self, audio: Audio) -> Heard:
         """Embed a sound by the CLAP's crop policy; a file is streamed, so its length does not matter for memory."""
-        rate = self.clap.sample_rate
-        if not isinstance(audio, (str, Path)):
-            samples = _samples(audio)
-            embedding, silent = self.clap.embed_audio([samples])[0], _is_silent(samples.numpy())
-            return _finite(Heard(embedding, len(samples) / rate, silent=silent), "the samples")
-        pool = WindowPool(self.clap)
-        with AudioStream(audio, rate) as stream:
-            for windows in _batches(stream.windows(self.clap.window_seconds), WINDOWS_AT_ONCE):
-                pool.add([torch.from_numpy(window.samples) for window in windows])
-            return _finite(Heard(pool.embedding(), stream.seconds, stream.notes, stream.silent), str(audio))
+        return listen(self.clap, audio)
 
     def describe(self, heard: Sequence[Heard]) -> list[Caption]:
         """Write captions for embeddings; a silent sound is SILENCE, with certainty."""
@@ -140,7 +102,7 @@ class Captioner:
         rows = generate(self.decoder, embedding.to(device), self._generation())
         texts = self.tokenizer.decode(row.tokens for row in rows)
         return [
-            Caption(SILENCE if one.silent else text, 0.0 if one.silent else row.logprob, 0.0, one.seconds)
+            Caption(SILENCE if one.silent else text, 0.0 if one.silent else row.logprob, one.start, one.end)
             for text, row, one in zip(texts, rows, heard, strict=True)
         ]
 
@@ -218,43 +180,6 @@ class Captioner:
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a captioner of this version ({str(error).splitlines()[0]})") from error
         return cls(clap, decoder.to(device), tokenizer, memory, options)
-
-
-def _samples(audio: np.ndarray | Tensor) -> Tensor:
-    samples = torch.as_tensor(audio, dtype=torch.float32)
-    if samples.ndim != 1 or not len(samples):
-        raise AudioError(f"samples of shape {tuple(samples.shape)}: give mono samples [T] with T > 0")
-    return samples
-
-
-def _is_silent(samples: np.ndarray) -> bool:
-    return float(np.abs(samples).max()) < SILENCE_PEAK
-
-
-def _without_scrap(windows: Iterable[Window], shortest: float) -> Iterator[Window]:
-    """Windows without a last one that adds less than ``shortest`` seconds; the one before then ends where it ended."""
-    held: Window | None = None
-    for window in windows:
-        if held is not None and window.end - held.end < shortest:
-            held = replace(held, end=window.end)
-            continue
-        if held is not None:
-            yield held
-        held = window
-    if held is not None:
-        yield held
-
-
-def _finite(heard: Heard, name: str) -> Heard:
-    if not heard.embedding.isfinite().all():
-        raise AudioError(f"{name}: cannot be embedded; are the samples floats within [-1, 1]?")
-    return heard
-
-
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    items = iter(items)
-    while batch := list(islice(items, size)):
-        yield batch
 
 
 @lru_cache(maxsize=1)

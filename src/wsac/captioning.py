@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .audio import AudioStream, find_audio
-from .captioner import Captioner, Heard
+from .captioner import Captioner
 from .console import progress, table
+from .listening import Heard
 from .types import Caption, WsacError
 
 BATCH = 32  # files decoded together

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run folder; a 
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A TOML recipe, such as recipes/wsac.toml.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe value: training.epochs=3.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Write CSV for spreadsheets.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
 
 
@@ -134,7 +136,7 @@ def caption(
     beam: Annotated[int | None, typer.Option(help="Beam size, 4 by default; 1 is greedy.")] = None,
     window: Annotated[float | None, typer.Option(help="Caption every so many seconds instead of whole files.")] = None,
     as_json: JsonOption = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV for spreadsheets.")] = False,
+    as_csv: CsvOption = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Caption sound files.
@@ -143,18 +145,44 @@ def caption(
     """
     from .captioning import caption_files, print_rows
 
-    if as_json and as_csv:
-        raise WsacError("--json and --csv exclude each other; choose one")
-    if window is not None and not window >= 0.5:
-        raise WsacError(f"--window {window:g}: give seconds, at least 0.5; shorter sounds cannot be told apart")
+    style = _row_style(as_json, as_csv, window)
     rows = caption_files(files, model=model, bridge=bridge, beam=beam, window=window, device=device)
-    print_rows(rows, "json" if as_json else "csv" if as_csv else "table")
-    failed = [row for row in rows if row.error]
-    for row in failed:
-        say(f"error: {row.error}")
-    if failed:
-        say(f"{len(failed)} of {len({row.file for row in rows})} files could not be captioned")
-        raise typer.Exit(1)
+    print_rows(rows, style)
+    _report_failures(rows, "captioned")
+
+
+@app.command()
+def tag(
+    files: Annotated[list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")],
+    labels: Annotated[str | None, typer.Option(help="Any words, separated by commas.")] = None,
+    labels_file: Annotated[Path | None, typer.Option(help="The same, one a line; # begins a comment.")] = None,
+    top: Annotated[int, typer.Option(help="How many labels to show of each sound.")] = 5,
+    clap: Annotated[str, typer.Option(help="pocket, or a folder of wsac train-clap.")] = "pocket",
+    window: Annotated[float | None, typer.Option(help="Tag every so many seconds instead of whole files.")] = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Score sound files against labels of your own.
+
+    wsac tag dog.wav recordings/ --labels "dog bark, rain, siren"
+    """
+    from .tagging import print_rows, read_labels, tag_files
+
+    style = _row_style(as_json, as_csv, window)
+    if labels is not None and labels_file is not None:
+        raise WsacError("--labels and --labels-file exclude each other; choose one")
+    if labels_file is not None:
+        words = read_labels(labels_file)
+    elif labels is not None and labels.strip():
+        words = labels.split(",")
+    else:
+        raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
+    if top < 1:
+        raise WsacError(f"--top {top}: nothing would be shown; give 1 or more")
+    rows = tag_files(files, words, clap=clap, top=top, window=window, device=device)
+    print_rows(rows, style)
+    _report_failures(rows, "tagged")
 
 
 @app.command()
@@ -173,11 +201,57 @@ def demo(
     run_demo(out, epochs=epochs)
 
 
+@app.command()
+def soundworld(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for recordings and captions.")],
+    scenes: Annotated[int, typer.Option(help="Scenes, of five captions each; or captions, without sound.")] = 500,
+    seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 7,
+    rate: Annotated[int, typer.Option(help="Samples a second.")] = 16_000,
+    events: Annotated[str, typer.Option(help="Sounds in a scene, least and most.")] = "1-4",
+    seconds: Annotated[float, typer.Option(help="The longest scene.")] = 10.0,
+    captions_only: Annotated[bool, typer.Option("--captions-only", help="A text corpus and no sound.")] = False,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Synthesise scenes with exact captions and false ones: a paired benchmark, or a text corpus.
+
+    wsac soundworld --scenes 500 --seed 7 -o soundworld
+    """
+    from .soundworld.write import parse_events, write_corpus, write_scenes
+
+    span = parse_events(events)
+    if captions_only:
+        done = write_corpus(out, scenes, seed, events=span)
+    else:
+        done = write_scenes(out, scenes, seed, sample_rate=rate, events=span, seconds=seconds, jobs=jobs)
+    if as_json:
+        _print_json(done)
+    else:
+        say(f"{out}: {done['scenes']:,} scenes, {done['hours']:.2f} hours of sound, {done['captions']:,} captions")
+
+
 def _overrides(options: dict[str, Any], changes: list[str] | None) -> dict[str, Any]:
     from .recipe import parse_override
 
     given = {key: value for key, value in options.items() if value is not None}
     return given | dict(parse_override(change) for change in changes or ())
+
+
+def _row_style(as_json: bool, as_csv: bool, window: float | None) -> str:
+    if as_json and as_csv:
+        raise WsacError("--json and --csv exclude each other; choose one")
+    if window is not None and not window >= 0.5:
+        raise WsacError(f"--window {window:g}: give seconds, at least 0.5; shorter sounds cannot be told apart")
+    return "json" if as_json else "csv" if as_csv else "table"
+
+
+def _report_failures(rows: Sequence[Any], done: str) -> None:
+    failed = [row for row in rows if row.error]
+    for row in failed:
+        say(f"error: {row.error}")
+    if failed:
+        say(f"{len(failed)} of {len({row.file for row in rows})} files could not be {done}")
+        raise typer.Exit(1)
 
 
 def _print_json(value: Any) -> None:

@@ -1,0 +1,113 @@
+"""Sound to embedding, whatever the source: a whole sound by the CLAP's crop policy, or window by window, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .audio import SILENCE_PEAK, AudioStream, Window, cut_windows
+from .clap import ClapEncoder
+from .clap.base import WindowPool
+from .types import AudioError
+
+Audio: TypeAlias = "str | Path | np.ndarray | Tensor"  # a file, or mono float samples [T] at the rate of the CLAP
+WINDOWS_AT_ONCE = 16  # windows of a long recording embedded together
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A sound, or a part of it, as the CLAP hears it. embedding: [D] unit norm; start, end: its span in seconds.
+
+    notes: what is wrong with the file, if anything. silent: nothing above -80 dBFS in it; a CLAP hears noise in
+    silence, so what is silent is not put into words by its embedding.
+    """
+
+    embedding: Tensor
+    start: float
+    end: float
+    notes: tuple[str, ...] = ()
+    silent: bool = False
+
+
+def listen(clap: ClapEncoder, audio: Audio) -> Heard:
+    """Embed a sound by the CLAP's crop policy; a file is streamed, so its length does not matter for memory.
+
+    Raises AudioError when a file cannot be decoded, or when samples are not mono and finite.
+    """
+    if not isinstance(audio, (str, Path)):
+        samples = _samples(audio)
+        embedding, silent = clap.embed_audio([samples])[0], _is_silent(samples.numpy())
+        return _finite(Heard(embedding, 0.0, len(samples) / clap.sample_rate, silent=silent), "the samples")
+    pool = WindowPool(clap)
+    with AudioStream(audio, clap.sample_rate) as stream:
+        for windows in batches(stream.windows(clap.window_seconds), WINDOWS_AT_ONCE):
+            pool.add([torch.from_numpy(window.samples) for window in windows])
+        return _finite(Heard(pool.embedding(), 0.0, stream.seconds, stream.notes, stream.silent), str(audio))
+
+
+def listen_windows(
+    clap: ClapEncoder, audio: Audio | AudioStream, window_seconds: float, hop_seconds: float | None = None
+) -> Iterator[Heard]:
+    """Embed successive windows, as the file is read; the tail is included, as a window of its own when it is at least
+    a tenth of one, else as a longer end of the last.
+
+    audio may be an open AudioStream too, whose notes say at the end what is wrong with the file.
+    hop_seconds: from one window to the next, the window's length when None. Raises AudioError, RecipeError.
+    """
+    if isinstance(audio, (str, Path)):
+        with AudioStream(audio, clap.sample_rate) as stream:
+            yield from listen_windows(clap, stream, window_seconds, hop_seconds)
+        return
+    name = str(audio.path) if isinstance(audio, AudioStream) else "the samples"
+    blocks = audio if isinstance(audio, AudioStream) else [_samples(audio).numpy()]
+    found = cut_windows(blocks, clap.sample_rate, window_seconds, hop_seconds)
+    found = _without_scrap(found, min(window_seconds, hop_seconds or window_seconds) / 10)
+    for windows in batches(found, WINDOWS_AT_ONCE):
+        embeddings = clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
+        for embedding, window in zip(embeddings, windows, strict=True):
+            yield _finite(Heard(embedding, window.start, window.end, silent=_is_silent(window.samples)), name)
+
+
+def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of ``size`` successive items; the last may be shorter."""
+    items = iter(items)
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _samples(audio: np.ndarray | Tensor) -> Tensor:
+    samples = torch.as_tensor(audio, dtype=torch.float32)
+    if samples.ndim != 1 or not len(samples):
+        raise AudioError(f"samples of shape {tuple(samples.shape)}: give mono samples [T] with T > 0")
+    return samples
+
+
+def _is_silent(samples: np.ndarray) -> bool:
+    return float(np.abs(samples).max()) < SILENCE_PEAK
+
+
+def _without_scrap(windows: Iterable[Window], shortest: float) -> Iterator[Window]:
+    """Windows without a last one that adds less than ``shortest`` seconds; the one before then ends where it ended."""
+    held: Window | None = None
+    for window in windows:
+        if held is not None and window.end - held.end < shortest:
+            held = replace(held, end=window.end)
+            continue
+        if held is not None:
+            yield held
+        held = window
+    if held is not None:
+        yield held
+
+
+def _finite(heard: Heard, name: str) -> Heard:
+    if not heard.embedding.isfinite().all():
+        raise AudioError(f"{name}: cannot be embedded; are the samples floats within [-1, 1]?")
+    return heard
