@@ -141,3 +141,20 @@ def measure(calibration: Calibration, judged: Judged) -> dict[str, float]:
         "abstained_clear": part(clear),
         "abstained_unclear": part(~clear),
     }
+
+
+NAMES = {
+    "recordings": "recordings",
+    "accuracy": "right captions",
+    "confidence": "mean confidence",
+    "calibration_error": "calibration error",
+    "abstained_clear": "unsure of clear sounds",
+    "abstained_unclear": "unsure of unclear sounds",
+}
+
+
+def figure_rows(figures: dict) -> list[tuple[str, ...]]:
+    """Rows for a table: a name, and a value for the fit and, where there is one, for the test."""
+    parts = [figures[part] for part in ("fit", "test") if part in figures]
+    show = lambda key, value: f"{value:,}" if key == "recordings" else f"{100 * value:.1f} %"  # noqa: E731
+    return [(name, *(show(key, part[key]) for part in parts)) for key, name in NAMES.items()]

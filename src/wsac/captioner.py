@@ -15,6 +15,7 @@ from .audio import AudioStream
 from .bridges import inference_bridge
 from .clap import ClapEncoder, load_clap
 from .clap.base import BUNDLED
+from .confidence import Calibration, features
 from .decoder import CaptionDecoder, TransformerDecoder
 from .device import pick_device
 from .files import read_json, write_json, write_tensors
@@ -54,8 +55,10 @@ class Captioner:
         tokenizer: Tokenizer,
         memory: SupportMemory | None = None,
         options: CaptionOptions = CaptionOptions(),
+        calibration: Calibration | None = None,
     ) -> None:
         self.clap, self.tokenizer, self.memory, self.options = clap, tokenizer, memory, options
+        self.calibration = calibration
         self.decoder = decoder.eval()
         self.bridge = inference_bridge(options.bridge, memory, temperature=options.temperature)
 
@@ -94,17 +97,30 @@ class Captioner:
         return listen(self.clap, audio)
 
     def describe(self, heard: Sequence[Heard]) -> list[Caption]:
-        """Write captions for embeddings; a silent sound is SILENCE, with certainty."""
+        """Write captions for embeddings; a silent sound is SILENCE, in which a confidence finds nothing named."""
         if not heard:
             return []
         embedding = self.bridge(torch.stack([one.embedding for one in heard]))
         device = next(self.decoder.parameters()).device
         rows = generate(self.decoder, embedding.to(device), self._generation())
         texts = self.tokenizer.decode(row.tokens for row in rows)
-        return [
+        captions = [
             Caption(SILENCE if one.silent else text, 0.0 if one.silent else row.logprob, one.start, one.end)
             for text, row, one in zip(texts, rows, heard, strict=True)
         ]
+        if self.calibration is None:
+            return captions
+        sure = self.calibration(self.features(heard, captions)).tolist()
+        return [
+            replace(caption, confidence=0.0 if one.silent else value)
+            for caption, value, one in zip(captions, sure, heard, strict=True)
+        ]
+
+    def features(self, heard: Sequence[Heard], captions: Sequence[Caption]) -> Tensor:
+        """[B, F] what the confidence in these captions is made of; see ``wsac.confidence``."""
+        audio = torch.stack([one.embedding for one in heard])
+        logprobs = torch.tensor([caption.logprob for caption in captions])
+        return features(self.clap, self.memory, audio, [caption.text for caption in captions], logprobs)
 
     def _generation(self) -> GenerationOptions:
         return GenerationOptions(
@@ -141,6 +157,7 @@ class Captioner:
             "decoder": {"kind": "transformer", **self.decoder.config},
             "options": asdict(self.options),
             "memory_entries": 0 if self.memory is None else len(self.memory),
+            **({"confidence": self.calibration.to_dict()} if self.calibration else {}),
             **(notes or {}),
         }
         write_json(folder / "captioner.json", card)
@@ -177,9 +194,10 @@ class Captioner:
             memory_file = folder / "memory.safetensors"
             memory = SupportMemory.load(memory_file) if card["memory_entries"] else None
             tokenizer, options = Tokenizer.load(folder / "tokenizer.json"), CaptionOptions(**card["options"])
+            calibration = Calibration.from_dict(card["confidence"]) if "confidence" in card else None
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a captioner of this version ({str(error).splitlines()[0]})") from error
-        return cls(clap, decoder.to(device), tokenizer, memory, options)
+        return cls(clap, decoder.to(device), tokenizer, memory, options, calibration)
 
 
 @lru_cache(maxsize=1)

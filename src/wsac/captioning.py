@@ -6,21 +6,24 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from .audio import AudioStream, find_audio
-from .captioner import Captioner
+from .captioner import SILENCE, Captioner
 from .console import progress, table
 from .listening import Heard
-from .types import Caption, WsacError
+from .types import Caption, RecipeError, WsacError
 
 BATCH = 32  # files decoded together
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One caption of one file; or, when ``error`` says why, a file without one. start, end: seconds."""
+    """One caption of one file; or, when ``error`` says why, a file without one. start, end: seconds.
+
+    guess: what the caption would be, were the captioner sure enough; ``caption`` is then empty.
+    """
 
     file: str
     caption: str = ""
@@ -29,6 +32,8 @@ class Row:
     end: float | None = None
     notes: tuple[str, ...] = ()
     error: str = ""
+    confidence: float | None = None
+    guess: str = ""
 
 
 def caption_files(
@@ -38,26 +43,45 @@ def caption_files(
     bridge: str | None = None,
     beam: int | None = None,
     window: float | None = None,
+    min_confidence: float | None = None,
     device: str = "auto",
 ) -> list[Row]:
     """Caption files, folders and globs in order; with ``window`` (seconds) one row a window.
 
+    min_confidence: below it there is only a guess; left out, the threshold that the model was calibrated to.
     Raises AudioError when a folder or glob holds no sound, ModelError or RecipeError for the model and its options.
     """
     files = find_audio(patterns)
     changes = {"bridge": bridge, "beam_size": beam}
     captioner = Captioner.load(model, device=device)
     captioner = captioner.with_options(**{key: value for key, value in changes.items() if value is not None})
+    least = _least(captioner, min_confidence, str(model))
     rows: list[Row] = []
     with progress("caption", len(files), unit="files") as tick:
         if window is not None:
             for file in files:
                 rows += _windows(captioner, file, window)
                 tick()
-            return rows
-        for first in range(0, len(files), BATCH):
-            rows += _batch(captioner, files[first : first + BATCH], tick)
-    return rows
+        else:
+            for first in range(0, len(files), BATCH):
+                rows += _batch(captioner, files[first : first + BATCH], tick)
+    return [_held_back(row, least) for row in rows]
+
+
+def _least(captioner: Captioner, wanted: float | None, model: str) -> float:
+    if wanted is None:
+        return captioner.calibration.threshold if captioner.calibration else 0.0
+    if not 0 <= wanted <= 1:
+        raise RecipeError(f"minimum confidence {wanted:g}: give a number from 0 to 1")
+    if captioner.calibration is None:
+        raise RecipeError(f"{model}: has no confidence yet; fit it with wsac calibrate, or leave --min-confidence out")
+    return wanted
+
+
+def _held_back(row: Row, least: float) -> Row:
+    if row.confidence is None or row.confidence >= least or row.caption in ("", SILENCE):
+        return row
+    return replace(row, caption="", guess=row.caption)
 
 
 def _batch(captioner: Captioner, files: Sequence[Path], tick) -> list[Row]:
@@ -90,7 +114,9 @@ def _windows(captioner: Captioner, file: Path, window: float) -> list[Row]:
 
 def _row(file: Path, caption: Caption, notes: tuple[str, ...]) -> Row:
     end = None if caption.end is None else round(caption.end, 3)
-    return Row(str(file), caption.text, round(caption.logprob, 4), round(caption.start, 3), end, notes)
+    sure = None if caption.confidence is None else round(caption.confidence, 4)
+    row = Row(str(file), caption.text, round(caption.logprob, 4), round(caption.start, 3), end, notes)
+    return replace(row, confidence=sure)
 
 
 def print_rows(rows: Sequence[Row], style: str) -> None:
@@ -100,10 +126,9 @@ def print_rows(rows: Sequence[Row], style: str) -> None:
             print(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
         case "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(("file", "caption", "logprob", "start", "end", "notes", "error"))
+            writer.writerow(field.name for field in fields(Row))
             for row in rows:
-                values = asdict(row)
-                writer.writerow([*list(values.values())[:5], "; ".join(row.notes), row.error])
+                writer.writerow((asdict(row) | {"notes": "; ".join(row.notes)}).values())
         case _:
             good = [row for row in rows if not row.error]
             if good:
@@ -112,12 +137,13 @@ def print_rows(rows: Sequence[Row], style: str) -> None:
                     (
                         r.file,
                         _span(r, windowed),
-                        "\n".join((r.caption, *(f"({note})" for note in r.notes))),
-                        f"{r.logprob:.2f}",
+                        "\n".join((r.caption or f"(unsure; perhaps: {r.guess})", *(f"({note})" for note in r.notes))),
+                        f"{r.logprob:.2f}" if r.confidence is None else f"{100 * r.confidence:.0f} %",
                     )
                     for r in good
                 ]
-                table("", ("file", "seconds>", "caption", "log-prob>"), cells)
+                last = "log-prob>" if good[0].confidence is None else "sure>"
+                table("", ("file", "seconds>", "caption", last), cells)
 
 
 def _span(row: Row, windowed: bool) -> str:

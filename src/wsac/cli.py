@@ -135,6 +135,9 @@ def caption(
     ] = None,
     beam: Annotated[int | None, typer.Option(help="Beam size, 4 by default; 1 is greedy.")] = None,
     window: Annotated[float | None, typer.Option(help="Caption every so many seconds instead of whole files.")] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Below it say nothing, 0 to 1; left out, what the model was calibrated to.")
+    ] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
     device: DeviceOption = "auto",
@@ -146,7 +149,9 @@ def caption(
     from .captioning import caption_files, print_rows
 
     style = _row_style(as_json, as_csv, window)
-    rows = caption_files(files, model=model, bridge=bridge, beam=beam, window=window, device=device)
+    rows = caption_files(
+        files, model=model, bridge=bridge, beam=beam, window=window, min_confidence=min_confidence, device=device
+    )
     print_rows(rows, style)
     _report_failures(rows, "captioned")
 
@@ -199,6 +204,29 @@ def demo(
     from .demo import run_demo
 
     run_demo(out, epochs=epochs)
+
+
+@app.command()
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="The folder of a wsac train run.")],
+    pairs: Annotated[Path, typer.Option("--pairs", "-p", help="CSV audio,keywords; none when nothing is clear.")],
+    test: Annotated[Path | None, typer.Option(help="The same, of other recordings, to measure with.")] = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Fit how sure a captioner is of its captions, on recordings of which you know what is heard.
+
+    wsac calibrate runs/mine --pairs known.csv --test other.csv
+    """
+    from .calibrate import calibrate as run
+    from .calibrate import figure_rows
+
+    figures = run(model, pairs, test, device=device)
+    if as_json:
+        _print_json(figures)
+    else:
+        parts = [name for name in ("fit", "test") if name in figures]
+        table(f"{model}: unsure below {figures['threshold']:g}", ("", *(f"{p}>" for p in parts)), figure_rows(figures))
 
 
 @app.command()

@@ -13,13 +13,15 @@ class Caption:
     """A sentence about a sound.
 
     text: the caption. logprob: mean log-probability per token, in nats. start, end: the span it describes, in seconds;
-    ``end`` is None when the length of the sound is not known.
+    ``end`` is None when the length of the sound is not known. confidence: the probability that the text names what is
+    heard, in [0, 1]; None of a captioner that was not calibrated.
     """
 
     text: str
     logprob: float
     start: float = 0.0
     end: float | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
