@@ -27,7 +27,8 @@ def run_demo(out: str | Path, *, epochs: int = 8) -> list[ClipCard]:
     """
     out, began = Path(out), time.perf_counter()
     captions = out / "captions.txt"
-    write_text(captions, "\n".join(write_captions(np.random.default_rng(DEMO_SEED), CAPTIONS)) + "\n")
+    sentences = write_captions(np.random.default_rng(DEMO_SEED), CAPTIONS, events=(1, 2))
+    write_text(captions, "\n".join(sentences) + "\n")
     say(f"{captions}: {CAPTIONS:,} captions from a small grammar; no sound is used in training")
     options = {
         "corpus.captions": [str(captions)],

@@ -1,18 +1,32 @@
-"""A procedural world of sounds with exact captions: demo recordings, a paired benchmark, and a small text corpus."""
+"""A procedural world of sounds with exact captions: demo recordings, a paired benchmark, and text corpora."""
 
-from .grammar import write_caption, write_captions
-from .scenes import DEMO_SEED, Scene, demo_scenes, make_scene, render_scene, sample_scene
-from .sounds import KINDS, Kind
+from .demos import DEMO_SEED, demo_scenes
+from .events import Event
+from .falsehoods import swap_order, write_false
+from .grammar import write_caption, write_references
+from .rendering import render_scene
+from .sampling import sample_scene, write_captions
+from .scene import FORMS, Placed, Scene
+from .sounds import KINDS, Kind, render_event
+from .write import write_corpus, write_scenes
 
 __all__ = [
     "DEMO_SEED",
+    "FORMS",
     "KINDS",
+    "Event",
     "Kind",
+    "Placed",
     "Scene",
     "demo_scenes",
-    "make_scene",
+    "render_event",
     "render_scene",
     "sample_scene",
+    "swap_order",
     "write_caption",
     "write_captions",
+    "write_corpus",
+    "write_false",
+    "write_references",
+    "write_scenes",
 ]

@@ -1,178 +1,159 @@
-"""Weather, water, fire, and the small animals that make one place sound like another. Each returns float64 [T]."""
+"""Weather, water and fire. Each renders a Take as float64 [T]."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .events import Take, strokes
 from .synthesis import (
     Array,
     add_at,
     band,
     burst,
-    glide,
-    harmonics,
-    moving_noise,
+    moving_filter,
     noise,
-    onsets,
     sample_count,
+    scatter,
     struck,
-    swell,
     unit_peak,
     unit_rms,
+    vary,
     wander,
 )
 
 
-def rain(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
-    """A bed of hiss, and drops: sparse impulses through the short ring of four different surfaces."""
-    count = sample_count(seconds, sample_rate)
-    bed = noise(rng, count, sample_rate, band(rng.uniform(300, 900), rng.uniform(6000, 14000), 1), tilt=0.4)
-    drops = np.zeros(count)
-    density = 10 ** rng.uniform(1.3, 2.6)  # drops a second on each surface
-    for _ in range(4):
-        impulses = np.where(rng.random(count) < density / sample_rate, rng.lognormal(0, 0.6, count), 0.0)
+def rain(rng: np.random.Generator, take: Take, sample_rate: int) -> Array:
+    """A bed of hiss, and drops: sparse impulses through the short ring of several surfaces."""
+    count = sample_count(take.seconds, sample_rate)
+    bed = noise(rng, count, sample_rate, band(rng.uniform(300, 900), rng.uniform(6000, 12000), 1), tilt=0.4)
+    drops = []
+    for _ in range(8):
         pitch = rng.uniform(900, 6500)
         ring = struck(rng, 0.02, sample_rate, [(pitch, 1, rng.uniform(0.004, 0.015)), (pitch * 1.7, 0.5, 0.006)])
-        ring += 0.7 * burst(rng, 0.02, sample_rate, band(1500, 9000), 0.0005)
-        drops += np.convolve(impulses, ring)[:count]
+        drops.append(ring + 0.7 * burst(rng, 0.02, sample_rate, band(1500, 9000), 0.0005))
+    patter = scatter(rng, count, sample_rate, drops, 10 ** rng.uniform(2.0, 2.9))
     gust = 1 + 0.15 * wander(rng, count, sample_rate, 0.7)
-    return gust * (rng.uniform(0.5, 1.2) * bed + rng.uniform(0.3, 1.0) * unit_rms(drops))
+    return gust * (rng.uniform(0.5, 1.0) * bed + rng.uniform(0.4, 1.0) * unit_rms(patter))
 
 
-def wind(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
+def wind(rng: np.random.Generator, take: Take, sample_rate: int) -> Array:
     """Noise in a band that rises and falls with the gusts; a faint whistle in the strong ones."""
-    count = sample_count(seconds, sample_rate)
-    gust = 0.5 + 0.5 * wander(rng, count, sample_rate, rng.uniform(0.4, 0.9))
+    count = sample_count(take.seconds, sample_rate)
+    gusts = 0.5 + 0.5 * wander(rng, 200, 100, rng.uniform(0.4, 0.9) * take.seconds / 2)
     base, reach, whistle = rng.uniform(120, 300), rng.uniform(300, 900), rng.uniform(0.0, 0.5)
 
-    def response_at(at: float):
-        strength = gust[min(count - 1, int(at * sample_rate))]
-        centre = base + reach * strength
-        level = 0.15 + strength**1.5
-        howl = band(centre * 0.93, centre * 1.07, 4)
-        return lambda f: level * (band(40, centre, 2)(f) + whistle * strength * 4 * howl(f))
+    def response(position: Array, frequency: Array) -> Array:
+        gust = np.interp(position, np.linspace(0, 1, 200), gusts)
+        centre = base + reach * gust
+        f = np.maximum(frequency, 1.0)
+        low = 1 / np.sqrt((1 + (40 / f) ** 4) * (1 + (f / centre) ** 4))
+        howl = 1 / (1 + ((f - centre) / (0.07 * centre)) ** 2)
+        return (0.15 + gust**1.5) * (low + whistle * gust * howl)
 
-    return moving_noise(rng, count, sample_rate, response_at)
+    return moving_filter(rng.standard_normal(count), sample_rate, response)
 
 
-def sea_waves(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
+def sea_waves(rng: np.random.Generator, take: Take, sample_rate: int) -> Array:
     """Breakers every few seconds: a slow rise, a bright crash, a long wash back."""
-    count = sample_count(seconds, sample_rate)
-    at = np.arange(count) / sample_rate
-    height = np.full(count, 0.08)
-    start = -rng.uniform(0, 2.0)
-    while start < seconds:
-        rise, wash, size = rng.uniform(1.0, 2.0), rng.uniform(1.2, 2.5), rng.uniform(0.6, 1.0)
+    count = sample_count(take.seconds, sample_rate)
+    at = np.linspace(0, take.seconds, 400)
+    height = np.full(400, 0.08)
+    start = -rng.uniform(0, 1.0)
+    while start < take.seconds:
+        rise, wash, size = rng.uniform(0.8, 1.5), rng.uniform(0.9, 1.8), rng.uniform(0.6, 1.0)
         since = at - start
-        height += size * np.where(since < rise, np.clip(since / rise, 0, 1) ** 2.5, np.exp(-(since - rise) / wash))
+        rising, falling = np.clip(since / rise, 0, 1) ** 2.5, np.exp(-np.maximum(since - rise, 0) / wash)
+        height += size * np.where(since < rise, rising, falling)
         start += rise + wash * rng.uniform(1.3, 2.0)
     dark, bright = rng.uniform(400, 800), rng.uniform(3000, 6000)
 
-    def response_at(at: float):
-        level = height[min(count - 1, int(at * sample_rate))]
-        return lambda f: level * band(60, dark + bright * level, 1)(f) * (np.maximum(f, 50) / 500) ** -0.4
+    def response(position: Array, frequency: Array) -> Array:
+        level = np.interp(position, np.linspace(0, 1, 400), height)
+        f = np.maximum(frequency, 30.0)
+        return level / np.sqrt((1 + (60 / f) ** 2) * (1 + (f / (dark + bright * level)) ** 2)) * (f / 500) ** -0.4
 
-    return moving_noise(rng, count, sample_rate, response_at)
+    return moving_filter(rng.standard_normal(count), sample_rate, response)
 
 
-def thunder(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
+def thunder(rng: np.random.Generator, take: Take, sample_rate: int) -> Array:
     """A crack and a rumble that rolls on, darker as it goes."""
-    count = sample_count(seconds, sample_rate)
-    start = rng.uniform(0, min(0.8, seconds / 4))
-    near, length = rng.uniform(0, 1), rng.uniform(1.5, 4.0)
-    rolls = [(start + rng.uniform(0, length), rng.uniform(0.3, 1.0), rng.uniform(0.15, 0.7)) for _ in range(9)]
-    rolls.append((start, 1.2, rng.uniform(0.3, 0.9)))
+    count, seconds = sample_count(take.seconds, sample_rate), take.seconds
+    start = rng.uniform(0, min(0.3, seconds / 6))
+    near, length = rng.uniform(0, 1), rng.uniform(0.4, 0.7) * seconds
+    rolls = [(start + rng.uniform(0, length), rng.uniform(0.3, 1.0), rng.uniform(0.2, 0.7)) for _ in range(8)]
+    rolls += [(start, 1.2, rng.uniform(0.3, 0.9)), (start + 0.9 * length, 0.8, 0.6)]
 
-    def response_at(at: float):
-        level = sum(g * np.exp(-(at - s) / d) * min(1, (at - s) / 0.04) for s, g, d in rolls if at > s) + 1e-4
-        since = max(0.0, at - start)
-        edge = 140 + (250 + 2500 * near) * np.exp(-since / (0.35 + 0.5 * near))
-        return lambda f: level * band(25, edge, 2)(f) * (np.maximum(f, 30) / 100) ** -0.5
+    def response(position: Array, frequency: Array) -> Array:
+        at = position * seconds
+        level = np.full(at.shape, 1e-3)
+        for s, gain, decay in rolls:
+            since = np.maximum(at - s, 0)
+            level = level + gain * np.exp(-since / decay) * np.clip(since / 0.04, 0, 1)
+        edge = 160 + (250 + 2500 * near) * np.exp(-np.maximum(at - start, 0) / (0.35 + 0.5 * near))
+        f = np.maximum(frequency, 20.0)
+        return level / np.sqrt((1 + (30 / f) ** 4) * (1 + (f / edge) ** 4)) * (f / 100) ** -0.4
 
-    return moving_noise(rng, count, sample_rate, response_at)
+    return moving_filter(rng.standard_normal(count), sample_rate, response)
 
 
-def stream(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
-    """Bubbles, each a short sine of rising pitch, over a soft rush."""
-    count = sample_count(seconds, sample_rate)
-    out = np.zeros(count)
-    low, spread = rng.uniform(350, 700), rng.uniform(0.4, 0.6)
-    for _ in range(int(seconds * rng.uniform(120, 300))):
+def _bubbles(rng: np.random.Generator, sample_rate: int, low: float, spread: float, most: int = 40) -> list[Array]:
+    """Short sines of rising pitch, such as bubbles of air make under water."""
+    found = []
+    for _ in range(most):
         pitch = min(low * np.exp(abs(rng.normal(0, spread)) * 1.6), 0.4 * sample_rate)
-        length = int(sample_rate * rng.uniform(12, 25) / pitch)  # a bubble rings for some 15 periods
-        t = np.arange(max(8, length)) / sample_rate
+        t = np.arange(max(8, int(sample_rate * rng.uniform(12, 25) / pitch))) / sample_rate  # some 15 periods
         rise = 1 + rng.uniform(0.0, 0.25) * t / t[-1]
-        bubble = np.sin(2 * np.pi * pitch * t * rise) * np.exp(-4 * t / t[-1]) * np.minimum(1, t * 1500)
-        add_at(out, bubble * rng.lognormal(0, 0.7), int(rng.integers(0, count)))
+        found.append(np.sin(2 * np.pi * pitch * t * rise) * np.exp(-4 * t / t[-1]) * np.minimum(1, t * 1500))
+    return found
+
+
+def stream(rng: np.random.Generator, take: Take, sample_rate: int) -> Array:
+    """Bubbles over a soft rush."""
+    count = sample_count(take.seconds, sample_rate)
+    bubbles = _bubbles(rng, sample_rate, rng.uniform(350, 700), rng.uniform(0.4, 0.6))
+    babble = scatter(rng, count, sample_rate, bubbles, rng.uniform(140, 300), 0.7)
     rush = noise(rng, count, sample_rate, band(400, rng.uniform(3000, 7000), 1), tilt=0.6)
-    return unit_rms(out) + rng.uniform(0.15, 0.5) * rush
+    return unit_rms(babble) + rng.uniform(0.15, 0.4) * rush
 
 
-def fire(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
-    """Crackles of very unequal size in clusters, over a breathing low roar and a hiss."""
-    count = sample_count(seconds, sample_rate)
-    roar = noise(rng, count, sample_rate, band(40, rng.uniform(250, 600), 1), tilt=1.0)
-    hiss = noise(rng, count, sample_rate, band(2500, 9000, 1))
-    out = 0.03 * roar * (1 + 0.5 * wander(rng, count, sample_rate, 3)) + 0.008 * hiss
-    activity = 0.2 + (0.5 + 0.5 * wander(rng, count, sample_rate, 1.5)) ** 2
-    clicks = np.flatnonzero(rng.random(count) < activity * rng.uniform(15, 45) / sample_rate)
-    for at in clicks:
-        edge = rng.uniform(600, 3000)
-        snap = burst(rng, rng.uniform(0.004, 0.03), sample_rate, band(edge, edge * 4, 1), 0.0003)
-        add_at(out, snap * min(0.05 * rng.pareto(1.2) + 0.03, 1.0) * 0.35, int(at))
+def pouring(rng: np.random.Generator, take: Take, sample_rate: int) -> Array:
+    """Water poured into a vessel: the note of the air above it rises as it fills."""
+    count = sample_count(take.seconds, sample_rate)
+    low, reach = rng.uniform(350, 500), rng.uniform(2.2, 3.2)
+
+    def response(position: Array, frequency: Array) -> Array:
+        note = low * reach**position
+        total = np.full(np.broadcast_shapes(position.shape, frequency.shape), 0.06)
+        for k, gain in ((1, 1.0), (3, 0.5), (5, 0.25)):
+            total = total + gain / (1 + ((frequency - k * note) / (0.09 * k * note)) ** 2)
+        return total
+
+    source = unit_rms(scatter(rng, count, sample_rate, _bubbles(rng, sample_rate, 500, 0.6), 250, 0.6))
+    return moving_filter(source + 0.5 * rng.standard_normal(count), sample_rate, response)
+
+
+def drip(rng: np.random.Generator, take: Take, sample_rate: int) -> Array:
+    """Single drops into still water: a click, then a plop that rises."""
+    out = np.zeros(sample_count(take.seconds, sample_rate))
+    pitch = vary(rng, 900) * take.pitch
+    for start in strokes(rng, take, vary(rng, 0.62), 0.12):
+        t = np.arange(int(0.09 * sample_rate)) / sample_rate
+        rise = pitch * rng.uniform(0.9, 1.1) * (t + 2.5 * t * t)
+        plop = np.sin(2 * np.pi * rise) * np.exp(-45 * t) * np.minimum(1, t * 700)
+        add_at(out, plop * rng.uniform(0.7, 1.0), int(start * sample_rate))
+        add_at(out, 0.15 * burst(rng, 0.008, sample_rate, band(2000, 7000)), int(start * sample_rate))
     return out
 
 
-def birds(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
-    """Two to four birds, each with its own few syllables (sweeps, trills, whistles), near or far."""
-    out = np.zeros(sample_count(seconds, sample_rate))
-    for bird in range(int(rng.integers(2, 5))):
-        distance = 1.0 if bird == 0 else rng.uniform(0.15, 0.7)
-        low = rng.uniform(2000, 4200)
-        syllables = [_syllable(rng, low, sample_rate) for _ in range(int(rng.integers(1, 4)))]
-        for start in onsets(rng, seconds, (0.7, 1.8), 0.4):
-            at = start
-            for _ in range(int(rng.integers(2, 7))):
-                syllable = syllables[int(rng.integers(len(syllables)))]
-                add_at(out, syllable * distance * rng.uniform(0.6, 1.0), int(at * sample_rate))
-                at += len(syllable) / sample_rate + rng.uniform(0.02, 0.08)
-    return out + 0.004 * noise(rng, len(out), sample_rate, band(100, 6000, 1), tilt=1.0)
-
-
-def _syllable(rng: np.random.Generator, low: float, sample_rate: int) -> Array:
-    count = sample_count(rng.uniform(0.05, 0.18), sample_rate)
-    pitch = glide(count, *(low * rng.uniform(0.9, 1.9, int(rng.integers(2, 5)))))
-    if rng.random() < 0.4:
-        pitch = pitch * (
-            1 + rng.uniform(0.03, 0.1) * np.sin(2 * np.pi * rng.uniform(25, 50) * np.arange(count) / sample_rate)
-        )
-    second = rng.uniform(0.02, 0.15)
-    return harmonics(pitch, sample_rate, lambda k, f: 1.0 if k == 1 else second, 2) * swell(count, 0.25, 0.4)
-
-
-def crickets(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
-    """A near cricket in groups of quick pulses, others further off, and the quiet of the night."""
-    count = sample_count(seconds, sample_rate)
-    out = np.zeros(count)
-    t = np.arange(count) / sample_rate
-    for cricket in range(int(rng.integers(2, 7))):
-        tone = np.sin(2 * np.pi * rng.uniform(3800, 5200) * t)
-        pulse_rate, trill = rng.uniform(24, 45), rng.random() < 0.3
-        pulses = np.clip(np.sin(2 * np.pi * (pulse_rate * t + rng.random())), 0, 1) ** 1.5
-        chirp_rate, duty = rng.uniform(1.5, 3.2), rng.uniform(0.25, 0.5)
-        gate = np.ones(count) if trill else (((chirp_rate * t + rng.random()) % 1) < duty).astype(float)
-        ramp = np.hanning(max(3, int(0.012 * sample_rate)))
-        gate = np.convolve(gate, ramp / ramp.sum(), mode="same")[:count]
-        out += tone * pulses * gate * (1.0 if cricket == 0 else rng.uniform(0.05, 0.4))
-    return unit_peak(out) + 0.01 * noise(rng, count, sample_rate, band(80, 5000, 1), tilt=1.0)
-
-
-def insect(rng: np.random.Generator, seconds: float, sample_rate: int) -> Array:
-    """A fly or a bee: a buzzing wing beat that comes near, turns, and goes."""
-    count = sample_count(seconds, sample_rate)
-    pitch = rng.uniform(130, 260) * (
-        1 + 0.08 * wander(rng, count, sample_rate, 2.5) + 0.01 * wander(rng, count, sample_rate, 25)
-    )
-    near = 0.12 + (0.5 + 0.5 * wander(rng, count, sample_rate, 1.2)) ** 2
-    shape = band(150, rng.uniform(1500, 3500), 1)
-    return harmonics(pitch, sample_rate, lambda k, f: shape(f) * k**-0.4, 30) * near
+def fire(rng: np.random.Generator, take: Take, sample_rate: int) -> Array:
+    """Crackles of very unequal size in clusters, over a breathing low roar and a hiss."""
+    count = sample_count(take.seconds, sample_rate)
+    roar = noise(rng, count, sample_rate, band(40, rng.uniform(250, 600), 1), tilt=1.0)
+    hiss = noise(rng, count, sample_rate, band(2500, 9000, 1))
+    activity = 0.2 + (0.5 + 0.5 * wander(rng, count, sample_rate, 1.5)) ** 2
+    snaps = []
+    for edge in rng.uniform(600, 3000, 12):
+        snap = burst(rng, rng.uniform(0.004, 0.03), sample_rate, band(edge, edge * 4, 1), 0.0003)
+        snaps.append(unit_peak(snap) * min(0.1 * rng.pareto(1.2) + 0.1, 1.0))
+    crackle = scatter(rng, count, sample_rate, snaps, activity * rng.uniform(20, 45), 0.8)
+    return 0.04 * roar * (1 + 0.5 * wander(rng, count, sample_rate, 3)) + 0.01 * hiss + crackle
