@@ -1,11 +1,10 @@
 """Retrieval on SoundWorld scenes, and whether "A then B" is told from "B then A".
 
-    wsac soundworld --scenes 500 --seed 7 -o runs/scenes-test
     python benchmarks/soundworld_retrieval.py --seed 7 --scenes 500
 
-Draws the scenes itself, as `wsac soundworld` does. Retrieval: each recording against the first captions of all. Order: for
-each scene of the form "then", the recording must be nearer to a true caption than to the same sentence with its two events
-exchanged.
+Retrieval: each recording against the first captions of all. Order: for each scene of the form "then", the recording must
+be nearer to a true caption than to the same sentence with its two events exchanged; scenes of that form are drawn on
+beyond the 500 until there are enough of them.
 """
 
 from __future__ import annotations
@@ -37,7 +36,8 @@ def main() -> None:
             i += 1
             if i > options.scenes and scene.form != "then":
                 continue
-            embedding = clap.embed_audio([torch.from_numpy(render_scene(scene, rng, sample_rate=clap.sample_rate))])[0]
+            sound = torch.from_numpy(render_scene(scene, rng, sample_rate=clap.sample_rate))
+            embedding = clap.embed_audio([sound])[0]
             if len(captions) < options.scenes:
                 audio.append(embedding)
                 captions.append(scene.captions[0])

@@ -19,6 +19,7 @@ from ..types import WsacError
 from .falsehoods import write_false
 from .rendering import render_scene
 from .sampling import sample_scene, write_captions
+from .scene import Scene
 
 RATES = (8_000, 96_000)  # Hz, least and most
 
@@ -90,14 +91,21 @@ def parse_events(text: str) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[1])
 
 
+def draw_scene(
+    seed: int, i: int, events: tuple[int, int] = (1, 4), seconds: float = 10.0
+) -> tuple[Scene, np.random.Generator]:
+    """Scene i of a seed, and the generator that goes on from it: to render it, after its false captions are drawn."""
+    rng = np.random.default_rng([seed, i])
+    return sample_scene(rng, events, seconds), rng
+
+
 def _scene(
     i: int, folder: Path, seed: int, sample_rate: int, events: tuple[int, int], seconds: float
 ) -> tuple[dict[str, Any], list[str]]:
     """Draw, render and write scene i; returns its record and a false caption for each true one."""
     import soundfile
 
-    rng = np.random.default_rng([seed, i])
-    scene = sample_scene(rng, events, seconds)
+    scene, rng = draw_scene(seed, i, events, seconds)
     false = [write_false(scene, rng) for _ in scene.captions]
     samples = render_scene(scene, rng, sample_rate=sample_rate)
     with atomic_path(folder / _name(i)) as path:
