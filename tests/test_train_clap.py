@@ -242,9 +242,9 @@ def test_training_tells_sounds_apart_and_says_so(trained, folder):
     assert {"clap.json", "clap.safetensors", "tokenizer.json", "recipe.toml"} <= {p.name for p in out.iterdir()}
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(10, 201, 10))
-    assert [row["step"] for row in rows if "zero_shot" in row] == [100, 200]
+    assert [row["step"] for row in rows if "pairs zero_shot" in row] == [100, 200]
     # what is measured is the moving average that is kept; saved in half precision, so nearly the same
-    assert rows[-1]["zero_shot"] == pytest.approx(scores["zero_shot"], abs=0.1)
+    assert rows[-1]["pairs zero_shot"] == pytest.approx(scores["zero_shot"], abs=0.1)
 
 
 def test_training_resumes_bit_for_bit(folder, tmp_path, monkeypatch):

@@ -108,7 +108,7 @@ class ClapRecipe(Section):
 
     pairs: CSV files ``audio,caption`` with an optional ``label``; any piece of a sound must show its captions.
     scenes: the same with an optional ``negative`` (a false caption), of sounds that are described as a whole.
-    validation: the same again; measured every ``evaluate_every`` steps.
+    validation: the same again; each file is measured by itself every ``evaluate_every`` steps.
     text: caption files for the text tower; captions of one clip are paraphrases of each other.
     teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first; "" means none.
     crop_seconds: training crops. mixtures: the part of the crops made of two sounds, overlaid or in sequence.

@@ -38,7 +38,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     """
     out, device = Path(out), pick_device(device)
     clips, scenes = read_pairs(recipe.pairs), read_pairs(recipe.scenes) if recipe.scenes else []
-    validation = read_pairs(recipe.validation) if recipe.validation else []
+    validation = {Path(path).stem: read_pairs([path]) for path in recipe.validation}
     texts, groups = _texts(recipe, clips)
     if (out / "captioner.json").is_file():
         raise RecipeError(f"{out}: holds a captioner; give a CLAP another --out")
@@ -97,7 +97,8 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
             tick(note=f"{stage} loss {losses[-1]:.3f}")
             row = {"step": step, "stage": stage, "loss": sum(losses) / len(losses)}
             if validation and (step == total or (joint >= 0 and step % recipe.evaluate_every == 0)):
-                row |= evaluate(average.eval(), validation)
+                for name, held_out in validation.items():
+                    row |= {f"{name} {key}": value for key, value in evaluate(average.eval(), held_out).items()}
             if step % recipe.save_every == 0 or step == total:
                 append_metrics(metrics, row | {"seconds": round(time.perf_counter() - began, 1)})
                 save_checkpoint(checkpoint, both, optimizer, {"step": step, "inputs": inputs})
@@ -213,6 +214,8 @@ def _autocast(precision: str, device: str):
 
 
 def _summary(row: dict, total: int, seconds: float) -> str:
-    scores = [f"{name} {100 * value:.1f} %" for name, value in row.items() if "R@" in name or name == "zero_shot"]
+    scores = [
+        f"{name} {100 * value:.1f} %" for name, value in row.items() if name.endswith(("R@1", "R@10", "zero_shot"))
+    ]
     note = f"step {row['step']:,} of {total:,}, {row['stage']} loss {row['loss']:.3f}, {seconds:,.0f} s"
     return "; ".join([note, *scores])
