@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,7 +106,7 @@ def fit(judged: Judged) -> Calibration:
     unclear = confidence[[not row.keywords for row in judged.known]]
     if not len(unclear):
         return calibration
-    return replace(calibration, threshold=round(float(unclear.quantile(ABSTAINED)), 3))
+    return replace(calibration, threshold=math.ceil(1e4 * float(unclear.quantile(ABSTAINED))) / 1e4)
 
 
 def calibrate(folder: str | Path, pairs: str | Path, test: str | Path | None = None, *, device: str = "auto") -> dict:
