@@ -37,6 +37,7 @@ METHODS = {
     "caption_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
     " hop_seconds: 'float | None' = None) -> 'Iterator[Caption]'",
     "describe": "(self, heard: 'Sequence[Heard]') -> 'list[Caption]'",
+    "features": "(self, heard: 'Sequence[Heard]', captions: 'Sequence[Caption]') -> 'Tensor'",
     "listen": "(self, audio: 'Audio') -> 'Heard'",
     "load": "(path_or_name: 'str | Path' = 'pocket', *, device: 'str' = 'auto') -> 'Captioner'",
     "save": "(self, folder: 'str | Path', *, half: 'bool' = False, memory_precision: 'str' = 'float16',"

@@ -142,7 +142,7 @@ def _texts(recipe: ClapRecipe, clips: list[Clip]) -> tuple[list[str], list[list[
 
 
 def _optimizer(recipe: ClapRecipe, model: PocketClap) -> torch.optim.AdamW:
-    parts = {"text": [], "audio": []}
+    parts: dict[str, list[nn.Parameter]] = {"text": [], "audio": []}
     for name, parameter in model.named_parameters():
         parts["text" if name.startswith("text.") else "audio"].append(parameter)
     groups = [{"params": parameters, "part": part} for part, parameters in parts.items()]
@@ -168,7 +168,7 @@ def _sampler(
     Steps of events last ``crop_seconds``, one in four half of that; steps of whole scenes mix scenes that were given
     (two thirds, when there are any) and scenes composed of the pairs.
     """
-    heard = [i for i in range(len(scenes)) if store is not None and store.seconds(i) > 0]
+    heard = [] if store is None else [i for i in range(len(scenes)) if store.seconds(i) > 0]
     window = int(config.window_seconds * config.sample_rate)
 
     def draw(step: int) -> tuple[list[Example], bool]:
@@ -178,10 +178,11 @@ def _sampler(
         examples: list[Example] = []
         if whole:
             size = max(2, round(recipe.batch_size * length / window))
-            for row in rng.choice(heard, size * 2 // 3) if heard and store is not None else ():
-                scene = scenes[row]
-                false = str(rng.choice(scene.negatives)) if scene.negatives else ""
-                examples.append(Example(crop(store[row], window, rng), str(rng.choice(scene.captions)), false))
+            if store is not None and heard:
+                for row in rng.choice(heard, size * 2 // 3):
+                    scene = scenes[row]
+                    false = str(rng.choice(scene.negatives)) if scene.negatives else ""
+                    examples.append(Example(crop(store[row], window, rng), str(rng.choice(scene.captions)), false))
             while len(examples) < size:
                 examples.append(composer.sequence(composer.distinct(rng, 4), window, rng))
         else:
