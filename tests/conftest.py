@@ -34,7 +34,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def captions() -> list[str]:
-    return write_captions(np.random.default_rng(0), 240)
+    return write_captions(np.random.default_rng(0), 240, events=(1, 2))
 
 
 @pytest.fixture(scope="session")

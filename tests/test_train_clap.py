@@ -272,6 +272,17 @@ def test_training_resumes_bit_for_bit(folder, tmp_path, monkeypatch):
     assert strip("cut") == strip("whole")
 
 
+def test_bfloat16_is_close_and_its_losses_are_finite(folder, tmp_path):
+    model = train_clap(tiny_recipe(folder, precision="bfloat16", steps=20), tmp_path, device="cpu")
+    sound = [0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(0))]
+    exact = model.embed_audio(sound)
+    with torch.autocast("cpu", torch.bfloat16):
+        near = model.embed_audio(sound)
+    assert near.dtype == torch.float32
+    assert float((near * exact).sum()) > 0.99
+    assert float((near - exact).abs().max()) > 0
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -38,7 +38,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     """
     out, device = Path(out), pick_device(device)
     clips, scenes = read_pairs(recipe.pairs), read_pairs(recipe.scenes) if recipe.scenes else []
-    validation = {Path(path).stem: read_pairs([path]) for path in recipe.validation}
+    validation = {_short(path, recipe.validation): read_pairs([path]) for path in recipe.validation}
     texts, groups = _texts(recipe, clips)
     if (out / "captioner.json").is_file():
         raise RecipeError(f"{out}: holds a captioner; give a CLAP another --out")
@@ -212,6 +212,12 @@ def _autocast(precision: str, device: str):
     """bfloat16 where it is asked for, or by itself on a GPU; CPUs without the instructions are slower with it."""
     wanted = precision == "bfloat16" or (precision == "auto" and device.startswith("cuda"))
     return torch.autocast(device.partition(":")[0], torch.bfloat16) if wanted else nullcontext()
+
+
+def _short(path: str, others: tuple[str, ...]) -> str:
+    """The name of a file, with its folder where another has the same."""
+    name = Path(path).stem
+    return name if [Path(other).stem for other in others].count(name) == 1 else f"{Path(path).parent.name}/{name}"
 
 
 def _summary(row: dict, total: int, seconds: float) -> str:

@@ -41,4 +41,5 @@ class LogMel(nn.Module):
             waveforms, self.n_fft, self.hop, window=self.window, pad_mode="constant", return_complex=True
         )
         power = spectrum.real.square() + spectrum.imag.square()  # [B, n_fft // 2 + 1, frames]
-        return (self.filters @ power / self.n_fft).clamp(min=math.exp(-14.0)).log()
+        with torch.autocast(waveforms.device.type, enabled=False):  # quiet bands would vanish in half precision
+            return (self.filters @ power / self.n_fft).clamp(min=math.exp(-14.0)).log()

@@ -53,7 +53,7 @@ def pair_loss(model: PocketClap, examples: Sequence[Example], labels: Tensor | N
     waveforms = torch.from_numpy(np.stack([one.samples for one in examples])).to(device)
     audio = F.normalize(model.audio(disturb(model.log_mel(waveforms))).float(), dim=-1)
     false = [one.false for one in examples if one.false]
-    text = model.encode_captions([one.caption for one in examples] + false).float()
+    text = model.encode_captions([one.caption for one in examples] + false)
     text, wrong = text[: len(examples)], text[len(examples) :]
     temperature = model.log_temperature.exp().clamp(0.02, 1)
     logits = audio @ text.T / temperature

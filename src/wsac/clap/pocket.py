@@ -43,11 +43,11 @@ class PocketClap(nn.Module):
     # -- towers, differentiable -------------------------------------------------------------------------------------
     def encode_audio(self, waveforms: Tensor) -> Tensor:
         """Equal-length waveforms ``[B, T]`` → unit-norm ``[B, D]``."""
-        return F.normalize(self.audio(self.log_mel(waveforms)), dim=-1)
+        return F.normalize(self.audio(self.log_mel(waveforms)).float(), dim=-1)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Padded token ids ``[B, L]`` → unit-norm ``[B, D]``."""
-        return F.normalize(self.text(tokens), dim=-1)
+        return F.normalize(self.text(tokens).float(), dim=-1)
 
     def encode_captions(self, captions: Sequence[str], *, batch_size: int = 64) -> Tensor:
         """Captions → unit-norm ``[B, D]``, differentiable; similar lengths go together, so that little is padding."""
@@ -83,11 +83,13 @@ class PocketClap(nn.Module):
             pieces += ((row, window) for window in self._windows(torch.as_tensor(waveform)))
         out = torch.zeros(len(waveforms), self.embed_dim)
         pieces.sort(key=lambda piece: len(piece[1]))
+        shortest = self.sample_rate // 2  # shorter windows are padded with silence to half a second
         first = 0
         while first < len(pieces):  # only windows of equal length share a batch, so batching changes nothing
             length = len(pieces[first][1])
             batch = [piece for piece in pieces[first : first + batch_size] if len(piece[1]) == length]
             stacked = torch.stack([window for _, window in batch]).to(self.log_temperature.device)
+            stacked = F.pad(stacked, (0, max(0, shortest - length)))
             rows = torch.tensor([row for row, _ in batch])
             out.index_add_(0, rows, self.encode_audio(stacked).cpu() * length)
             first += len(batch)
@@ -95,9 +97,6 @@ class PocketClap(nn.Module):
 
     def _windows(self, waveform: Tensor) -> list[Tensor]:
         size = int(self.config.window_seconds * self.sample_rate)
-        shortest = self.sample_rate // 2  # shorter sounds are padded with silence to half a second
-        if len(waveform) < shortest:
-            return [F.pad(waveform, (0, shortest - len(waveform)))]
         windows = list(waveform.split(size))
         return windows[:-1] if len(windows) > 1 and len(windows[-1]) < size // 10 else windows
 
