@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +55,31 @@ class WindowPool:
     def embedding(self) -> Tensor:
         """[D] unit norm."""
         return F.normalize(self._total, dim=-1)
+
+
+def embed_windows(model: Any, waveforms: Sequence[Tensor], batch_size: int, device: torch.device) -> Tensor:
+    """Unit-norm ``[B, D]`` on the CPU by the crop policy of ``WindowPool``; model has ``encode_audio`` and the sizes.
+
+    Only windows of equal length share a batch, so that batching changes nothing.
+    """
+    size = round(model.window_seconds * model.sample_rate)
+    pieces: list[tuple[int, Tensor]] = []
+    for row, waveform in enumerate(waveforms):
+        windows = list(torch.as_tensor(waveform).split(size))
+        if len(windows) > 1 and len(windows[-1]) < size / 10:
+            windows.pop()
+        pieces += ((row, window) for window in windows)
+    pieces.sort(key=lambda piece: len(piece[1]))
+    out = torch.zeros(len(waveforms), model.embed_dim)
+    first = 0
+    while first < len(pieces):
+        length = len(pieces[first][1])
+        batch = [piece for piece in pieces[first : first + batch_size] if len(piece[1]) == length]
+        stacked = torch.stack([window for _, window in batch]).to(device)
+        rows = torch.tensor([row for row, _ in batch])
+        out.index_add_(0, rows, model.encode_audio(stacked).cpu() * length)
+        first += len(batch)
+    return F.normalize(out, dim=-1)
 
 
 def load_clap(name: str | Path = "pocket", *, device: str = "cpu") -> ClapEncoder:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..files import read_json, write_json, write_tensors
 from ..tokenizer import BOS, EOS, PAD, Tokenizer
 from ..types import ModelError
+from .base import embed_windows
 from .melspec import LogMel
 from .towers import AudioTower, PocketConfig, TextTower
 
@@ -42,7 +43,8 @@ class PocketClap(nn.Module):
 
     # -- towers, differentiable -------------------------------------------------------------------------------------
     def encode_audio(self, waveforms: Tensor) -> Tensor:
-        """Equal-length waveforms ``[B, T]`` → unit-norm ``[B, D]``."""
+        """Equal-length waveforms ``[B, T]`` → unit-norm ``[B, D]``; silence makes them half a second at least."""
+        waveforms = F.pad(waveforms, (0, max(0, self.sample_rate // 2 - waveforms.shape[-1])))
         return F.normalize(self.audio(self.log_mel(waveforms)).float(), dim=-1)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
@@ -78,27 +80,7 @@ class PocketClap(nn.Module):
     @torch.inference_mode()
     def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 32) -> Tensor:
         """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32 at ``sample_rate``, any length."""
-        pieces: list[tuple[int, Tensor]] = []
-        for row, waveform in enumerate(waveforms):
-            pieces += ((row, window) for window in self._windows(torch.as_tensor(waveform)))
-        out = torch.zeros(len(waveforms), self.embed_dim)
-        pieces.sort(key=lambda piece: len(piece[1]))
-        shortest = self.sample_rate // 2  # shorter windows are padded with silence to half a second
-        first = 0
-        while first < len(pieces):  # only windows of equal length share a batch, so batching changes nothing
-            length = len(pieces[first][1])
-            batch = [piece for piece in pieces[first : first + batch_size] if len(piece[1]) == length]
-            stacked = torch.stack([window for _, window in batch]).to(self.log_temperature.device)
-            stacked = F.pad(stacked, (0, max(0, shortest - length)))
-            rows = torch.tensor([row for row, _ in batch])
-            out.index_add_(0, rows, self.encode_audio(stacked).cpu() * length)
-            first += len(batch)
-        return F.normalize(out, dim=-1)
-
-    def _windows(self, waveform: Tensor) -> list[Tensor]:
-        size = int(self.config.window_seconds * self.sample_rate)
-        windows = list(waveform.split(size))
-        return windows[:-1] if len(windows) > 1 and len(windows[-1]) < size // 10 else windows
+        return embed_windows(self, waveforms, batch_size, self.log_temperature.device)
 
     # -- disk -------------------------------------------------------------------------------------------------------
     def save(self, folder: str | Path) -> None:

@@ -1,0 +1,164 @@
+"""The public checkpoints that are known by name, and how they come from the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..console import say
+from ..types import ModelError
+
+DRIVE = "https://drive.google.com/drive/folders/1pFr8IRY3E1FAtc2zjYmeuSVY3M5a-Kdj"  # WavCaps' own folder
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A published CLAP. repo, file: on the Hub; a repo without a file is a folder in the layout of ClapModel.
+
+    overlap: what of Clotho and AudioCaps it has seen, as published; results on those are then not zero-shot.
+    manual: where it is to be had by hand, if not on the Hub.
+    """
+
+    name: str
+    family: str
+    repo: str
+    file: str
+    dim: int
+    licence: str
+    overlap: str
+    manual: str = ""
+
+
+OMNIBIND = "Viglong/OmniBind"
+_WAVCAPS = "non-commercial research"
+CATALOG: dict[str, Checkpoint] = {
+    row.name: row
+    for row in (
+        Checkpoint("laion/clap-htsat-unfused", "transformers", "laion/clap-htsat-unfused", "", 512, "Apache-2.0",
+                   "trained on Clotho and AudioCaps, training parts"),
+        Checkpoint("laion/clap-htsat-fused", "transformers-fused", "laion/clap-htsat-fused", "", 512, "Apache-2.0",
+                   "trained on Clotho and AudioCaps, training parts"),
+        Checkpoint("laion/larger_clap_general", "transformers", "laion/larger_clap_general", "", 512, "Apache-2.0",
+                   "not stated; take it as seen"),
+        Checkpoint("laion/larger_clap_music", "transformers", "laion/larger_clap_music", "", 512, "Apache-2.0",
+                   "not stated; take it as seen"),
+        Checkpoint("laion/larger_clap_music_and_speech", "transformers", "laion/larger_clap_music_and_speech", "", 512,
+                   "Apache-2.0", "not stated; take it as seen"),
+        *(
+            Checkpoint(f"laion-{file.removesuffix('.pt')}", "laion-fused" if "fusion" in file else "laion",
+                       "lukewys/laion_clap", file, 512, "CC0-1.0", "trained on Clotho and AudioCaps, training parts")
+            for file in ("630k-best.pt", "630k-audioset-best.pt", "630k-fusion-best.pt", "630k-audioset-fusion-best.pt",
+                         "music_audioset_epoch_15_esc_90.14.pt", "music_speech_epoch_15_esc_89.25.pt",
+                         "music_speech_audioset_epoch_15_esc_89.98.pt")
+        ),
+        Checkpoint("wavcaps-htsat-bert", "wavcaps-htsat", OMNIBIND, "checkpoints/wavcaps/HTSAT-BERT-PT.pt", 1024,
+                   _WAVCAPS, "WavCaps, Clotho and AudioCaps, training parts"),
+        Checkpoint("wavcaps-htsat-bert-clotho", "wavcaps-htsat", OMNIBIND,
+                   "checkpoints/wavcaps/HTSAT-BERT-FT-Clotho.pt", 1024, _WAVCAPS, "fine-tuned on Clotho"),
+        Checkpoint("wavcaps-htsat-bert-audiocaps", "wavcaps-htsat", OMNIBIND,
+                   "checkpoints/wavcaps/HTSAT-BERT-FT-AudioCaps.pt", 1024, _WAVCAPS, "fine-tuned on AudioCaps"),
+        Checkpoint("wavcaps-cnn14-bert", "wavcaps-cnn14", "", "cnn14-bert.pt", 1024, _WAVCAPS,
+                   "WavCaps, Clotho and AudioCaps, training parts", DRIVE),
+        Checkpoint("msclap-2022", "msclap-2022", "microsoft/msclap", "CLAP_weights_2022.pth", 1024, "MS-PL",
+                   "trained on Clotho and AudioCaps"),
+        Checkpoint("msclap-2023", "msclap-2023", "microsoft/msclap", "CLAP_weights_2023.pth", 1024, "MS-PL",
+                   "trained on Clotho and AudioCaps"),
+    )
+}  # fmt: skip
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+FOLDER_FILES = ["config.json", "model.safetensors", "pytorch_model.bin", "tokenizer.json"]
+
+
+def fetch(name: str, *, offline: bool = False) -> tuple[Path, Path | None]:
+    """Download a checkpoint of the catalogue, or any ``owner/model`` on the Hub, and the tokenizer it needs.
+
+    name may end in ``@revision`` (a commit, tag or branch); without, the branch main, whose commit the Hub's cache
+    remembers. Returns the file or folder, and the tokenizer where it lies elsewhere. Downloads are resumed, kept in
+    the Hub's cache (HF_HOME) and checked against their published SHA-256. HF_HUB_OFFLINE or ``offline``: only the cache.
+    Raises ModelError for what is not there or not whole.
+    """
+    name, _, revision = name.partition("@")
+    row = CATALOG.get(name) or (
+        Checkpoint(name, "transformers", name, "", 0, "", "") if HUB_ID.fullmatch(name) else None
+    )
+    if row is None:
+        raise ModelError(f"{name}: no CLAP of this name; wsac clap list shows those that are known")
+    if not row.repo:
+        raise ModelError(f"{name}: not on the Hub; download {row.file} from {row.manual} and give its path instead")
+    if not row.file:
+        return _folder(row.repo, revision or None, offline), None
+    from .families import FAMILIES
+
+    path = _file(row.repo, row.file, revision or None, offline)
+    return path, _file(FAMILIES[row.family].tokenizer, "tokenizer.json", None, offline)
+
+
+def _folder(repo: str, revision: str | None, offline: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    with _explained(repo, offline):
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=FOLDER_FILES, local_files_only=offline))
+    for file in folder.iterdir():
+        _check(file)
+    return folder
+
+
+def _file(repo: str, name: str, revision: str | None, offline: bool) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    with _explained(f"{repo}/{name}", offline):
+        path = Path(hf_hub_download(repo, name, revision=revision, local_files_only=offline))
+    _check(path)
+    return path
+
+
+def _check(path: Path) -> None:
+    """The Hub's cache names large files by their SHA-256: it must be theirs. A stamp beside it saves the next time."""
+    blob = path.resolve()
+    if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
+        return
+    stamp = blob.with_name(blob.name + ".checked")
+    facts = f"{blob.stat().st_size} {blob.stat().st_mtime_ns}"
+    if stamp.is_file() and stamp.read_text() == facts:
+        return
+    found = hashlib.sha256()
+    with blob.open("rb") as file:
+        while block := file.read(1 << 24):
+            found.update(block)
+    if found.hexdigest() != blob.name:
+        blob.unlink()
+        raise ModelError(f"{path}: its SHA-256 is not the published one; the download was damaged and is deleted, "
+                         "give the command again")  # fmt: skip
+    stamp.write_text(facts)
+
+
+class _explained:  # noqa: N801  a context manager, used like a function
+    """Turn what the Hub's library raises into one line with the remedy."""
+
+    def __init__(self, what: str, offline: bool) -> None:
+        self.what, self.offline = what, offline
+
+    def __enter__(self) -> None:
+        say(f"{self.what}: from the cache of the Hub" if self.offline else f"{self.what}: from the Hub, or its cache")
+
+    def __exit__(self, kind, error, trace) -> None:  # type: ignore[no-untyped-def]
+        from huggingface_hub import errors
+
+        if error is None:
+            return
+        reason = (str(error).strip().splitlines() or [kind.__name__])[0][:200]
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            raise ModelError(f"{self.what}: not in the cache, and the Hub cannot be reached; connect, or copy the files "
+                             "here and give their path") from error  # fmt: skip
+        if isinstance(error, errors.GatedRepoError):
+            raise ModelError(f"{self.what}: behind a form on the Hub; accept it there, then: hf auth login") from error
+        if isinstance(error, errors.RevisionNotFoundError):
+            raise ModelError(f"{self.what}: no such revision on the Hub; check what follows the @") from error
+        if isinstance(error, (errors.RepositoryNotFoundError, errors.EntryNotFoundError)):
+            raise ModelError(f"{self.what}: not on the Hub; check the name, or sign in: hf auth login") from error
+        if isinstance(error, (errors.HfHubHTTPError, OSError, RuntimeError, ValueError)):
+            raise ModelError(
+                f"{self.what}: the download failed ({reason}); the same command goes on with it"
+            ) from error
