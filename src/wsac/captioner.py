@@ -140,7 +140,8 @@ class Captioner:
         """Write the bundle: captioner.json, decoder.safetensors, tokenizer.json, memory.safetensors.
 
         half: weights in float16; memory_precision: float32, float16 or int8; notes: more for captioner.json.
-        A CLAP that is not built in is saved along in ``clap/``, so that the folder can be moved and shared.
+        A CLAP that is not built in is saved along in ``clap/``, so that the folder can be moved and shared; a public
+        one, of hundreds of megabytes, is named instead, and loaded again from where it came.
         """
         folder = Path(folder)
         state = {name: (value.half() if half else value).detach() for name, value in self.decoder.state_dict().items()}
@@ -149,11 +150,11 @@ class Captioner:
         if self.memory is not None:
             self.memory.save(folder / "memory.safetensors", memory_precision)
         built_in = self.clap.fingerprint == _bundled_fingerprint()
-        if not built_in:
+        if not built_in and not self.clap.source:
             self.clap.save(folder / "clap")
         card = {
             "version": 1,
-            "clap": "pocket" if built_in else "clap",
+            "clap": "pocket" if built_in else self.clap.source or "clap",
             "clap_fingerprint": self.clap.fingerprint,
             "decoder": {"kind": "transformer", **self.decoder.config},
             "options": asdict(self.options),
@@ -183,7 +184,7 @@ class Captioner:
         device = pick_device(device)
         card = read_json(folder / "captioner.json")
         try:
-            clap = load_clap("pocket" if card["clap"] == "pocket" else folder / "clap", device=device)
+            clap = load_clap(folder / "clap" if card["clap"] == "clap" else card["clap"], device=device)
             if clap.fingerprint != card["clap_fingerprint"]:
                 raise ModelError(f"{folder}: trained with CLAP {card['clap_fingerprint']}, but the one here is "
                                  f"{clap.fingerprint}; train it again")  # fmt: skip

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from . import __version__
-from .console import say, table
+from . import __version__, cli_clap
+from .console import print_json, say, table
 from .types import WsacError
 
 app = typer.Typer(
@@ -23,6 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help answers in half the time
 )
+
+app.add_typer(cli_clap.clap)
+app.add_typer(cli_clap.embed)
+app.command("convert-clap")(cli_clap.convert)
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run folder; a stopped run in it goes on.")]
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A TOML recipe, such as recipes/wsac.toml.")]
@@ -53,7 +57,7 @@ def corpus(
     if as_json:
         from dataclasses import asdict
 
-        _print_json(asdict(merged.stats))
+        print_json(asdict(merged.stats))
     else:
         table(f"{out}", ("", ">"), stats_rows(merged.stats))
 
@@ -223,7 +227,7 @@ def calibrate(
 
     figures = run(model, pairs, test, device=device)
     if as_json:
-        _print_json(figures)
+        print_json(figures)
     else:
         parts = [name for name in ("fit", "test") if name in figures]
         table(f"{model}: unsure below {figures['threshold']:g}", ("", *(f"{p}>" for p in parts)), figure_rows(figures))
@@ -253,7 +257,7 @@ def soundworld(
     else:
         done = write_scenes(out, scenes, seed, sample_rate=rate, events=span, seconds=seconds, jobs=jobs)
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         say(f"{out}: {done['scenes']:,} scenes, {done['hours']:.2f} hours of sound, {done['captions']:,} captions")
 
@@ -280,12 +284,6 @@ def _report_failures(rows: Sequence[Any], done: str) -> None:
     if failed:
         say(f"{len(failed)} of {len({row.file for row in rows})} files could not be {done}")
         raise typer.Exit(1)
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -61,3 +62,8 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
         grid.add_row(*(Text(str(cell)) for cell in row))  # Text: brackets in a caption are not markup
     width = None if sys.stdout.isatty() else 120
     Console(width=width).print(grid)
+
+
+def print_json(value: Any) -> None:
+    """A value for programs, on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..files import read_json
 from ..types import ModelError
 
 BUNDLED = Path(__file__).parent.parent / "weights" / "pocket-clap"
@@ -23,6 +24,7 @@ class ClapEncoder(Protocol):
     embed_dim: int
     sample_rate: int  # Hz
     window_seconds: float  # the longest piece that is embedded at once
+    source: str  # what load_clap loads it by again; "" when it is only in memory, or small enough to be copied
 
     def embed_text(self, captions: Sequence[str]) -> Tensor: ...
 
@@ -82,16 +84,33 @@ def embed_windows(model: Any, waveforms: Sequence[Tensor], batch_size: int, devi
     return F.normalize(out, dim=-1)
 
 
-def load_clap(name: str | Path = "pocket", *, device: str = "cpu") -> ClapEncoder:
-    """Load a CLAP by name or folder.
+def load_clap(
+    name: str | Path = "pocket", *, device: str = "cpu", tokenizer: str | Path | None = None, offline: bool = False
+) -> ClapEncoder:
+    """Load a CLAP by name or path.
 
-    ``"pocket"`` is the built-in model; a folder is one that ``wsac train-clap`` wrote.
-    Raises ModelError when there is no such model.
+    name: ``"pocket"``, the built-in model; a folder of ``wsac train-clap``, of ``wsac convert-clap`` or in the layout
+    of transformers' ClapModel; a checkpoint file (.pt, .pth, .safetensors) of WavCaps, MS-CLAP or LAION; or a name of
+    ``wsac clap list`` or on the Hub, perhaps with ``@revision``, which is downloaded.
+    tokenizer: a folder or tokenizer.json for a checkpoint file without one. offline: only what the Hub's cache has.
+    The encoder's ``source`` is what loads it again. Raises ModelError when there is no such model.
     """
-    folder = BUNDLED if str(name) == "pocket" else Path(name)
-    if not (folder / "clap.json").is_file():
-        known = "the name 'pocket' or a folder written by wsac train-clap (it holds clap.json)"
-        raise ModelError(f"{name}: no CLAP here; give {known}")
-    from .pocket import PocketClap
+    path = BUNDLED if str(name) == "pocket" else Path(name)
+    if (path / "clap.json").is_file() and read_json(path / "clap.json").get("kind") == "pocket":
+        from .pocket import PocketClap
 
-    return PocketClap.load(folder, device=device)
+        return PocketClap.load(path, device=device)
+    from .containers import PICKLES, load_public
+
+    if path.exists():
+        model = load_public(path, tokenizer=tokenizer, device=device)
+        model.source = str(path.resolve())
+    elif path.suffix in (*PICKLES, ".safetensors") or path.is_absolute() or str(name).startswith((".", "~")):
+        raise ModelError(f"{name}: no such file or folder; check the path")
+    else:
+        from .catalog import fetch
+
+        found, beside = fetch(str(name), offline=offline)
+        model = load_public(found, tokenizer=tokenizer or beside, device=device)
+        model.source = str(name)
+    return model

@@ -76,7 +76,7 @@ def fetch(name: str, *, offline: bool = False) -> tuple[Path, Path | None]:
 
     name may end in ``@revision`` (a commit, tag or branch); without, the branch main, whose commit the Hub's cache
     remembers. Returns the file or folder, and the tokenizer where it lies elsewhere. Downloads are resumed, kept in
-    the Hub's cache (HF_HOME) and checked against their published SHA-256. HF_HUB_OFFLINE or ``offline``: only the cache.
+    the Hub's cache (HF_HOME) and checked against their published SHA-256. offline, or HF_HUB_OFFLINE: only the cache.
     Raises ModelError for what is not there or not whole.
     """
     name, _, revision = name.partition("@")
@@ -150,8 +150,8 @@ class _explained:  # noqa: N801  a context manager, used like a function
             return
         reason = (str(error).strip().splitlines() or [kind.__name__])[0][:200]
         if isinstance(error, errors.LocalEntryNotFoundError):
-            raise ModelError(f"{self.what}: not in the cache, and the Hub cannot be reached; connect, or copy the files "
-                             "here and give their path") from error  # fmt: skip
+            raise ModelError(f"{self.what}: not in the cache, and the Hub cannot be reached; connect, or copy the "
+                             "files here and give their path") from error  # fmt: skip
         if isinstance(error, errors.GatedRepoError):
             raise ModelError(f"{self.what}: behind a form on the Hub; accept it there, then: hf auth login") from error
         if isinstance(error, errors.RevisionNotFoundError):

@@ -34,7 +34,7 @@ class PocketClap(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
         self.embed_dim, self.sample_rate = config.embed_dim, config.sample_rate
         self.window_seconds = config.window_seconds
-        self.fingerprint = "pocket-untrained"
+        self.fingerprint, self.source = "pocket-untrained", ""
 
     @property
     def temperature(self) -> float:

@@ -153,7 +153,7 @@ class PublicClap(nn.Module):
         self.text_projection = projection(text.get("hidden_size") or text["n_embd"], embed_dim)
         self.register_buffer("scale", torch.tensor(0.07))
         self.embed_dim, self.sample_rate, self.window_seconds = embed_dim, family.sample_rate, family.window_seconds
-        self.fingerprint = "public-untrained"
+        self.fingerprint, self.source = "public-untrained", ""
 
     @property
     def temperature(self) -> float:

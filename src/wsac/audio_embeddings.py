@@ -1,0 +1,143 @@
+"""Embeddings of a whole collection of recordings on disk: sharded, resumable, readable with NumPy alone.
+
+A folder holds ``embeddings-00000.npy``, … (``[n, D]``, float16 or float32), ``files.csv`` (row, file, seconds; rows are
+counted on from shard to shard), ``errors.csv`` (file, error) and ``index.json`` (fingerprint of the CLAP, dtype, shard).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .audio import find_audio, load_audio
+from .clap import ClapEncoder
+from .console import progress, say
+from .files import atomic_path, read_json, write_json, write_text
+from .listening import listen
+from .types import ModelError, RecipeError, WsacError
+
+SHARD = 1024  # files
+BATCH = 16  # short files decoded and embedded together
+LONG = 60.0  # seconds: longer files are streamed on their own
+
+
+def embed_folder(
+    clap: ClapEncoder, patterns: Sequence[str], out: str | Path, *, dtype: str = "float16", shard: int = SHARD
+) -> dict[str, Any]:
+    """Embed files, folders and globs into the folder ``out``; complete shards of an earlier run are kept.
+
+    Returns figures: files, embedded, errors, shards, reused. Raises AudioError when there is no sound, ModelError for a
+    folder that holds embeddings of another CLAP or precision, and RecipeError for bad options.
+    """
+    if dtype not in ("float16", "float32"):
+        raise RecipeError(f"dtype '{dtype}': choose float16 or float32")
+    if shard < 1:
+        raise RecipeError(f"shard {shard}: give the number of files of a shard, 1 or more")
+    files, out = find_audio(list(patterns)), Path(out)
+    index = {"fingerprint": clap.fingerprint, "dtype": dtype, "dim": clap.embed_dim, "shard": shard}
+    if (out / "index.json").is_file():
+        before = read_json(out / "index.json")
+        changed = [key for key, value in index.items() if before.get(key) != value]
+        if changed:
+            raise ModelError(f"{out}: holds embeddings of another {' and '.join(changed)}; give another --out")
+    write_json(out / "index.json", index)
+    rows: list[tuple[int, str, float]] = []
+    errors: list[tuple[str, str]] = []
+    reused = 0
+    with progress("embed", len(files), unit="files") as tick:
+        for number, first in enumerate(range(0, len(files), shard)):
+            part = files[first : first + shard]
+            done = _finished(out, number, part)
+            if done is None:
+                done = _embed_shard(clap, part, out, number, dtype, tick)
+            else:
+                reused += 1
+                tick(len(part))
+            rows += [(len(rows) + i, file, seconds) for i, (file, seconds) in enumerate(done["files"])]
+            errors += [(file, error) for file, error in done["errors"]]
+    _write_csv(out / "files.csv", ("row", "file", "seconds"), rows)
+    _write_csv(out / "errors.csv", ("file", "error"), errors)
+    for file, error in errors[:5]:
+        say(f"error: {error or file}")
+    shards = -(-len(files) // shard)
+    for stale in sorted(out.glob("embeddings-*.npy"))[shards:]:
+        stale.unlink()
+        _facts(out, int(stale.stem.rpartition("-")[2])).unlink(missing_ok=True)
+    return {"files": len(files), "embedded": len(rows), "errors": len(errors), "shards": shards, "reused": reused}
+
+
+def read_embeddings(folder: str | Path) -> tuple[np.ndarray, list[str]]:
+    """All embeddings ``[N, D]`` (memory-mapped when there is one shard) and the names of their files."""
+    folder = Path(folder)
+    shards = [np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("embeddings-*.npy"))]
+    if not shards:
+        raise ModelError(f"{folder}: no embeddings here; wsac embed audio writes them")
+    with (folder / "files.csv").open(newline="", encoding="utf-8") as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    return shards[0] if len(shards) == 1 else np.concatenate(shards), names
+
+
+def _embed_shard(clap: ClapEncoder, part: Sequence[Path], out: Path, number: int, dtype: str, tick) -> dict[str, Any]:
+    found: dict[int, tuple[torch.Tensor, float]] = {}
+    errors: list[tuple[str, str]] = []
+    for first in range(0, len(part), BATCH):
+        short: list[tuple[int, torch.Tensor]] = []
+        for i, file in enumerate(part[first : first + BATCH], first):
+            try:
+                sound = load_audio(file, clap.sample_rate, max_seconds=LONG)
+                if sound.seconds >= LONG:
+                    heard = listen(clap, file)
+                    found[i] = heard.embedding, heard.end
+                else:
+                    short.append((i, torch.from_numpy(sound.samples)))
+            except WsacError as error:
+                errors.append((str(file), str(error)))
+            tick()
+        embedded = clap.embed_audio([samples for _, samples in short])
+        for (i, samples), embedding in zip(short, embedded, strict=True):
+            found[i] = embedding, len(samples) / clap.sample_rate
+    order = sorted(found)
+    stacked = torch.stack([found[i][0] for i in order]) if order else torch.empty(0, clap.embed_dim)
+    with atomic_path(_shard(out, number)) as path, path.open("wb") as file:
+        np.save(file, stacked.numpy().astype(dtype), allow_pickle=False)
+    done = {"key": _key(part), "files": [(str(part[i]), round(found[i][1], 3)) for i in order], "errors": errors}
+    write_json(_facts(out, number), done)
+    return done
+
+
+def _finished(out: Path, number: int, part: Sequence[Path]) -> dict[str, Any] | None:
+    """What is known of a shard that an earlier run finished on the same files, unchanged since."""
+    if not (_facts(out, number).is_file() and _shard(out, number).is_file()):
+        return None
+    done = read_json(_facts(out, number))
+    return done if done["key"] == _key(part) else None
+
+
+def _key(part: Sequence[Path]) -> str:
+    facts = [
+        (str(path), path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else str(path) for path in part
+    ]
+    return json.dumps(facts)
+
+
+def _shard(out: Path, number: int) -> Path:
+    return out / f"embeddings-{number:05d}.npy"
+
+
+def _facts(out: Path, number: int) -> Path:
+    return out / f"embeddings-{number:05d}.json"
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

@@ -1,0 +1,161 @@
+"""The verbs about CLAP models: ``wsac clap list|info|embed``, ``wsac convert-clap`` and ``wsac embed audio``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import print_json, say, table
+from .types import WsacError
+
+PLAIN = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
+clap = typer.Typer(
+    name="clap", help="The CLAP models that are known, and what one makes of a text or a sound.", **PLAIN
+)
+embed = typer.Typer(name="embed", help="Embeddings of whole collections, on disk.", **PLAIN)
+
+ClapArgument = Annotated[str, typer.Argument(help="A name of wsac clap list, a Hub id, a folder or a checkpoint file.")]
+ClapOption = Annotated[str, typer.Option("--clap", help="The same as wsac clap info takes.")]
+TokenizerOption = Annotated[Path | None, typer.Option(help="A folder or tokenizer.json, for a file without one.")]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Only what the Hub's cache holds.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+
+
+@clap.command("list")
+def show_list(as_json: JsonOption = False) -> None:
+    """The public checkpoints that are known by name.
+
+    wsac clap list
+    """
+    from dataclasses import asdict
+
+    from .clap.catalog import CATALOG
+    from .clap.families import FAMILIES
+
+    if as_json:
+        print_json([asdict(row) for row in CATALOG.values()])
+        return
+    rows = [("pocket", "256", "16 kHz", "10 s", "CC BY-NC 4.0", "built in; docs/pocket.md")]
+    for row in CATALOG.values():
+        family = FAMILIES[row.family]
+        rate, window = f"{family.sample_rate / 1000:g} kHz", f"{family.window_seconds:g} s"
+        rows.append(
+            (row.name, str(row.dim), rate, window, row.licence, row.overlap + (" (by hand)" if row.manual else ""))
+        )
+    table("", ("name", "dim>", "rate>", "window>", "licence", "seen of Clotho and AudioCaps"), rows)
+
+
+@clap.command()
+def info(
+    name: ClapArgument, tokenizer: TokenizerOption = None, offline: OfflineOption = False, as_json: JsonOption = False
+) -> None:
+    """What a CLAP is: sizes, rate, window, fingerprint.
+
+    wsac clap info pocket
+    """
+    from .clap import load_clap
+
+    model = load_clap(name, tokenizer=tokenizer, offline=offline)
+    parameters = sum(p.numel() for p in model.parameters()) if hasattr(model, "parameters") else 0
+    facts = {
+        "name": name,
+        "fingerprint": model.fingerprint,
+        "embed_dim": model.embed_dim,
+        "sample_rate": model.sample_rate,
+        "window_seconds": model.window_seconds,
+        "parameters": parameters,
+        "temperature": getattr(model, "temperature", None),
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        table("", ("", ">"), [(key.replace("_", " "), f"{value:g}" if isinstance(value, float) else str(value))
+                              for key, value in facts.items()])  # fmt: skip
+
+
+@clap.command("embed")
+def embed_one(
+    name: ClapArgument,
+    text: Annotated[list[str] | None, typer.Option(help="A sentence; repeatable.")] = None,
+    audio: Annotated[list[Path] | None, typer.Option(help="A sound file; repeatable.")] = None,
+    tokenizer: TokenizerOption = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Embed texts and sounds, and show how similar each is to each.
+
+    wsac clap embed pocket --text "a dog barks" --audio dog.wav
+    """
+    import torch
+
+    from .clap import load_clap
+    from .listening import listen
+
+    if not text and not audio:
+        raise WsacError('nothing to embed; give --text "a dog barks" or --audio FILE')
+    model = load_clap(name, tokenizer=tokenizer, offline=offline)
+    names = [*(text or []), *map(str, audio or [])]
+    rows = [*model.embed_text(text or []), *(listen(model, file).embedding for file in audio or [])]
+    embeddings = torch.stack(rows)
+    similarity = embeddings @ embeddings.T
+    if as_json:
+        print_json({"fingerprint": model.fingerprint, "names": names, "embeddings": embeddings.tolist(),
+               "similarity": similarity.tolist()})  # fmt: skip
+        return
+    heads = [f"{i}>" for i in range(1, len(names) + 1)]
+    cells = [
+        (f"{i}  {n}", *(f"{v:.3f}" for v in row)) for i, (n, row) in enumerate(zip(names, similarity, strict=True), 1)
+    ]
+    table("cosine similarity", ("", *heads), cells)
+
+
+@embed.command("audio")
+def embed_audio(
+    files: Annotated[list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder; a stopped run in it goes on.")],
+    name: ClapOption = "pocket",
+    dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
+    shard: Annotated[int, typer.Option(help="Files of a shard.")] = 1024,
+    tokenizer: TokenizerOption = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Embed a collection of recordings into .npy files.
+
+    wsac embed audio recordings/ -o embeddings
+    """
+    from .audio_embeddings import embed_folder
+    from .clap import load_clap
+    from .device import pick_device
+
+    model = load_clap(name, device=pick_device(device), tokenizer=tokenizer, offline=offline)
+    done = embed_folder(model, files, out, dtype=dtype, shard=shard)
+    if as_json:
+        print_json(done)
+    else:
+        say(f"{out}: {done['embedded']:,} of {done['files']:,} recordings in {done['shards']} shards of .npy, "
+            f"{done['reused']} kept from before")  # fmt: skip
+    if done["errors"]:
+        say(f"{done['errors']} of {done['files']} files could not be embedded; errors.csv names them")
+        raise typer.Exit(1)
+
+
+def convert(
+    source: Annotated[str, typer.Argument(help="A checkpoint file, or a name of wsac clap list.", metavar="IN")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    tokenizer: TokenizerOption = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Write a public checkpoint as safetensors and JSON, so that its pickle is read a single time.
+
+    wsac convert-clap HTSAT-BERT-PT.pt --tokenizer bert/ -o wavcaps
+    """
+    from .clap import load_clap
+
+    model = load_clap(source, tokenizer=tokenizer, offline=offline)
+    model.save(out)
+    say(f"{out}: {model.fingerprint}; give it as --clap {out}")
