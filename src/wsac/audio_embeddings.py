@@ -1,7 +1,7 @@
 """Embeddings of a whole collection of recordings on disk: sharded, resumable, readable with NumPy alone.
 
 A folder holds ``embeddings-00000.npy``, … (``[n, D]``, float16 or float32), ``files.csv`` (row, file, seconds; rows are
-counted on from shard to shard), ``errors.csv`` (file, error) and ``index.json`` (fingerprint of the CLAP, dtype, shard).
+counted on from shard to shard), ``errors.csv`` (file, error) and ``index.json`` (fingerprint of the CLAP, dtype).
 """
 
 from __future__ import annotations
