@@ -141,7 +141,7 @@ def test_all_architectures_are_here():
 
 
 def test_log_mel_is_the_reference(public):
-    name, model, known, values = public
+    _, model, known, values = public
     found = model.log_mel(wave(1, model.sample_rate, 1.0)[None])[0]
     assert found.shape == values["logmel_w1_raw"].shape
     assert float((found - values["logmel_w1_raw"]).abs().max()) <= known["tolerance"]["logmel_atol_db"]
@@ -161,7 +161,7 @@ def test_audio_embeddings_are_the_references(public):
 
 
 def test_text_embeddings_are_the_references(public):
-    name, model, known, values = public
+    _, model, known, values = public
     with torch.inference_mode():
         found = model.encode_ids(known["ids"])
         alone = torch.cat([model.encode_ids([row]) for row in known["ids"]])

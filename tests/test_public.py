@@ -1,0 +1,274 @@
+"""Public CLAPs from disk: every layout through the one loader, conversion, refusals, fingerprints, and all the verbs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from public_checkpoints import FILES, WORDS, model, write_file, write_folder
+from torch.testing import assert_close
+
+from wsac.audio_embeddings import read_embeddings
+from wsac.clap import ClapEncoder, load_clap
+from wsac.cli import main
+from wsac.types import ModelError
+
+LAYOUTS = (*FILES, "transformers", "transformers-fused")
+
+
+def write(kind, folder):
+    if kind.startswith("transformers"):
+        return write_folder(folder, fused=kind.endswith("fused"))
+    return write_file(kind, folder)
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def checkpoint(request, tmp_path_factory):
+    return request.param, write(request.param, tmp_path_factory.mktemp("public"))
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Three recordings of half a second, two and twelve seconds."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for name, seconds in (("short", 0.5), ("middle", 2.0), ("long", 12.0)):
+        soundfile.write(folder / f"{name}.wav", 0.1 * rng.standard_normal(int(8000 * seconds)), 8000)
+    return folder
+
+
+def test_weights_arrive_where_they_belong(checkpoint):
+    kind, path = checkpoint
+    clap = load_clap(path)
+    assert isinstance(clap, ClapEncoder)
+    assert clap.family.name == kind
+    made = model(kind).state_dict()
+    for name, value in clap.state_dict().items():
+        if not name.endswith(("num_batches_tracked", "scale")):
+            assert torch.equal(value, made[name]), name
+    assert clap.temperature == pytest.approx(0.05 if kind.startswith("wavcaps") else np.exp(-3.0))
+
+
+def test_it_follows_the_protocol(checkpoint):
+    kind, path = checkpoint
+    clap = load_clap(path)
+    noise = [torch.randn(n, generator=torch.Generator().manual_seed(n)) * 0.1 for n in (100, 50_000, 700_000)]
+    for embeddings in (clap.embed_audio(noise), clap.embed_text(WORDS), clap.embed_text([WORDS[0] * 60])):
+        assert embeddings.dtype == torch.float32
+        assert_close(embeddings.norm(dim=-1), torch.ones(len(embeddings)))
+    assert_close(clap.embed_text(WORDS[::-1]).flip(0), clap.embed_text(WORDS), rtol=0, atol=1e-5)
+    assert clap.embed_text([]).shape == (0, 32)
+    assert torch.equal(clap.embed_audio(noise), clap.embed_audio(noise))
+
+
+def test_threads_change_nothing(checkpoint):
+    _, path = checkpoint
+    clap = load_clap(path)
+    noise = [torch.randn(90_000, generator=torch.Generator().manual_seed(0)) * 0.1]
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = clap.embed_audio(noise)
+        torch.set_num_threads(2)
+        two = clap.embed_audio(noise)
+    finally:
+        torch.set_num_threads(threads)
+    assert_close(one, two, rtol=0, atol=1e-5)
+
+
+def test_exclamation_marks_move_the_place_in_ms_clap_2023(tmp_path):
+    """Id 0 is both "!" and the padding there: the last token is looked for one place to the left for every mark."""
+    clap = load_clap(write_file("msclap-2023", tmp_path))
+    (ids,) = clap.tokenize(["a dog!"])
+    assert 0 in ids
+    with torch.inference_mode():
+        hidden = clap.text.model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+        expected = torch.nn.functional.normalize(clap.text_projection(hidden[len(ids) - 1 - ids.count(0)]), dim=-1)
+    assert_close(clap.embed_text(["a dog!"])[0], expected, rtol=0, atol=1e-5)
+    assert ids[-1] == clap.tokenizer.token_to_id("<|endoftext|>")
+
+
+def test_conversion_keeps_every_embedding(checkpoint, tmp_path, capsys):
+    _, path = checkpoint
+    assert main(["convert-clap", str(path), "-o", str(tmp_path / "converted")]) == 0
+    capsys.readouterr()
+    before, after = load_clap(path), load_clap(tmp_path / "converted")
+    noise = [torch.randn(40_000, generator=torch.Generator().manual_seed(0)) * 0.1]
+    assert torch.equal(before.embed_audio(noise), after.embed_audio(noise))
+    assert torch.equal(before.embed_text(WORDS), after.embed_text(WORDS))
+    assert after.temperature == pytest.approx(before.temperature)
+    assert not list((tmp_path / "converted").glob("*.pt"))
+
+
+def test_fingerprints_differ_where_embeddings_do(tmp_path):
+    seen = {load_clap(write(kind, tmp_path / kind)).fingerprint for kind in LAYOUTS}
+    assert len(seen) == len(LAYOUTS)
+    path = write_file("wavcaps-htsat", tmp_path / "again")
+    first = load_clap(path).fingerprint
+    assert first == load_clap(path).fingerprint
+    raw = torch.load(path, weights_only=True)
+    raw["model"]["text_proj.2.bias"][0] += 1e-3
+    torch.save(raw, path)
+    assert load_clap(path).fingerprint != first
+    write_file("wavcaps-htsat", tmp_path / "again")
+    vocabulary = path.parent / "tokenizer.json"
+    vocabulary.write_text(vocabulary.read_text().replace('"dog"', '"dig"').replace("dog", "dig"))
+    assert load_clap(path).fingerprint != first
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path, capsys):
+    marker = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(marker), "w"))
+
+    path = tmp_path / "trap.pt"
+    torch.save({"model": {"x": torch.zeros(1)}, "trap": Trap()}, path)
+    with pytest.raises(ModelError, match="holds more than tensors"):
+        load_clap(path)
+    (tmp_path / "old.pt").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(ModelError):
+        load_clap(tmp_path / "old.pt")
+    assert not marker.exists()
+    assert main(["clap", "info", str(path)]) == 1
+    assert "would run its code" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.pt", b"not a checkpoint", "not a checkpoint of torch"),
+        ("x.safetensors", b"nothing", "cannot be read as safetensors"),
+        ("missing.pt", None, "no such file or folder"),
+    ],
+)
+def test_broken_files_say_so(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        load_clap(tmp_path / name)
+
+
+def test_broken_folders_say_so(tmp_path):
+    with pytest.raises(ModelError, match="no CLAP here"):
+        load_clap(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ModelError, match="of type 'bert', not clap"):
+        load_clap(tmp_path)
+    write_folder(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no model\.safetensors"):
+        load_clap(tmp_path)
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(ModelError, match="not a CLAP that is known here"):
+        load_clap(tmp_path / "other.pt")
+
+
+def test_a_checkpoint_without_tokenizer_hears_but_does_not_read(tmp_path):
+    path = write_file("msclap-2022", tmp_path)
+    (tmp_path / "tokenizer.json").rename(tmp_path / "elsewhere.json")
+    clap = load_clap(path)
+    assert clap.embed_audio([torch.randn(1000) * 0.1]).shape == (1, 32)
+    with pytest.raises(ModelError, match="no tokenizer beside it; give --tokenizer"):
+        clap.embed_text(["a dog"])
+    assert load_clap(path, tokenizer=tmp_path / "elsewhere.json").embed_text(["a dog"]).shape == (1, 32)
+
+
+def test_filters_of_the_checkpoint_are_used_and_said(tmp_path, capsys):
+    path = write_file("wavcaps-cnn14", tmp_path)
+    raw = torch.load(path, weights_only=True)
+    own = model("wavcaps-cnn14").log_mel.filters * 1.1
+    raw["model"]["audio_encoder.audio_enc.audio_feats_extractor.log_trans.melW"] = own
+    torch.save(raw, path)
+    assert torch.equal(load_clap(path).log_mel.filters, own)
+    assert "mel filters of its own" in capsys.readouterr().err
+
+
+def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
+    kind, path = checkpoint
+    (tmp_path / "captions.txt").write_text("\n".join(WORDS * 4) + "\n")
+    out = tmp_path / "run"
+    sizes = ["decoder.layers=1", "decoder.width=16", "decoder.heads=2", "decoder.vocab_size=300", "training.epochs=1"]
+    command = ["train", "--captions", str(tmp_path / "captions.txt"), "--clap", str(path), "--out", str(out)]
+    assert main([*command, *(word for size in sizes for word in ("--set", size))]) == 0
+    assert not (out / "clap").exists()  # a large one is named, not copied
+    capsys.readouterr()
+    assert main(["caption", str(sounds), "--model", str(out), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+    assert main(["tag", str(sounds), "--labels", "a dog, rain", "--clap", str(path), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)[0]["tags"]) == 2
+    assert main(["clap", "info", str(path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["embed_dim"], facts["sample_rate"]) == (32, load_clap(path).sample_rate)
+    assert main(["clap", "embed", str(path), "--text", "a dog", "--audio", str(sounds / "short.wav"), "--json"]) == 0
+    assert np.array(json.loads(capsys.readouterr().out)["similarity"]).shape == (2, 2)
+    assert main(["embed", "audio", str(sounds), "-o", str(tmp_path / "emb"), "--clap", str(path)]) == 0
+    array, names = read_embeddings(tmp_path / "emb")
+    assert array.shape == (3, 32)
+    assert [name.rpartition("/")[2] for name in names] == ["long.wav", "middle.wav", "short.wav"]
+
+
+# -- collections --------------------------------------------------------------------------------------------------------
+def test_a_collection_is_embedded_once(clap, clap_folder, sounds, tmp_path, capsys):
+    out = tmp_path / "emb"
+    (sounds / "bad.wav").write_bytes(b"RIFF")
+    command = ["embed", "audio", str(sounds), "-o", str(out), "--clap", str(clap_folder), "--shard", "2", "--json"]
+    assert main([*command, "--dtype", "float32"]) == 1
+    done = json.loads(capsys.readouterr().out)
+    assert done == {"files": 4, "embedded": 3, "errors": 1, "shards": 2, "reused": 0}
+    first = np.concatenate([np.load(path) for path in sorted(out.glob("*.npy"))])
+    with (out / "files.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["row"]) for row in rows] == [0, 1, 2]
+    for row, embedding in zip(rows, first, strict=True):
+        samples, rate = soundfile.read(row["file"], dtype="float32")
+        assert float(row["seconds"]) == pytest.approx(len(samples) / rate, abs=0.01)
+        from wsac.listening import listen
+
+        assert_close(torch.from_numpy(embedding), listen(clap, row["file"]).embedding, rtol=0, atol=1e-5)
+    with (out / "errors.csv").open() as file:
+        assert "bad.wav" in next(csv.DictReader(file))["file"]
+
+    stamps = {path: path.stat().st_mtime_ns for path in out.glob("*.npy")}
+    assert main([*command, "--dtype", "float32"]) == 1
+    assert json.loads(capsys.readouterr().out)["reused"] == 2
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*.npy")} == stamps
+    assert main([*command, "--dtype", "float16"]) == 1
+    assert "embeddings of another dtype" in capsys.readouterr().err
+
+    soundfile.write(sounds / "short.wav", 0.3 * np.sin(np.arange(4000) / 3), 8000)  # changed: its shard is stale
+    assert main([*command, "--dtype", "float32"]) == 1
+    assert json.loads(capsys.readouterr().out)["reused"] == 1
+    second = np.concatenate([np.load(path) for path in sorted(out.glob("*.npy"))])
+    assert np.array_equal(first[:2], second[:2])
+    assert not np.array_equal(first[2], second[2])
+
+
+def test_an_interrupted_collection_goes_on(clap, sounds, tmp_path, monkeypatch):
+    import wsac.audio_embeddings as module
+
+    calls = []
+    original = module._embed_shard
+
+    def stop_at_second(*args):
+        if len(calls) == 1 and not calls[0]:
+            raise KeyboardInterrupt
+        calls.append(False)
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_embed_shard", stop_at_second)
+        with pytest.raises(KeyboardInterrupt):
+            module.embed_folder(clap, [str(sounds)], tmp_path / "emb", shard=2)
+    done = module.embed_folder(clap, [str(sounds)], tmp_path / "emb", shard=2)
+    assert (done["reused"], done["shards"], done["embedded"]) == (1, 2, 3)
+    whole, _ = tmp_path / "whole", module.embed_folder(clap, [str(sounds)], tmp_path / "whole", shard=2)
+    for path in sorted(whole.glob("*.npy")):
+        assert path.read_bytes() == (tmp_path / "emb" / path.name).read_bytes()
