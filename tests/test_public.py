@@ -1,4 +1,4 @@
-"""Public CLAPs from disk: every layout through the one loader, conversion, refusals, fingerprints, and all the verbs."""
+"""Public CLAPs from disk: every layout through the one loader, conversion, refusals, fingerprints, all the verbs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from public_checkpoints import FILES, WORDS, model, write_file, write_folder
 from torch.testing import assert_close
 
+from public_checkpoints import FILES, WORDS, model, write_file, write_folder
 from wsac.audio_embeddings import read_embeddings
 from wsac.clap import ClapEncoder, load_clap
 from wsac.cli import main
@@ -56,7 +56,7 @@ def test_weights_arrive_where_they_belong(checkpoint):
 
 
 def test_it_follows_the_protocol(checkpoint):
-    kind, path = checkpoint
+    _, path = checkpoint
     clap = load_clap(path)
     noise = [torch.randn(n, generator=torch.Generator().manual_seed(n)) * 0.1 for n in (100, 50_000, 700_000)]
     for embeddings in (clap.embed_audio(noise), clap.embed_text(WORDS), clap.embed_text([WORDS[0] * 60])):
@@ -192,7 +192,7 @@ def test_filters_of_the_checkpoint_are_used_and_said(tmp_path, capsys):
 
 
 def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
-    kind, path = checkpoint
+    _, path = checkpoint
     (tmp_path / "captions.txt").write_text("\n".join(WORDS * 4) + "\n")
     out = tmp_path / "run"
     sizes = ["decoder.layers=1", "decoder.width=16", "decoder.heads=2", "decoder.vocab_size=300", "training.epochs=1"]
@@ -215,7 +215,7 @@ def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
     assert [name.rpartition("/")[2] for name in names] == ["long.wav", "middle.wav", "short.wav"]
 
 
-# -- collections --------------------------------------------------------------------------------------------------------
+# -- collections -----------------------------------------------------------------------------------------------------
 def test_a_collection_is_embedded_once(clap, clap_folder, sounds, tmp_path, capsys):
     out = tmp_path / "emb"
     (sounds / "bad.wav").write_bytes(b"RIFF")

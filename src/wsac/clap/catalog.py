@@ -68,7 +68,6 @@ CATALOG: dict[str, Checkpoint] = {
     )
 }  # fmt: skip
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-FOLDER_FILES = ["config.json", "model.safetensors", "pytorch_model.bin", "tokenizer.json"]
 
 
 def fetch(name: str, *, offline: bool = False) -> tuple[Path, Path | None]:
@@ -96,12 +95,17 @@ def fetch(name: str, *, offline: bool = False) -> tuple[Path, Path | None]:
 
 
 def _folder(repo: str, revision: str | None, offline: bool) -> Path:
-    from huggingface_hub import snapshot_download
-
-    with _explained(repo, offline):
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=FOLDER_FILES, local_files_only=offline))
-    for file in folder.iterdir():
-        _check(file)
+    """All files of one commit: that of the first."""
+    folder = _file(repo, "config.json", revision, offline).parent
+    commit = folder.name
+    for names in (("model.safetensors", "pytorch_model.bin"), ("tokenizer.json",)):
+        for name in names:
+            try:
+                _file(repo, name, commit, offline)
+                break
+            except ModelError:
+                if name == names[-1]:
+                    raise
     return folder
 
 
