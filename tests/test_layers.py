@@ -22,8 +22,8 @@ ROWS = (
     ("bridges", "clap", "confidence", "decoder", "report"),
     ("cache", "checkpoint", "generate", "listening", "recipe"),
     ("captioner", "tagger"),
-    ("calibrate", "captioning", "tagging", "train_clap", "train_decoder"),
-    ("demo",),
+    ("audio_embeddings", "calibrate", "captioning", "tagging", "train_clap", "train_decoder"),
+    ("cli_clap", "demo"),
     ("cli",),
     ("__main__",),
 )

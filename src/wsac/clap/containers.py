@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from ..console import say
 from ..files import read_json
 from ..types import ModelError
+from .cnn14 import Cnn14
 from .families import FAMILIES, Family
 from .keys import audio_config, canonical, text_config
 from .public import PublicClap, mel_filters, temperature_of
@@ -37,6 +39,8 @@ def load_public(path: str | Path, *, tokenizer: str | Path | None = None, device
     if model.tokenizer is None and (found := _find_tokenizer(tokenizer or path)):
         model.tokenizer = _read_tokenizer(found)
         model.fingerprint += f"-t{hashlib.sha256(found.read_bytes()).hexdigest()[:8]}"
+    if isinstance(model.audio, Cnn14):
+        model.audio.to(memory_format=torch.channels_last)
     return model.eval().to(device)
 
 
@@ -54,15 +58,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         except (OSError, SafetensorError) as error:
             raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
     try:
+        with path.open("rb") as file:
+            if file.read(2)[:2] not in (b"PK", b"\x80\x02"):  # a zip of tensors, or torch's older format
+                raise ModelError(f"{path}: not a checkpoint of torch; is the download complete?")
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_scalars()):
             warnings.simplefilter("ignore")
             raw = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
     except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
         raise ModelError(
-            f"{path}: holds more than tensors, and unpickling it would run its code, so it is not loaded "
-            f"({_first(error)}); get the weights as safetensors, or save its state dict alone where you trust it"
+            f"{path}: holds more than tensors ({found[1] if found else 'of a kind that is not allowed'}); to load it "
+            "would run its code, so it is refused; get safetensors, or save its state dict alone where you trust it"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ModelError(f"{path}: not a checkpoint of torch, or cut short ({_first(error)})") from error

@@ -17,12 +17,10 @@ def teach(captions: Sequence[str], teacher: str, dim: int, *, batch_size: int = 
 
     Centring takes away what all captions share, so that the space is spent on what tells sounds apart.
     teacher: a local folder or Hub id of a BERT-like encoder with mean pooling (all-MiniLM-L6-v2 and its kin).
-    Raises ModelError when transformers or the encoder is missing.
+    Raises ModelError when the encoder is missing.
     """
-    try:
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError as error:
-        raise ModelError("a teacher needs transformers: pip install 'wsac[teacher]'") from error
+    from transformers import AutoModel, AutoTokenizer
+
     try:
         tokenizer, model = AutoTokenizer.from_pretrained(teacher), AutoModel.from_pretrained(teacher).eval().to(device)
     except (OSError, ValueError) as error:
