@@ -40,7 +40,7 @@ def load_public(path: str | Path, *, tokenizer: str | Path | None = None, device
         model.tokenizer = _read_tokenizer(found)
         model.fingerprint += f"-t{hashlib.sha256(found.read_bytes()).hexdigest()[:8]}"
     if isinstance(model.audio, Cnn14):
-        model.audio.to(memory_format=torch.channels_last)
+        model.audio.to(memory_format=torch.channels_last)  # half the time of its convolutions on a CPU
     return model.eval().to(device)
 
 
