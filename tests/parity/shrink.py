@@ -28,7 +28,7 @@ def main(folder: str) -> None:
             "extra": raw.get("extra_keys_to_drop") or [],
             "audio_config": (raw.get("config") or {}).get("audio_config"),
             "fused": "fused" in source.stem.split("-"),
-            "tolerance": {k: v for k, v in raw["tolerance"].items() if k.endswith(("_atol", "_atol_db"))},
+            "tolerance": {k: v for k, v in raw["tolerance"]["recommended"].items() if "_atol" in k},
             "cases": [row["case"] for row in raw["audio_cases"]],
             "ids": [row["ids"] for row in raw["texts"]],
             "fed": [[row.get("raw", ""), row.get("fed", "")] for row in raw["texts"]],
