@@ -39,12 +39,12 @@ def tokenizer(kind: str) -> Tokenizer:
     return found
 
 
-def model(family: str) -> PublicClap:
+def model(family: str, positions: int = 120) -> PublicClap:
     row = FAMILIES[family]
     audio = {"channels": [4, 4, 8, 8, 8, 16], "pools_last": family == "wavcaps-cnn14", "fc": family == "msclap-2022"}
     if family not in ("wavcaps-cnn14", "msclap-2022"):
         audio = HTSAT | ({"enable_fusion": True, "fusion_type": "aff_2d"} if row.fused else {})
-    text = GPT2 if row.text == "gpt2" else BERT
+    text = GPT2 if row.text == "gpt2" else BERT | {"max_position_embeddings": positions}
     epsilon = {"layer_norm_epsilon" if row.text == "gpt2" else "layer_norm_eps": row.text_epsilon}
     torch.manual_seed(0)
     return PublicClap(row, audio, text | epsilon, 32).eval()
@@ -80,9 +80,9 @@ def write_file(family: str, folder: Path) -> Path:
     return folder / f"{family}.pt"
 
 
-def write_folder(folder: Path, *, fused: bool = False) -> Path:
-    """The same in the layout of transformers' ClapModel."""
-    made = model("transformers-fused" if fused else "transformers")
+def write_folder(folder: Path, *, fused: bool = False, positions: int = 120) -> Path:
+    """The same in the layout of transformers' ClapModel. positions: of the text tower; many make a larger file."""
+    made = model("transformers-fused" if fused else "transformers", positions)
     state = {}
     for name, value in made.state_dict().items():
         name = name.replace("audio.model.", "audio_model.").replace("text.model.", "text_model.")
@@ -92,7 +92,8 @@ def write_folder(folder: Path, *, fused: bool = False) -> Path:
     state["logit_scale_t"] = state["logit_scale_t"].clone()
     folder.mkdir(parents=True, exist_ok=True)
     save_file(state, folder / "model.safetensors")
-    card = {"model_type": "clap", "projection_dim": 32, "text_config": BERT,
+    card = {"model_type": "clap", "projection_dim": 32,
+            "text_config": BERT | {"max_position_embeddings": positions},
             "audio_config": HTSAT | ({"enable_fusion": True, "fusion_type": "aff_2d"} if fused else {})}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(card))
     tokenizer("roberta").save(str(folder / "tokenizer.json"))

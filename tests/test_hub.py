@@ -98,6 +98,7 @@ def hub(repository):
     made.add("someone/tiny", repository)
     yield made
     made.server.shutdown()
+    made.server.server_close()
 
 
 @pytest.fixture
@@ -133,7 +134,10 @@ def test_a_fresh_download_and_then_the_cache(hub, wsac):
     assert wsac("clap", "info", "someone/tiny", "--json", HF_HUB_OFFLINE="1")[1] == out
 
 
-def test_a_cut_connection_is_resumed(hub, wsac):
+def test_a_cut_connection_is_resumed(hub, wsac, tmp_path):
+    hub.add(
+        "someone/tiny", write_folder(tmp_path / "large", positions=100_000)
+    )  # more than the library's 10 MB at once
     hub.cut.add("someone/tiny/model.safetensors")
     status, _, err = wsac("clap", "info", "someone/tiny", "--json")
     assert status == 0, err

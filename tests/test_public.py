@@ -173,6 +173,24 @@ def test_broken_folders_say_so(tmp_path):
         load_clap(tmp_path / "other.pt")
 
 
+def test_a_tensor_too_few_or_too_many_is_named(tmp_path):
+    path = write_file("wavcaps-cnn14", tmp_path)
+    raw = torch.load(path, weights_only=True)
+    good = dict(raw["model"])
+    for change, message in (
+        (lambda s: s.pop("audio_proj.2.weight"), "'audio_projection.linear2.weight' is missing"),
+        (lambda s: s.update({"audio_encoder.audio_enc.conv_block1.conv3.weight": torch.zeros(1)}), "unknown tensor"),
+        (lambda s: s.update({"something.else": torch.zeros(1)}), "unknown tensor 'something.else'"),
+        (lambda s: s.update({"text_proj.0.weight": torch.zeros(3, 3)}), "does not fit"),
+        (lambda s: s.pop("audio_proj.0.weight"), "without 'audio_projection.linear1.weight'"),
+    ):
+        state = dict(good)
+        change(state)
+        torch.save({"model": state}, path)
+        with pytest.raises(ModelError, match=message):
+            load_clap(path)
+
+
 def test_a_checkpoint_without_tokenizer_hears_but_does_not_read(tmp_path):
     path = write_file("msclap-2022", tmp_path)
     (tmp_path / "tokenizer.json").rename(tmp_path / "elsewhere.json")

@@ -70,6 +70,10 @@ CATALOG: dict[str, Checkpoint] = {
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+class _MissingError(ModelError):
+    """A file that its repository does not have."""
+
+
 def fetch(name: str, *, offline: bool = False) -> tuple[Path, Path | None]:
     """Download a checkpoint of the catalogue, or any ``owner/model`` on the Hub, and the tokenizer it needs.
 
@@ -103,7 +107,7 @@ def _folder(repo: str, revision: str | None, offline: bool) -> Path:
             try:
                 _file(repo, name, commit, offline)
                 break
-            except ModelError:
+            except _MissingError:
                 if name == names[-1]:
                     raise
     return folder
@@ -161,7 +165,7 @@ class _explained:  # noqa: N801  a context manager, used like a function
         if isinstance(error, errors.RevisionNotFoundError):
             raise ModelError(f"{self.what}: no such revision on the Hub; check what follows the @") from error
         if isinstance(error, (errors.RepositoryNotFoundError, errors.EntryNotFoundError)):
-            raise ModelError(f"{self.what}: not on the Hub; check the name, or sign in: hf auth login") from error
+            raise _MissingError(f"{self.what}: not on the Hub; check the name, or sign in: hf auth login") from error
         if isinstance(error, (errors.HfHubHTTPError, OSError, RuntimeError, ValueError)):
             raise ModelError(
                 f"{self.what}: the download failed ({reason}); the same command goes on with it"

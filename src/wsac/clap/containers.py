@@ -59,11 +59,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
     try:
         with path.open("rb") as file:
-            if file.read(2)[:2] not in (b"PK", b"\x80\x02"):  # a zip of tensors, or torch's older format
-                raise ModelError(f"{path}: not a checkpoint of torch; is the download complete?")
+            kind = file.read(2)
+        if kind not in (b"PK", b"\x80\x02"):  # a zip of tensors, or torch's older format
+            raise ModelError(f"{path}: not a checkpoint of torch; is the download complete?")
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_scalars()):
             warnings.simplefilter("ignore")
-            raw = torch.load(path, map_location="cpu", weights_only=True)
+            raw = torch.load(path, map_location="cpu", weights_only=True, mmap=kind == b"PK")
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
     except pickle.UnpicklingError as error:
@@ -107,8 +108,11 @@ def _from_state(state: dict[str, Tensor], source: str) -> PublicClap:
 def _build(
     family: Family, audio: dict, text: dict, embed_dim: int, tensors: dict[str, Tensor], scale: float, source: str
 ) -> PublicClap:
+    from transformers.initialization import no_init_weights
+
     try:
-        model = PublicClap(family, audio, text, embed_dim)
+        with no_init_weights():  # every one of them is read
+            model = PublicClap(family, audio, text, embed_dim)
         if (own := tensors.get("log_mel.filters")) is not None:
             apart = float((own - mel_filters(family)).abs().max()) if own.shape == (513, 64) else float("inf")
             if apart > 1e-6:
