@@ -1,0 +1,1 @@
+"""Metrics of captions, one a file; every figure says what it is."""

@@ -1,0 +1,31 @@
+"""What is scored, and what comes out of scoring it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A caption to be judged, the captions that people wrote of the same sound, and the sound's file if it is known."""
+
+    id: str
+    candidate: str
+    references: tuple[str, ...] = ()
+    audio: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """One metric of one set of captions.
+
+    name: as in METRICS, such as "cider_d". corpus: the figure of the whole set. per_item: float64 [N] in the order of
+    the items; None of a metric that has no value for a single caption. note: the model, its version, a caveat.
+    """
+
+    name: str
+    corpus: float
+    per_item: np.ndarray | None = None
+    note: str = ""
