@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..console import say
+from ..hub import HUB_ID, hub_file, hub_folder
 from ..types import ModelError
 
 DRIVE = "https://drive.google.com/drive/folders/1pFr8IRY3E1FAtc2zjYmeuSVY3M5a-Kdj"  # WavCaps' own folder
@@ -67,11 +65,7 @@ CATALOG: dict[str, Checkpoint] = {
                    "trained on Clotho and AudioCaps"),
     )
 }  # fmt: skip
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-class _MissingError(ModelError):
-    """A file that its repository does not have."""
+CLAP_FOLDER = ("config.json", ("model.safetensors", "pytorch_model.bin"), "tokenizer.json")  # of a ClapModel
 
 
 def fetch(name: str, *, offline: bool = False) -> tuple[Path, Path | None]:
@@ -91,82 +85,8 @@ def fetch(name: str, *, offline: bool = False) -> tuple[Path, Path | None]:
     if not row.repo:
         raise ModelError(f"{name}: not on the Hub; download {row.file} from {row.manual} and give its path instead")
     if not row.file:
-        return _folder(row.repo, revision or None, offline), None
+        return hub_folder(row.repo, CLAP_FOLDER, revision or None, offline=offline), None
     from .families import FAMILIES
 
-    path = _file(row.repo, row.file, revision or None, offline)
-    return path, _file(FAMILIES[row.family].tokenizer, "tokenizer.json", None, offline)
-
-
-def _folder(repo: str, revision: str | None, offline: bool) -> Path:
-    """All files of one commit: that of the first."""
-    folder = _file(repo, "config.json", revision, offline).parent
-    commit = folder.name
-    for names in (("model.safetensors", "pytorch_model.bin"), ("tokenizer.json",)):
-        for name in names:
-            try:
-                _file(repo, name, commit, offline)
-                break
-            except _MissingError:
-                if name == names[-1]:
-                    raise
-    return folder
-
-
-def _file(repo: str, name: str, revision: str | None, offline: bool) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    with _explained(f"{repo}/{name}", offline):
-        path = Path(hf_hub_download(repo, name, revision=revision, local_files_only=offline))
-    _check(path)
-    return path
-
-
-def _check(path: Path) -> None:
-    """The Hub's cache names large files by their SHA-256: it must be theirs. A stamp beside it saves the next time."""
-    blob = path.resolve()
-    if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
-        return
-    stamp = blob.with_name(blob.name + ".checked")
-    facts = f"{blob.stat().st_size} {blob.stat().st_mtime_ns}"
-    if stamp.is_file() and stamp.read_text() == facts:
-        return
-    found = hashlib.sha256()
-    with blob.open("rb") as file:
-        while block := file.read(1 << 24):
-            found.update(block)
-    if found.hexdigest() != blob.name:
-        blob.unlink()
-        raise ModelError(f"{path}: its SHA-256 is not the published one; the download was damaged and is deleted, "
-                         "give the command again")  # fmt: skip
-    stamp.write_text(facts)
-
-
-class _explained:  # noqa: N801  a context manager, used like a function
-    """Turn what the Hub's library raises into one line with the remedy."""
-
-    def __init__(self, what: str, offline: bool) -> None:
-        self.what, self.offline = what, offline
-
-    def __enter__(self) -> None:
-        say(f"{self.what}: from the cache of the Hub" if self.offline else f"{self.what}: from the Hub, or its cache")
-
-    def __exit__(self, kind, error, trace) -> None:  # type: ignore[no-untyped-def]
-        from huggingface_hub import errors
-
-        if error is None:
-            return
-        reason = (str(error).strip().splitlines() or [kind.__name__])[0][:200]
-        if isinstance(error, errors.LocalEntryNotFoundError):
-            raise ModelError(f"{self.what}: not in the cache, and the Hub cannot be reached; connect, or copy the "
-                             "files here and give their path") from error  # fmt: skip
-        if isinstance(error, errors.GatedRepoError):
-            raise ModelError(f"{self.what}: behind a form on the Hub; accept it there, then: hf auth login") from error
-        if isinstance(error, errors.RevisionNotFoundError):
-            raise ModelError(f"{self.what}: no such revision on the Hub; check what follows the @") from error
-        if isinstance(error, (errors.RepositoryNotFoundError, errors.EntryNotFoundError)):
-            raise _MissingError(f"{self.what}: not on the Hub; check the name, or sign in: hf auth login") from error
-        if isinstance(error, (errors.HfHubHTTPError, OSError, RuntimeError, ValueError)):
-            raise ModelError(
-                f"{self.what}: the download failed ({reason}); the same command goes on with it"
-            ) from error
+    path = hub_file(row.repo, row.file, revision or None, offline=offline)
+    return path, hub_file(FAMILIES[row.family].tokenizer, "tokenizer.json", offline=offline)
