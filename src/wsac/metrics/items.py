@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..types import WsacError
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -23,9 +25,15 @@ class Score:
 
     name: as in METRICS, such as "cider_d". corpus: the figure of the whole set. per_item: float64 [N] in the order of
     the items; None of a metric that has no value for a single caption. note: the model, its version, a caveat.
+    pooled: [N, P], what a corpus figure that is no mean is made of, once it is summed over the items.
     """
 
     name: str
     corpus: float
     per_item: np.ndarray | None = None
     note: str = ""
+    pooled: np.ndarray | None = None
+
+
+class MissingError(WsacError):
+    """A program or a model that a metric needs is not installed; a set of metrics goes on without it."""
