@@ -50,6 +50,8 @@ class Hub:
                     code = "RevisionNotFound" if known and revision not in ("main", COMMIT) else code
                     self.send_response(404)
                     self.send_header("X-Error-Code", code)
+                    if code == "EntryNotFound":
+                        self.send_header("X-Repo-Commit", COMMIT)
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return

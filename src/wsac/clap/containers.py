@@ -37,7 +37,7 @@ def load_public(path: str | Path, *, tokenizer: str | Path | None = None, device
         model = _from_state(read_tensors(path), str(path))
         model.fingerprint = _fingerprint([path], model)
     if model.tokenizer is None and (found := _find_tokenizer(tokenizer or path)):
-        model.tokenizer = _read_tokenizer(found)
+        model.tokenizer = read_tokenizer(found)
         model.fingerprint += f"-t{hashlib.sha256(found.read_bytes()).hexdigest()[:8]}"
     if isinstance(model.audio, Cnn14):
         model.audio.to(memory_format=torch.channels_last)  # half the time of its convolutions on a CPU
@@ -188,7 +188,8 @@ def _find_tokenizer(place: str | Path) -> Path | None:
     return None
 
 
-def _read_tokenizer(path: Path) -> Any:
+def read_tokenizer(path: Path) -> Any:
+    """A tokenizer.json, without truncation and padding. Raises ModelError when it is none."""
     from tokenizers import Tokenizer
 
     try:
