@@ -17,13 +17,14 @@ SOURCE = Path(__file__).parents[1] / "src" / "wsac"
 ROWS = (
     ("types",),
     ("console", "corpus_files", "corpus_stats", "device", "files", "seeding"),
-    ("audio_sources", "corpus_formats"),
+    ("audio_sources", "corpus_formats", "hub"),
     ("audio", "corpora", "memory", "pictures", "soundworld", "tokenizer"),
-    ("bridges", "clap", "confidence", "decoder", "report"),
-    ("cache", "checkpoint", "generate", "listening", "recipe"),
+    ("bridges", "clap", "confidence", "dataset_files", "decoder", "report"),
+    ("cache", "checkpoint", "datasets", "generate", "listening", "recipe"),
     ("captioner", "tagger"),
     ("audio_embeddings", "calibrate", "captioning", "tagging", "train_clap", "train_decoder"),
-    ("cli_clap", "demo"),
+    ("metrics",),
+    ("cli_clap", "cli_metrics", "demo"),
     ("cli",),
     ("__main__",),
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import __version__, cli_clap
+from . import __version__, cli_clap, cli_metrics
 from .console import print_json, say, table
 from .types import WsacError
 
@@ -27,6 +27,9 @@ app = typer.Typer(
 app.add_typer(cli_clap.clap)
 app.add_typer(cli_clap.embed)
 app.command("convert-clap")(cli_clap.convert)
+app.add_typer(cli_metrics.metrics)
+app.command()(cli_metrics.evaluate)
+app.command()(cli_metrics.compare)
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run folder; a stopped run in it goes on.")]
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A TOML recipe, such as recipes/wsac.toml.")]

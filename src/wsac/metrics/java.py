@@ -17,8 +17,8 @@ _GET = (
 )
 
 
-def find_java(purpose: str) -> Path:
-    """The java of JAVA_HOME, else of the PATH. Raises MissingError when there is none, or none that runs."""
+def find_java(purpose: str) -> tuple[Path, int]:
+    """The java of JAVA_HOME, else of the PATH, and its version. Raises MissingError for none, or none that runs."""
     if home := os.environ.get("JAVA_HOME"):
         found = next((path for name in ("java", "java.exe") if (path := Path(home, "bin", name)).is_file()), None)
         if found is None:
@@ -34,7 +34,7 @@ def find_java(purpose: str) -> Path:
         raise MissingError(f"{purpose} needs Java: {found} does not run ({line}); {_GET}")
     if version < OLDEST:
         raise MissingError(f"{purpose} needs Java {OLDEST} or newer: {found} is {line}; {_GET}")
-    return found
+    return found, version
 
 
 @cache

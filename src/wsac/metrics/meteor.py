@@ -33,7 +33,7 @@ def meteor(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     over the items. Needs the extra ``meteor`` (the jar, from pycocoevalcap) and Java.
     Source: Denkowski & Lavie 2014 (METEOR Universal).
     """
-    jar, java = find_jar(), find_java("METEOR")
+    jar, (java, _) = find_jar(), find_java("METEOR")
     words = words or Words.of(items)
     counts = np.zeros((words.size, _COUNTS))
     with progress("METEOR", words.size, unit="captions") as tick:
@@ -74,7 +74,14 @@ def find_jar() -> Path:
 
 def _align(java: Path, jar: Path, words: Words) -> Iterator[list[float]]:
     """The counts of each item. The program answers line by line; words hold no ``|||``, which parts its fields."""
-    command = [java, "-Xmx" + MEMORY, "-Dfile.encoding=UTF-8", "-jar", jar, *"- - -stdio -l en -norm".split()]
+    command: list[str | Path] = [
+        java,
+        "-Xmx" + MEMORY,
+        "-Dfile.encoding=UTF-8",
+        "-jar",
+        jar,
+        *["-", "-", "-stdio", "-l", "en", "-norm"],
+    ]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(

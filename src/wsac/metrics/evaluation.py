@@ -1,0 +1,146 @@
+"""Evaluate captions with several metrics, and keep what came out so that it can be compared later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..files import read_json, write_text
+from ..types import WsacError
+from .items import Item, MissingError, Score
+from .pairing import digest
+from .registry import METRICS, Models, Task, resolve
+from .resampling import LEVEL, RESAMPLES, intervals
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an evaluation found. scores: by name, in the order asked for. missing: why others are not among them.
+
+    items: ids and candidates in the order of the scores' values. digest: names the ids and references. intervals: 95 %
+    bootstrap. skipped: rows left out of the files, and how often.
+    """
+
+    items: tuple[Item, ...]
+    scores: dict[str, Score]
+    missing: dict[str, str]
+    digest: str
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+def evaluate(items: Iterable[Item], names: str | Sequence[str] = "fast", models: Models | None = None) -> Report:
+    """Score items with metrics and sets of metrics by name.
+
+    A member of a set that needs what is not installed is reported as missing; one asked for by name is an error.
+    Raises WsacError for unknown names, no items, ids given twice, and metrics that need references items do not have.
+    """
+    items = tuple(items)
+    wanted, explicit = resolve([names] if isinstance(names, str) else names)
+    _check(items, wanted)
+    task = Task(items, models or Models())
+    missing = {}
+    for name in wanted:
+        try:
+            task.score(name)
+        except MissingError as error:
+            if name in explicit:
+                raise error if str(error).startswith(name) else MissingError(f"{name}: {error}") from error
+            missing[name] = str(error)
+    scores = {name: task.done[name] for name in wanted if name in task.done}
+    if not scores:
+        raise MissingError(f"nothing to compute: {'; '.join(dict.fromkeys(missing.values()))}")
+    return Report(items, scores, missing, digest(items), intervals(list(scores.values())))
+
+
+def _check(items: Sequence[Item], names: Sequence[str]) -> None:
+    if not items:
+        raise WsacError("no captions to score")
+    if len({item.id for item in items}) < len(items):
+        raise WsacError("an id occurs more than once among the items; give every caption its own")
+    without = [item.id for item in items if not item.references]
+    needing = [name for name in names if METRICS[name].references]
+    if without and needing:
+        raise WsacError(f"{needing[0]} needs references, and {len(without):,} of {len(items):,} sounds have none, such "
+                        f"as {without[0]!r}; give --references FILE, or --metrics reference-free")  # fmt: skip
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """The figures of a report for programs, without those of single items."""
+    counts = [len(item.references) for item in report.items]
+    return {
+        "format": FORMAT,
+        "wsac": __version__,
+        "items": len(report.items),
+        "references": {"least": min(counts), "most": max(counts)},
+        "digest": report.digest,
+        "metrics": {
+            name: {"value": _finite(score.corpus), "interval": report.intervals.get(name), "note": score.note}
+            for name, score in report.scores.items()
+        },
+        "bootstrap": {"level": LEVEL, "resamples": RESAMPLES, "kind": "percentile, over items"},
+        "missing": report.missing,
+        "skipped": report.skipped,
+    }
+
+
+def to_json(report: Report) -> str:
+    """The summary, the values of every item, and the counts behind BLEU and METEOR, an item a line."""
+    singles = {name: score.per_item.tolist() for name, score in report.scores.items() if score.per_item is not None}
+    pooled = {name: score.pooled.tolist() for name, score in _pooled(report).items() if score.pooled is not None}
+    lines = []
+    for i, item in enumerate(report.items):
+        row: dict[str, Any] = {"id": item.id, "candidate": item.candidate}
+        row |= {name: _finite(values[i]) for name, values in singles.items()}
+        row |= {f"counts_{family}": values[i] for family, values in pooled.items()}
+        lines.append("  " + json.dumps(row, ensure_ascii=False, allow_nan=False))
+    head = json.dumps(summary(report), indent=1, ensure_ascii=False, allow_nan=False)
+    return head.removesuffix("\n}") + ',\n "per_item": [\n' + ",\n".join(lines) + "\n ]\n}\n"
+
+
+def save(report: Report, path: str | Path) -> None:
+    """Write the JSON, whole or not at all."""
+    write_text(path, to_json(report))
+
+
+def load(path: str | Path) -> Report:
+    """Read what ``save`` wrote; items come back without references. Raises WsacError for anything else."""
+    value = read_json(path)
+    if not isinstance(value, dict) or "per_item" not in value or "digest" not in value:
+        raise WsacError(f"{path}: not an evaluation; wsac evaluate … -o FILE.json writes one")
+    if value.get("format") != FORMAT:
+        raise WsacError(f"{path}: format {value.get('format')}, and this wsac reads {FORMAT}; evaluate again")
+    try:
+        rows = value["per_item"]
+        items = tuple(Item(row["id"], row["candidate"]) for row in rows)
+        scores = {}
+        for name, facts in value["metrics"].items():
+            corpus = float("nan") if facts["value"] is None else float(facts["value"])
+            single = np.array([row[name] for row in rows], float) if name in rows[0] else None  # null is nan
+            family = f"counts_{_family(name)}"
+            counts = np.array([row[family] for row in rows], float) if family in rows[0] else None
+            scores[name] = Score(name, corpus, single, facts["note"], counts)
+        return Report(items, scores, value["missing"], value["digest"], {}, value["skipped"])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise WsacError(f"{path}: not a whole evaluation ({error!r}); evaluate again") from error
+
+
+def _pooled(report: Report) -> dict[str, Score]:
+    """One score of each family that has pooled counts: BLEU's are the same for all four."""
+    return {_family(name): score for name, score in report.scores.items() if score.pooled is not None}
+
+
+def _family(name: str) -> str:
+    return "bleu" if name.startswith("bleu_") else name
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
