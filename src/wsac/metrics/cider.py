@@ -50,4 +50,4 @@ def _similarity(words: Words, grams: Grams) -> np.ndarray:
     reference = weight[split:]
     dots = np.bincount(grams.sentence[split:], np.minimum(candidate, reference) * reference, minlength=len(norms))
     scale = norms * norms[words.item]
-    return np.divide(dots, scale, out=np.zeros_like(dots), where=scale != 0)
+    return np.divide(dots, scale, out=np.zeros(len(norms)), where=scale != 0)

@@ -31,17 +31,13 @@ def self_bleu(items: Sequence[Item], words: Words | None = None, *, sample: int 
     columns = [words.lengths, _closest_other(words.lengths)]
     columns += [np.maximum(words.lengths - n, 0) for n in range(LONGEST)]
     for grams in count_grams(words, LONGEST):
-        # per n-gram the two largest counts: a sentence that has the largest is compared with the second
-        order = np.lexsort((grams.count, grams.gram))
-        gram, count = grams.gram[order], grams.count[order]
-        last = np.flatnonzero(np.append(gram[1:] != gram[:-1], True))
-        several = np.zeros(len(last), bool)
-        several[:] = (last > 0) & (gram[last - 1] == gram[last])
-        best, second = np.zeros(grams.kinds, np.int64), np.zeros(grams.kinds, np.int64)
-        best[gram[last]], owner = count[last], np.zeros(grams.kinds, np.int64)
-        owner[gram[last]] = grams.sentence[order][last]
-        second[gram[last]] = np.where(several, count[last - 1], 0)
-        others = np.where(owner[grams.gram] == grams.sentence, second[grams.gram], best[grams.gram])
+        best = np.zeros(grams.kinds, np.int64)
+        np.maximum.at(best, grams.gram, grams.count)
+        most = grams.count == best[grams.gram]
+        holders = np.bincount(grams.gram[most], minlength=grams.kinds)
+        second = np.zeros(grams.kinds, np.int64)
+        np.maximum.at(second, grams.gram[~most], grams.count[~most])
+        others = np.where(most & (holders[grams.gram] == 1), second[grams.gram], best[grams.gram])
         columns.append(np.bincount(grams.sentence, np.minimum(grams.count, others), minlength=words.size))
     return [Score("self_bleu", float(bleu_from_counts(np.stack(columns, axis=1))[:, -1].mean()), note=note)]
 
