@@ -166,7 +166,8 @@ def _evaluated(
     from .metrics.pairing import read_pairs
     from .metrics.registry import resolve
 
-    names = (metrics or ("fast" if references is not None else "reference-free")).split(",")
+    usual = "reference-free" if references is None else "fast"
+    names = (usual if metrics is None else metrics).split(",")
     resolve(names)  # a wrong name is known before anything is read
     pairs = read_pairs(candidates, references, audio=audio, skip_invalid=skip)
     for note in (*pairs.notes, *(f"left out: {what} ({count:,})" for what, count in pairs.skipped.items())):

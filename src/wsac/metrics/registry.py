@@ -30,7 +30,7 @@ class Models:
     clap: str | None = None
     encoder: str | None = None
     checker: str | None = None
-    device: str = "cpu"
+    device: str = "auto"
     offline: bool = False
 
 
@@ -70,35 +70,38 @@ def _novelty(task: Task) -> list[Score]:
 
 
 def _sbert_sim(task: Task) -> list[Score]:
+    from ..device import pick_device
     from .encoders import load_encoder
     from .sbert import DEFAULT_ENCODER, sbert_sim
 
     def load():
         name = task.models.encoder or DEFAULT_ENCODER
-        return load_encoder(name, device=task.models.device, offline=task.models.offline)
+        return load_encoder(name, device=pick_device(task.models.device), offline=task.models.offline)
 
     return sbert_sim(task.items, _usual(load, task.models.encoder))
 
 
 def _fer(task: Task) -> list[Score]:
+    from ..device import pick_device
     from .fense import fer
     from .fluency import DEFAULT_CHECKER, load_checker
 
     def load():
         name = task.models.checker or DEFAULT_CHECKER
-        return load_checker(name, device=task.models.device, offline=task.models.offline)
+        return load_checker(name, device=pick_device(task.models.device), offline=task.models.offline)
 
     return fer(task.items, _usual(load, task.models.checker))
 
 
 def _clapscore(task: Task) -> list[Score]:
     from ..clap import load_clap
+    from ..device import pick_device
     from .clapscore import clapscore
 
     silent = sum(item.audio is None for item in task.items)
     if silent:
         raise MissingError(f"needs the sounds, and {silent:,} of {len(task.items):,} were not found: --audio FOLDER")
-    clap = load_clap(task.models.clap or "pocket", device=task.models.device, offline=task.models.offline)
+    clap = load_clap(task.models.clap or "pocket", device=pick_device(task.models.device), offline=task.models.offline)
     return clapscore(task.items, clap)
 
 

@@ -29,7 +29,7 @@ def find_spice() -> tuple[Path, str]:
     folder = data_folder() / "spice"
     jar, facts = folder / JAR, folder / "spice.json"
     if not jar.is_file() or not facts.is_file():
-        raise MissingError(f"SPICE is not installed: {HOW} (its parser is a separate download of 0.5 GB)")
+        raise MissingError(f"SPICE is not installed: {HOW} (a large download; docs/metrics.md)")
     sums = read_json(facts).get("sha256", {})
     absent = [name for name in sums if not (folder / name).is_file()]
     if absent or JAR not in sums:
