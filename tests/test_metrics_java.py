@@ -23,6 +23,7 @@ from wsac.metrics.java import find_java
 from wsac.metrics.meteor import find_jar, meteor, meteor_from_counts
 from wsac.metrics.ptb import tokenize
 from wsac.metrics.spice import spice
+from wsac.metrics.spice_engine import build_engine
 from wsac.metrics.spice_install import data_folder, install_spice
 from wsac.types import WsacError
 
@@ -59,9 +60,11 @@ public class Meteor {  // counts words and exact matches in order; "die" kills i
 }
 """
 SPICE = """
+import java.io.*;
 import java.nio.file.*;
 import java.util.*;
 import java.util.regex.*;
+import javax.script.*;
 public class Spice {  // scores the share of words that are in the references; "die" kills it, "half" ends its output
     public static void main(String[] args) throws Exception {
         String in = Files.readString(Path.of(args[0]));
@@ -80,7 +83,12 @@ public class Spice {  // scores the share of words that are in the references; "
             out.add(0, "{\\"image_id\\": " + m.group(1) + ", \\"scores\\": {\\"All\\": {\\"f\\": " + f + "}}}");
             if (m.group(2).contains("half")) out.clear();
         }
-        Files.writeString(Path.of(args[2]), "[" + String.join(", ", out) + "]");
+        try (Writer writer = new BufferedWriter(new FileWriter(args[2]))) {  // as SPICE does, which Java 15 breaks
+            ScriptEngine engine = new ScriptEngineManager().getEngineByName("JavaScript");
+            engine.put("jsonString", "[" + String.join(", ", out) + "]");
+            engine.eval("result = JSON.stringify(JSON.parse(jsonString), null, 2)");
+            writer.write((String) engine.get("result"));
+        }
     }
 }
 """
@@ -339,6 +347,13 @@ def test_what_cannot_be_installed(server, spice_folder, programs, data, no_coco,
             install_spice(sources)
         assert "\n" not in str(caught.value)
         assert not list(data.iterdir())
+
+
+def test_spice_on_a_new_java_without_a_compiler(tmp_path, monkeypatch):
+    monkeypatch.setattr("wsac.metrics.spice_engine.shutil.which", lambda name: None)
+    with pytest.raises(MissingError, match=r"java is 21; set JAVA_HOME to a Java 8 to 14, or to a JDK") as caught:
+        build_engine(tmp_path / "bin" / "java", 21, tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_install_says_what_it_wants(capsys):

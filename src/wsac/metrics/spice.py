@@ -6,6 +6,7 @@ The program is not in any package: spice_install.py puts it into the user's data
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ import numpy as np
 from ..types import WsacError
 from .items import Item, Score
 from .java import complaint, find_java
-from .spice_install import find_spice
+from .spice_engine import LAST, build_engine
+from .spice_install import find_spice, main_class
 from .words import Words
 
 MEMORY = "8G"  # what its authors ask for
@@ -56,8 +58,10 @@ def _run(jar: Path, request: list[dict]) -> list[float]:
         source, target = Path(folder, "in.json"), Path(folder, "out.json")
         source.write_text(json.dumps(request), encoding="utf-8")
         opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _OPENED if version >= 9]
+        classes = [jar] if version <= LAST else [jar, build_engine(java, version, jar.parent)]
         command: list[str | Path] = [java, "-Xmx" + MEMORY, "-Dfile.encoding=UTF-8", *opened]
-        command += ["-jar", jar, source, "-out", target, "-subset", "-silent"]
+        command += ["-cp", os.pathsep.join(map(str, classes)), main_class(jar), source, "-out", target]
+        command += ["-subset", "-silent"]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=jar.parent)
         if done.returncode or not target.is_file():
             raise WsacError(f"SPICE failed: {complaint(done.stderr + done.stdout)}; it needs {MEMORY} of memory, and "

@@ -130,18 +130,27 @@ def _download(url: str, path: Path) -> None:
         raise WsacError(f"{url}: cut short, {done:,} of {size:,} bytes; give the command again")
 
 
+def main_class(jar: Path) -> str:
+    """The class that a jar starts with."""
+    return _manifest(jar, "Main-Class")[0]
+
+
 def _class_path(jar: Path) -> list[str]:
-    """The files that the manifest of a jar asks for, as written there: ``lib/guava-19.0.jar``."""
+    """The files that a jar asks for, as its manifest has them: ``lib/guava-19.0.jar``."""
+    entries = _manifest(jar, "Class-Path")
+    if any(Path(entry).is_absolute() or ".." in Path(entry).parts for entry in entries):
+        raise WsacError(f"{jar}: asks for files outside its folder; this is not SPICE as published")
+    return entries
+
+
+def _manifest(jar: Path, name: str) -> list[str]:
     try:
         with zipfile.ZipFile(jar) as packed:
             manifest = packed.read("META-INF/MANIFEST.MF").decode("utf-8", "replace")
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise WsacError(f"{jar}: not a whole Java program ({error}); is the download complete?") from error
     lines = manifest.replace("\r\n", "\n").replace("\n ", "").split("\n")  # long lines go on after a space
-    entries = next((line.partition(":")[2].split() for line in lines if line.startswith("Class-Path:")), [])
-    if any(Path(entry).is_absolute() or ".." in Path(entry).parts for entry in entries):
-        raise WsacError(f"{jar}: asks for files outside its folder; this is not SPICE as published")
-    return entries
+    return next((line.partition(":")[2].split() for line in lines if line.startswith(f"{name}:")), [])
 
 
 def _checked(path: Path) -> str:
