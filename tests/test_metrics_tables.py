@@ -132,6 +132,8 @@ def test_sounds_are_found_by_id_or_in_a_folder(write, tmp_path):
     pairs = read_pairs(write("c.csv", GOOD.replace("a.wav", str(tmp_path / "a.wav"))))
     assert [item.audio for item in pairs.items] == [str(tmp_path / "a.wav"), None]
     assert [item.references for item in pairs.items] == [(), ()]
+    pairs = read_pairs(write("c.csv", GOOD.replace("a.wav", "a" * 5000)))
+    assert pairs.items[0].audio is None
 
 
 # name: (candidates, references, what the error says)

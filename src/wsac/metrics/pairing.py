@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,4 +119,6 @@ def _plain(key: str) -> str:
 
 def _sound(key: str, folder: str | Path | None) -> str | None:
     places = [Path(folder, key), Path(folder, _plain(key))] if folder is not None else [Path(key)]
-    return next((str(place) for place in places if place.is_file()), None)
+    with suppress(OSError):  # an id need not be a possible file name
+        return next((str(place) for place in places if place.is_file()), None)
+    return None
