@@ -52,7 +52,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
         key = f"teacher/{recipe.teacher}/{recipe.embed_dim}"
         make = lambda: teach(texts, recipe.teacher, recipe.embed_dim, device=device)  # noqa: E731
         targets = load_or_make(key, texts, make, out)
-    elif not groups and not any(scene.negatives for scene in scenes):
+    elif not groups and not any(scene.negatives and len(scene.captions) > 1 for scene in scenes):
         recipe = recipe.model_copy(update={"text_steps": 0})  # nothing to learn from text alone
     rate = model.sample_rate
     store, scene_store = AudioStore(clips, rate, out), AudioStore(scenes, rate, out, "scenes") if scenes else None
