@@ -24,7 +24,7 @@ import soxr
 RATE = 16_000  # Hz
 # fmt: off
 TRAIN = {"man": 90, "woman": 90, "child": 60, "whisper": 12, "radio": 16, "announcement": 16, "conversation": 40,
-         "crowd": 50, "children": 20, "hiss": 60, "word": 150}  # clips of each kind
+         "crowd": 50, "children": 20, "hiss": 150, "word": 150}  # clips of each kind
 TEST = {"spoken digit": 200, "noise": 100, "silence": 20}  # these are labels too
 LABELS = {"hiss": "unrecognisable", "word": "unrecognisable"}  # the others are "synthetic speech KIND"
 # en and fr, not en-gb and fr-fr: a language takes a variant only under the name of its file
@@ -144,10 +144,12 @@ def render(kind: str, i: int, rng: np.random.Generator) -> tuple[np.ndarray, str
     white = rng.standard_normal(int(seconds * RATE))
     match kind:
         case "hiss":
-            samples = shape(white, rng.integers(-1, 2) + rng.uniform(0.15, 0.85))  # not quite white, pink or brown
-            low, steps = 10 ** rng.uniform(1.9, 3.3), rng.uniform(0.5, 3)
-            banded = shape(samples, low=low, high=low * rng.uniform(3, 8))
-            samples = (samples, banded, np.round(samples * steps) - samples * steps)[i % 3]
+            samples = shape(white, rng.uniform(-2, 2.2))  # from blue to brown
+            low, steps = 10 ** rng.uniform(1.9, 3.5), rng.uniform(0.5, 3)
+            banded = shape(samples, low=low, high=low * rng.uniform(1.5, 8))
+            sparse = white * (rng.random(len(white)) < 10 ** rng.uniform(-2.3, -0.5))
+            heavy = np.abs(white) ** rng.uniform(0, 2.5) * np.sign(white)  # from two values to rare peaks
+            samples = (samples, banded, np.round(samples * steps) - samples * steps, sparse, heavy)[i % 5]
             drift = shape(rng.standard_normal(len(white)), high=10 ** rng.uniform(-0.7, 1.3))  # slow or fast, in Hz
             return level(samples * 10 ** (drift * rng.choice([0, 0.05, 0.15])), rng), "", False
         case "noise":

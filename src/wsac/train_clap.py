@@ -28,6 +28,8 @@ from .seeding import numpy_for, seed_for
 from .tokenizer import Tokenizer
 from .types import CorpusError, RecipeError
 
+SHOWN = ("R@1", "R@10", "zero_shot", "true_over_false")  # of the validation, in the log; metrics.jsonl has all
+
 
 def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> PocketClap:
     """Train, write the CLAP folder ``out`` and return the model.
@@ -50,14 +52,14 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
         key = f"teacher/{recipe.teacher}/{recipe.embed_dim}"
         make = lambda: teach(texts, recipe.teacher, recipe.embed_dim, device=device)  # noqa: E731
         targets = load_or_make(key, texts, make, out)
-    elif not groups:
+    elif not groups and not any(scene.negatives and len(scene.captions) > 1 for scene in scenes):
         recipe = recipe.model_copy(update={"text_steps": 0})  # nothing to learn from text alone
     rate = model.sample_rate
     store, scene_store = AudioStore(clips, rate, out), AudioStore(scenes, rate, out, "scenes") if scenes else None
     model = model.to(device)
     average = copy.deepcopy(model).requires_grad_(False)
     both = nn.ModuleDict({"model": model, "average": average})
-    text_loss = text_objective(model, texts, groups, targets)
+    text_loss = text_objective(model, texts, groups, targets, scenes)
     draw = _sampler(recipe, model.config, Composer(clips, store, recipe.balance), scenes, scene_store)
 
     inputs = digest(store.key, scene_store.key if scene_store else "", *texts)
@@ -90,7 +92,8 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()
-            _follow(average, model, min(recipe.average, (1 + step) / (10 + step)))
+            since = joint if joint >= 0 else step  # the average begins anew with the pairs
+            _follow(average, model, min(recipe.average, (1 + since) / (10 + since)))
             losses.append(check_loss(loss.item(), step))
             step += 1
             stage = "pairs" if joint >= 0 else "text"
@@ -221,8 +224,6 @@ def _short(path: str, others: tuple[str, ...]) -> str:
 
 
 def _summary(row: dict, total: int, seconds: float) -> str:
-    scores = [
-        f"{name} {100 * value:.1f} %" for name, value in row.items() if name.endswith(("R@1", "R@10", "zero_shot"))
-    ]
+    scores = [f"{name} {100 * value:.1f} %" for name, value in row.items() if name.endswith(SHOWN)]
     note = f"step {row['step']:,} of {total:,}, {row['stage']} loss {row['loss']:.3f}, {seconds:,.0f} s"
     return "; ".join([note, *scores])

@@ -69,6 +69,8 @@ class Composer:
             wrong = _pick(rng, [n for n in COUNTED if n != shots])
             true, false = (_pick(rng, COUNTED[n]).format(a=caption) for n in (shots, wrong))
             return Example(samples, true, false, (self._label[row],))
+        if rng.random() < 0.5:
+            clip = faster(clip, 2 ** rng.uniform(-0.2, 0.2))
         return Example(crop(clip, length, rng), caption, "", (self._label[row],))
 
     def overlay(self, rows: Sequence[int], length: int, rng: np.random.Generator) -> Example:
@@ -76,7 +78,7 @@ class Composer:
         a, b, other = rows
         buried = rng.random() < 0.25
         under = rng.uniform(10, 16) if buried else rng.uniform(-6, 6)
-        front, back = (crop(self.store[row], length, rng) for row in (a, b))
+        front, back = (crop(faster(self.store[row], 2 ** rng.uniform(-0.2, 0.2)), length, rng) for row in (a, b))
         if buried and rng.random() < 0.5:
             back = far(back, self.store.sample_rate, rng)
         back = back * (loudness(front) / loudness(back) * 10 ** (-under / 20))
@@ -143,6 +145,12 @@ def crop(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarr
     first = int(rng.integers(length - len(samples) + 1))
     out[first : first + len(samples)] = samples
     return out
+
+
+def faster(samples: np.ndarray, rate: float) -> np.ndarray:
+    """Played faster and higher, or slower and lower, by a rate near 1 (linear interpolation); never empty."""
+    count = max(1, int(len(samples) / rate))
+    return np.interp(np.arange(count) * rate, np.arange(len(samples)), samples).astype(np.float32)
 
 
 def liveliest(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:

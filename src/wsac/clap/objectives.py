@@ -11,18 +11,25 @@ from torch import Tensor
 
 from .augment import disturb
 from .compose import Example
+from .pairs import Clip
 from .pocket import PocketClap
 
 SAME = 0.03  # temperature of the similarity of texts that says how far two captions mean the same
 
 
 def text_objective(
-    model: PocketClap, texts: Sequence[str], groups: Sequence[Sequence[int]], targets: Tensor | None
+    model: PocketClap,
+    texts: Sequence[str],
+    groups: Sequence[Sequence[int]],
+    targets: Tensor | None,
+    scenes: Sequence[Clip] = (),
 ) -> Callable[[np.random.Generator, int], Tensor]:
     """The loss on ``size`` texts: keep to the teacher's targets ``[N, D]``, and bring paraphrases together.
 
-    groups: rows of texts that describe the same clip.
+    groups: rows of texts that describe the same clip. scenes: those with false captions teach the text tower what a
+    sentence encoder neglects, the order of events above all; the audio tower finds nothing to follow before it knows.
     """
+    scenes = [scene for scene in scenes if scene.negatives and len(scene.captions) > 1]
 
     def loss(rng: np.random.Generator, size: int) -> Tensor:
         device = model.log_temperature.device
@@ -38,6 +45,13 @@ def text_objective(
             one, other = model.encode_captions([texts[i] for i in two.T.ravel()]).chunk(2)
             matches = torch.arange(len(chosen), device=device)
             total = total + 0.3 * F.cross_entropy(one @ other.T / 0.05, matches)
+        if scenes:
+            drawn = [scenes[i] for i in rng.choice(len(scenes), min(size // 4, len(scenes)), replace=False)]
+            pairs = [rng.choice(scene.captions, 2, replace=False) for scene in drawn]
+            false = [str(rng.choice(scene.negatives)) for scene in drawn]
+            said = model.encode_captions([*(str(a) for a, _ in pairs), *(str(b) for _, b in pairs), *false])
+            one, rest = said[: len(drawn)], said[len(drawn) :]
+            total = total + 0.5 * F.cross_entropy(one @ rest.T / 0.05, torch.arange(len(drawn), device=device))
         return total
 
     return loss

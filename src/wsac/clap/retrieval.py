@@ -28,7 +28,8 @@ def recall_at(similarity: Tensor, relevant: Tensor, ranks: Sequence[int] = (1, 5
 def evaluate(model: ClapEncoder, clips: Sequence[Clip], *, ranks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
     """Retrieval among the clips and their first captions, and zero-shot accuracy where clips share labels.
 
-    Keys: ``audio_to_text_R@k``, ``text_to_audio_R@k``, ``zero_shot``. Clips with equal captions are relevant to both.
+    Keys: ``audio_to_text_R@k``, ``text_to_audio_R@k``, ``zero_shot``, and ``true_over_false``: how often a sound is
+    nearer to its first caption than to its first false one. Clips with equal captions are relevant to both.
     """
     clips, audio = embed_clips(model, clips)
     texts = [clip.captions[0] for clip in clips]
@@ -38,6 +39,11 @@ def evaluate(model: ClapEncoder, clips: Sequence[Clip], *, ranks: Sequence[int] 
     relevant = same[:, None] == same
     found = {f"audio_to_text_{name}": value for name, value in recall_at(similarity, relevant, ranks).items()}
     found |= {f"text_to_audio_{name}": value for name, value in recall_at(similarity.T, relevant, ranks).items()}
+    false = [i for i, clip in enumerate(clips) if clip.negatives]
+    if false:
+        wrong = model.embed_text([clips[i].negatives[0] for i in false])
+        margin = similarity.diagonal()[false] - (audio[false] * wrong).sum(dim=-1)
+        found["true_over_false"] = float((margin > 0).float().mean())
     if 1 < len({clip.label for clip in clips}) < len(clips):
         found["zero_shot"] = zero_shot(model, clips, audio)
     return found
