@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,17 +85,23 @@ def sound_rows(
         raise CorpusError(f"{path}: not UTF-8 text; convert it first (iconv -t UTF-8)") from error
 
 
+def _fingerprint(path: str) -> str:
+    """The file's name, size and first megabyte: a copy with another date is the same sound."""
+    try:
+        with Path(path).open("rb") as file:
+            return f"{path} {os.fstat(file.fileno()).st_size} {hashlib.sha256(file.read(1 << 20)).hexdigest()}"
+    except OSError:
+        return f"{path} missing"
+
+
 class AudioStore:
     """All clips as int16 at one sample rate in ``<folder>/<name>.i16``, decoded once, memory-mapped after."""
 
     def __init__(self, clips: Sequence[Clip], sample_rate: int, folder: Path, name: str = "audio") -> None:
         self.sample_rate = sample_rate
         paths = [clip.path for clip in clips]
-        facts = [str(sample_rate)]
-        for path in paths:
-            stat = Path(path).stat() if Path(path).is_file() else None
-            facts.append(f"{path} {stat.st_size} {stat.st_mtime_ns}" if stat else f"{path} missing")
-        key = self.key = hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()
+        facts = "\n".join((str(sample_rate), *map(_fingerprint, paths)))
+        key = self.key = hashlib.sha256(facts.encode(errors="surrogateescape")).hexdigest()
         index, data = folder / f"{name}.json", folder / f"{name}.i16"
         if not (index.is_file() and data.is_file() and read_json(index)["key"] == key):
             offsets = self._decode(paths, data)
