@@ -39,6 +39,11 @@ class Judged:
     features: Tensor
     right: Tensor
 
+    @property
+    def clear(self) -> Tensor:
+        """[N] bool: whether anything can be made out."""
+        return torch.tensor([bool(row.keywords) for row in self.known])
+
 
 def read_known(path: str | Path) -> list[Known]:
     """Read a CSV ``audio,keywords``: words or pairs of words, separated by ``|``; empty when nothing can be made out.
@@ -85,11 +90,11 @@ def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
 
 def fit(judged: Judged) -> Calibration:
     """Fit, and put the threshold where nearly all unrecognisable sounds fall below it, or at 0.25 if there are none."""
-    calibration = Calibration.fit(judged.features, judged.right)
-    confidence = calibration(judged.features)
-    unclear = confidence[[not row.keywords for row in judged.known]]
-    if not len(unclear):
+    clear = judged.clear
+    calibration = Calibration.fit(judged.features, judged.right, clear)
+    if clear.all():
         return calibration
+    unclear = calibration(judged.features[~clear])
     return replace(calibration, threshold=math.ceil(1e4 * float(unclear.quantile(ABSTAINED))) / 1e4)
 
 
@@ -115,7 +120,7 @@ def calibrate(folder: str | Path, pairs: str | Path, test: str | Path | None = N
 def measure(calibration: Calibration, judged: Judged) -> dict[str, float]:
     """Accuracy, mean confidence, calibration error, and which part is abstained from, of clear and unclear sounds."""
     confidence = calibration(judged.features)
-    clear = torch.tensor([bool(row.keywords) for row in judged.known])
+    clear = judged.clear
     below = (confidence < calibration.threshold).float()
     part = lambda some: float(below[some].mean()) if some.any() else float("nan")  # noqa: E731
     return {
