@@ -53,7 +53,7 @@ def main() -> None:
         rows.append((name, count, right, error, f"{100 * below / count:.1f}"))
     title = f"{options.model}: unsure below {threshold:g}"
     table(title, ("sounds", "count>", "right %>", "calibration error %>", "unsure %>"), rows)
-    clear = torch.tensor([bool(row.keywords) for row in judged.known])
+    clear = judged.clear
     kept = confidence[clear] >= threshold
     print(f"calibration error, clear sounds: {calibration_error(confidence[clear], judged.right[clear]):.3f}")
     print(

@@ -16,15 +16,15 @@ from wsac.calibrate import Known, calibrate, fit, judge, read_known
 from wsac.captioner import SILENCE, Captioner
 from wsac.captioning import caption_files
 from wsac.cli import main
-from wsac.confidence import FEATURES, Calibration, calibration_error, features, names_any
+from wsac.confidence import FEATURES, Calibration, Logistic, calibration_error, features, names_any
 from wsac.types import AudioError, CorpusError, ModelError, RecipeError
 
 RATE = 16_000
 
 
-def some_calibration(**changes):
+def some_calibration(threshold=0.25, **changes):
     row = (0.0,) * len(FEATURES)
-    return replace(Calibration(row, 0.0, row, (1.0,) * len(FEATURES)), **changes)
+    return Calibration(replace(Logistic(row, 0.0, row, (1.0,) * len(FEATURES)), **changes), threshold=threshold)
 
 
 def test_features_are_what_they_say(clap, captioner, embeddings):
@@ -45,8 +45,14 @@ def test_a_fit_recovers_probabilities():
     x = torch.randn(4000, len(FEATURES), generator=rng) * torch.tensor([1.0, 5.0, 0.1, 2.0]) + 3
     truth = torch.sigmoid((x[:, 0] - 3) * 2 - 1)
     right = torch.rand(4000, generator=rng) < truth
-    calibration = Calibration.fit(x[:2000], right[:2000])
+    clear = x[:, 1] > -6  # of the others no caption is right
+    truth, right = truth * clear, right & clear
+    calibration = Calibration.fit(x[:2000], right[:2000], clear[:2000])
     assert float((calibration(x[2000:]) - truth[2000:]).abs().mean()) < 0.03
+    assert (
+        float((Calibration.fit(x[:2000], right[:2000], clear[:2000] | True)(x[2000:]) - truth[2000:]).abs().mean())
+        < 0.06
+    )
     assert calibration_error(calibration(x[2000:]), right[2000:]) < 0.05
     again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
     assert torch.equal(again(x), calibration(x))
@@ -56,10 +62,13 @@ def test_a_fit_recovers_probabilities():
 def test_a_fit_needs_both_kinds_and_survives_perfect_ones():
     x = torch.randn(20, len(FEATURES), generator=torch.Generator().manual_seed(0))
     with pytest.raises(ModelError, match="right and wrong"):
-        Calibration.fit(x, torch.ones(20))
-    sure = Calibration.fit(x, x[:, 0] > 0)(x)
+        Calibration.fit(x, torch.ones(20), torch.ones(20))
+    sure = Calibration.fit(x, x[:, 0] > 0, torch.ones(20))(x)
     assert sure.isfinite().all()
     assert float(sure[x[:, 0] > 0].min()) > float(sure[x[:, 0] <= 0].max())
+    clear = x[:, 0] > 0  # and of those all are right
+    both = Calibration.fit(x, clear, clear)(x)
+    assert float(both[clear].min()) > 0.5 > float(both[~clear].max())
 
 
 def test_calibration_error_of_known_cases():

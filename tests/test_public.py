@@ -235,6 +235,32 @@ def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
     assert [name.rpartition("/")[2] for name in names] == ["long.wav", "middle.wav", "short.wav"]
 
 
+def test_a_clap_that_has_moved_is_given_by_hand(sounds, tmp_path, capsys):
+    (tmp_path / "before").mkdir()
+    path = write_file("wavcaps-cnn14", tmp_path / "before")
+    (tmp_path / "captions.txt").write_text("\n".join(WORDS * 4) + "\n")
+    sizes = ["decoder.layers=1", "decoder.width=16", "decoder.heads=2", "decoder.vocab_size=300", "training.epochs=1"]
+    command = [
+        "train",
+        "--captions",
+        str(tmp_path / "captions.txt"),
+        "--clap",
+        str(path),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main([*command, *(word for size in sizes for word in ("--set", size))]) == 0
+    (tmp_path / "before").rename(tmp_path / "after")
+    capsys.readouterr()
+    command = ["caption", str(sounds / "short.wav"), "--model", str(tmp_path / "run"), "--json"]
+    assert main(command) == 1
+    assert "give --clap" in capsys.readouterr().err
+    assert main([*command, "--clap", str(tmp_path / "after" / path.name)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["caption"]
+    assert main([*command, "--clap", "pocket"]) == 1
+    assert "trained with CLAP wavcaps-cnn14" in capsys.readouterr().err
+
+
 # -- collections -----------------------------------------------------------------------------------------------------
 def test_a_collection_is_embedded_once(clap, clap_folder, sounds, tmp_path, capsys):
     out = tmp_path / "emb"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -299,6 +300,22 @@ def test_wrong_pairs_are_named(tmp_path, text, message):
     with pytest.raises(CorpusError, match=message) as error:
         read_pairs([path])
     assert "pairs.csv" in str(error.value)
+
+
+def test_decoded_sounds_follow_the_content_not_the_date(folder, tmp_path):
+    sound = tmp_path / "a.wav"
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"audio,caption\n{sound},a tone\n")
+    rng = np.random.default_rng(0)
+    soundfile.write(sound, 0.1 * rng.standard_normal(RATE), RATE)
+    first = AudioStore(read_pairs([path]), RATE, tmp_path)
+    os.utime(sound, (0, 0))
+    assert AudioStore(read_pairs([path]), RATE, tmp_path).key == first.key
+    before = first[0]
+    soundfile.write(sound, 0.1 * rng.standard_normal(RATE), RATE)
+    second = AudioStore(read_pairs([path]), RATE, tmp_path)
+    assert second.key != first.key
+    assert not np.array_equal(second[0], before)
 
 
 def test_sounds_that_are_missing_are_counted(folder, tmp_path, capsys):

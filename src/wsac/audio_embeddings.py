@@ -105,8 +105,8 @@ def _embed_shard(clap: ClapEncoder, part: Sequence[Path], out: Path, number: int
             found[i] = embedding, len(samples) / clap.sample_rate
     order = sorted(found)
     stacked = torch.stack([found[i][0] for i in order]) if order else torch.empty(0, clap.embed_dim)
-    with atomic_path(_shard(out, number)) as path, path.open("wb") as file:
-        np.save(file, stacked.numpy().astype(dtype), allow_pickle=False)
+    with atomic_path(_shard(out, number)) as path, path.open("wb") as target:
+        np.save(target, stacked.numpy().astype(dtype), allow_pickle=False)
     done = {"key": _key(part), "files": [(str(part[i]), round(found[i][1], 3)) for i in order], "errors": errors}
     write_json(_facts(out, number), done)
     return done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .captioner import Captioner
+from .clap.pairs import sound_rows
 from .confidence import Calibration, calibration_error, names_any
 from .console import progress, say
 from .files import read_json, write_json
@@ -39,6 +39,11 @@ class Judged:
     features: Tensor
     right: Tensor
 
+    @property
+    def clear(self) -> Tensor:
+        """[N] bool: whether anything can be made out."""
+        return torch.tensor([bool(row.keywords) for row in self.known])
+
 
 def read_known(path: str | Path) -> list[Known]:
     """Read a CSV ``audio,keywords``: words or pairs of words, separated by ``|``; empty when nothing can be made out.
@@ -46,26 +51,10 @@ def read_known(path: str | Path) -> list[Known]:
     A relative path counts from the CSV's folder if a file is there, else from the working folder.
     Raises CorpusError with the file and line.
     """
-    path = Path(path)
-    rows: list[Known] = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if missing := {"audio", "keywords"} - set(reader.fieldnames or ()):
-                raise CorpusError(f"{path}, line 1: no column {' or '.join(sorted(missing))}; name audio,keywords")
-            for row in reader:
-                audio = (row["audio"] or "").strip()
-                if not audio:
-                    raise CorpusError(f"{path}, line {reader.line_num}: audio is empty; fill or drop the row")
-                beside = path.parent / audio
-                words = tuple(word.strip() for word in (row["keywords"] or "").split("|") if word.strip())
-                rows.append(Known(str(beside) if beside.is_file() else audio, words))
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot read ({error.strerror}); check the path") from error
-    except csv.Error as error:
-        raise CorpusError(f"{path}, line {reader.line_num}: broken CSV ({error}); check its quotes") from error
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not UTF-8 text; convert it first (iconv -t UTF-8)") from error
+    rows = [
+        Known(audio, tuple(word.strip() for word in (row["keywords"] or "").split("|") if word.strip()))
+        for audio, row in sound_rows(path, ("audio", "keywords"))
+    ]
     if not rows:
         raise CorpusError(f"{path}: no rows; give recordings with their key words")
     return rows
@@ -101,11 +90,11 @@ def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
 
 def fit(judged: Judged) -> Calibration:
     """Fit, and put the threshold where nearly all unrecognisable sounds fall below it, or at 0.25 if there are none."""
-    calibration = Calibration.fit(judged.features, judged.right)
-    confidence = calibration(judged.features)
-    unclear = confidence[[not row.keywords for row in judged.known]]
-    if not len(unclear):
+    clear = judged.clear
+    calibration = Calibration.fit(judged.features, judged.right, clear)
+    if clear.all():
         return calibration
+    unclear = calibration(judged.features[~clear])
     return replace(calibration, threshold=math.ceil(1e4 * float(unclear.quantile(ABSTAINED))) / 1e4)
 
 
@@ -131,7 +120,7 @@ def calibrate(folder: str | Path, pairs: str | Path, test: str | Path | None = N
 def measure(calibration: Calibration, judged: Judged) -> dict[str, float]:
     """Accuracy, mean confidence, calibration error, and which part is abstained from, of clear and unclear sounds."""
     confidence = calibration(judged.features)
-    clear = torch.tensor([bool(row.keywords) for row in judged.known])
+    clear = judged.clear
     below = (confidence < calibration.threshold).float()
     part = lambda some: float(below[some].mean()) if some.any() else float("nan")  # noqa: E731
     return {

@@ -165,11 +165,13 @@ class Captioner:
         write_json(folder / "captioner.json", card)
 
     @classmethod
-    def load(cls, path_or_name: str | Path = "pocket", *, device: str = "auto") -> Captioner:
+    def load(
+        cls, path_or_name: str | Path = "pocket", *, clap: str | Path | None = None, device: str = "auto"
+    ) -> Captioner:
         """Load the bundled captioner ("pocket") or a folder written by training or ``save``.
 
-        device: "auto" takes a GPU when there is one. Raises ModelError when the folder is missing, incomplete or made
-        with another CLAP.
+        clap: its CLAP, where that lies elsewhere than when the captioner was trained. device: "auto" takes a GPU when
+        there is one. Raises ModelError when the folder is missing, incomplete or made with another CLAP.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -184,10 +186,10 @@ class Captioner:
         device = pick_device(device)
         card = read_json(folder / "captioner.json")
         try:
-            clap = load_clap(folder / "clap" if card["clap"] == "clap" else card["clap"], device=device)
-            if clap.fingerprint != card["clap_fingerprint"]:
+            encoder = _its_clap(folder, card["clap"], clap, device)
+            if encoder.fingerprint != card["clap_fingerprint"]:
                 raise ModelError(f"{folder}: trained with CLAP {card['clap_fingerprint']}, but the one here is "
-                                 f"{clap.fingerprint}; train it again")  # fmt: skip
+                                 f"{encoder.fingerprint}; give that one as --clap, or train it again")  # fmt: skip
             config = dict(card["decoder"])
             config.pop("kind")
             decoder = TransformerDecoder(**config)
@@ -199,7 +201,16 @@ class Captioner:
             calibration = Calibration.from_dict(card["confidence"]) if "confidence" in card else None
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a captioner of this version ({str(error).splitlines()[0]})") from error
-        return cls(clap, decoder.to(device), tokenizer, memory, options, calibration)
+        return cls(encoder, decoder.to(device), tokenizer, memory, options, calibration)
+
+
+def _its_clap(folder: Path, name: str, elsewhere: str | Path | None, device: str) -> ClapEncoder:
+    if elsewhere is None and name in ("clap", "pocket"):
+        return load_clap(folder / "clap" if name == "clap" else name, device=device)
+    try:
+        return load_clap(elsewhere or name, device=device)
+    except ModelError as error:
+        raise ModelError(f"{error}; {folder} was trained with {name}: where it lies elsewhere, give --clap") from error
 
 
 @lru_cache(maxsize=1)

@@ -69,7 +69,7 @@ def corpus(
 def train(
     out: OutOption,
     captions: Annotated[list[Path] | None, typer.Option("--captions", "-c", help="Caption files; repeatable.")] = None,
-    clap: Annotated[str | None, typer.Option(help="pocket, or a folder of wsac train-clap.")] = None,
+    clap: Annotated[str | None, typer.Option(help="pocket, a name of wsac clap list, a folder or a file.")] = None,
     recipe: RecipeOption = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the captions; left out: 4, or more if they are few.")
@@ -141,6 +141,7 @@ def caption(
         str | None, typer.Option(help="ad (audio), nnd (nearest neighbour) or pd (projection, the default).")
     ] = None,
     beam: Annotated[int | None, typer.Option(help="Beam size, 4 by default; 1 is greedy.")] = None,
+    clap: Annotated[str | None, typer.Option(help="The model's CLAP, where it lies elsewhere now.")] = None,
     window: Annotated[float | None, typer.Option(help="Caption every so many seconds instead of whole files.")] = None,
     min_confidence: Annotated[
         float | None, typer.Option(help="Below it say nothing, 0 to 1; left out, what the model was calibrated to.")
@@ -156,9 +157,8 @@ def caption(
     from .captioning import caption_files, print_rows
 
     style = _row_style(as_json, as_csv, window)
-    rows = caption_files(
-        files, model=model, bridge=bridge, beam=beam, window=window, min_confidence=min_confidence, device=device
-    )
+    options: dict[str, Any] = {"bridge": bridge, "beam": beam, "window": window, "min_confidence": min_confidence}
+    rows = caption_files(files, model=model, clap=clap, device=device, **options)
     print_rows(rows, style)
     _report_failures(rows, "captioned")
 
@@ -169,7 +169,7 @@ def tag(
     labels: Annotated[str | None, typer.Option(help="Any words, separated by commas.")] = None,
     labels_file: Annotated[Path | None, typer.Option(help="The same, one a line; # begins a comment.")] = None,
     top: Annotated[int, typer.Option(help="How many labels to show of each sound.")] = 5,
-    clap: Annotated[str, typer.Option(help="pocket, or a folder of wsac train-clap.")] = "pocket",
+    clap: Annotated[str, typer.Option(help="pocket, a name of wsac clap list, a folder or a file.")] = "pocket",
     window: Annotated[float | None, typer.Option(help="Tag every so many seconds instead of whole files.")] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .console import print_json, say, table
 from .types import WsacError
 
-PLAIN = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
+PLAIN: dict[str, Any] = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
 clap = typer.Typer(
     name="clap", help="The CLAP models that are known, and what one makes of a text or a sound.", **PLAIN
 )

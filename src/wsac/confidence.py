@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -45,32 +45,29 @@ def features(
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """Logistic regression over FEATURES: confidence = sigmoid(bias + weights · (x - mean) / scale).
-
-    threshold: below it nothing should be said.
-    """
+class Logistic:
+    """Logistic regression: probability = sigmoid(bias + weights · (x - mean) / scale)."""
 
     weights: tuple[float, ...]
     bias: float
     mean: tuple[float, ...]
     scale: tuple[float, ...]
-    threshold: float = 0.25
 
     def __call__(self, found: Tensor) -> Tensor:
-        """[B, 4] features → [B] confidence in [0, 1]."""
+        """[B, F] features → [B] probability."""
         x = (found - torch.tensor(self.mean)) / torch.tensor(self.scale)
         return torch.sigmoid(x @ torch.tensor(self.weights) + self.bias)
 
     @classmethod
-    def fit(cls, found: Tensor, right: Tensor, *, penalty: float = 1e-3) -> Calibration:
-        """Fit on features ``[N, 4]`` and whether each caption was right ``[N]``, by Newton's method.
+    def fit(cls, found: Tensor, true: Tensor, *, penalty: float = 1e-3) -> Logistic:
+        """Fit on features ``[N, F]`` and whether each is true ``[N]``, by Newton's method.
 
-        penalty: of the squared weights, per example. Raises ModelError when all captions are right or all are wrong.
+        penalty: of the squared weights, per example. The targets lie a little inside 0 and 1, so that a fit exists
+        even where all are true (Platt 1999, section 2.2).
         """
-        y = right.double()
-        if not 0 < y.sum() < len(y):
-            raise ModelError(f"calibration needs right and wrong captions; all {len(y)} were the same")
+        positive = float(true.sum())
+        high, low = (positive + 1) / (positive + 2), 1 / (len(true) - positive + 2)
+        y = low + (high - low) * true.double()
         mean, scale = found.mean(dim=0).double(), found.std(dim=0).double().clamp(min=1e-6)
         x = torch.cat(((found.double() - mean) / scale, torch.ones(len(found), 1, dtype=torch.float64)), dim=1)
         ridge = penalty * len(y) * torch.diag(torch.tensor([1.0] * found.shape[1] + [1e-6], dtype=torch.float64))
@@ -84,18 +81,50 @@ class Calibration:
                 break
         return cls(tuple(weights[:-1].tolist()), float(weights[-1]), tuple(mean.tolist()), tuple(scale.tolist()))
 
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Logistic:
+        return cls(tuple(raw["weights"]), float(raw["bias"]), tuple(raw["mean"]), tuple(raw["scale"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """confidence = P(something can be made out) · P(the caption names it | it can be made out).
+
+    clear: the first factor; None where no unrecognisable sounds were at hand. right: the second.
+    threshold: below it nothing should be said.
+    """
+
+    right: Logistic
+    clear: Logistic | None = None
+    threshold: float = 0.25
+
+    def __call__(self, found: Tensor) -> Tensor:
+        """[B, F] features → [B] confidence in [0, 1]."""
+        return self.right(found) if self.clear is None else self.right(found) * self.clear(found)
+
+    @classmethod
+    def fit(cls, found: Tensor, right: Tensor, clear: Tensor) -> Calibration:
+        """Fit on features ``[N, F]``, whether each caption is right ``[N]``, and whether the sound can be made out.
+
+        Raises ModelError when all captions are right or all are wrong.
+        """
+        right, clear = right.bool(), clear.bool()
+        if right.all() or not right.any():
+            raise ModelError(f"calibration needs right and wrong captions; all {len(right)} were the same")
+        first = None if clear.all() else Logistic.fit(found, clear)
+        return cls(Logistic.fit(found[clear], right[clear]), first)
+
     def to_dict(self) -> dict[str, Any]:
-        return {"features": list(FEATURES), "weights": list(self.weights), "bias": self.bias,
-                "mean": list(self.mean), "scale": list(self.scale), "threshold": self.threshold}  # fmt: skip
+        clear = None if self.clear is None else asdict(self.clear)
+        return {"features": list(FEATURES), "clear": clear, "right": asdict(self.right), "threshold": self.threshold}
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Calibration:
         """Raises ValueError when the features are not those of this version."""
         if tuple(raw["features"]) != FEATURES:
             raise ValueError(f"confidence of other features {raw['features']}")
-        return cls(
-            tuple(raw["weights"]), float(raw["bias"]), tuple(raw["mean"]), tuple(raw["scale"]), float(raw["threshold"])
-        )
+        clear = None if raw["clear"] is None else Logistic.from_dict(raw["clear"])
+        return cls(Logistic.from_dict(raw["right"]), clear, float(raw["threshold"]))
 
 
 def calibration_error(confidence: Tensor, right: Tensor, *, bins: int = 10) -> float:

@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ def load_public(path: str | Path, *, tokenizer: str | Path | None = None, device
         model.tokenizer = read_tokenizer(found)
         model.fingerprint += f"-t{hashlib.sha256(found.read_bytes()).hexdigest()[:8]}"
     if isinstance(model.audio, Cnn14):
-        model.audio.to(memory_format=torch.channels_last)  # half the time of its convolutions on a CPU
+        model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time of its convolutions on a CPU
     return model.eval().to(device)
 
 
@@ -159,12 +159,13 @@ def _transformers(folder: Path) -> PublicClap:
 
     config = ClapConfig(**{key: value for key, value in raw.items() if key != "model_type"})
     family, tensors, scales = canonical(read_tensors(weights), str(folder))
-    audio, text = config.audio_config.to_diff_dict(), config.text_config.to_diff_dict()
+    audio_part, text_part = cast("Any", config.audio_config), cast("Any", config.text_config)
+    audio, text = audio_part.to_diff_dict(), text_part.to_diff_dict()
     for part in (audio, text):
         for key in ("model_type", "transformers_version", "dtype", "architectures"):
             part.pop(key, None)
-    audio.setdefault("hidden_size", config.audio_config.hidden_size)
-    text.setdefault("hidden_size", config.text_config.hidden_size)
+    audio.setdefault("hidden_size", audio_part.hidden_size)
+    text.setdefault("hidden_size", text_part.hidden_size)
     model = _build(family, audio, text, config.projection_dim, tensors, temperature_of(scales), str(folder))
     model.fingerprint = _fingerprint([folder / "config.json", weights], model)
     return model

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,30 +42,10 @@ def read_pairs(paths: Sequence[str | Path]) -> list[Clip]:
     """
     found: dict[str, tuple[list[str], str, list[str]]] = {}
     for path in paths:
-        try:
-            with Path(path).open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.DictReader(file)
-                missing = {"audio", "caption"} - set(reader.fieldnames or ())
-                if missing:
-                    raise CorpusError(
-                        f"{path}, line 1: no column {' or '.join(sorted(missing))}; "
-                        "the header must name audio,caption (and perhaps label)"
-                    )
-                for row in reader:
-                    audio, caption = (row["audio"] or "").strip(), (row["caption"] or "").strip()
-                    if not audio or not caption:
-                        raise CorpusError(f"{path}, line {reader.line_num}: audio or caption is empty; fill or drop it")
-                    beside = Path(path).parent / audio
-                    audio = str(beside) if beside.is_file() else audio
-                    captions, _, negatives = found.setdefault(audio, ([], row.get("label") or audio, []))
-                    captions.append(caption)
-                    negatives += filter(None, [(row.get("negative") or "").strip()])
-        except OSError as error:
-            raise CorpusError(f"{path}: cannot read ({error.strerror}); check the path") from error
-        except csv.Error as error:
-            raise CorpusError(f"{path}, line {reader.line_num}: broken CSV ({error}); check its quotes") from error
-        except UnicodeDecodeError as error:
-            raise CorpusError(f"{path}: not UTF-8 text; convert it first (iconv -t UTF-8)") from error
+        for audio, row in sound_rows(path, ("audio", "caption"), filled=("audio", "caption")):
+            captions, _, negatives = found.setdefault(audio, ([], row.get("label") or audio, []))
+            captions.append(row["caption"].strip())
+            negatives += filter(None, [(row.get("negative") or "").strip()])
     if not found:
         raise CorpusError(f"{', '.join(map(str, paths)) or 'no file'}: zero pairs; give a CSV with audio,caption rows")
     return [
@@ -73,17 +54,54 @@ def read_pairs(paths: Sequence[str | Path]) -> list[Clip]:
     ]
 
 
+def sound_rows(
+    path: str | Path, columns: tuple[str, ...], *, filled: tuple[str, ...] = ("audio",)
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """(path of the sound, row) of a CSV with these columns, of which the ``filled`` may not be empty.
+
+    A relative path of a sound counts from the CSV's folder if a file is there, else from the working folder.
+    Raises CorpusError with the file and line.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if missing := set(columns) - set(reader.fieldnames or ()):
+                absent = " or ".join(sorted(missing))
+                raise CorpusError(f"{path}, line 1: no column {absent}; the header must name {','.join(columns)}")
+            for row in reader:
+                if not all((row[name] or "").strip() for name in filled):
+                    raise CorpusError(
+                        f"{path}, line {reader.line_num}: {' or '.join(filled)} is empty; fill or drop the row"
+                    )
+                audio = row["audio"].strip()
+                beside = path.parent / audio
+                yield str(beside) if beside.is_file() else audio, row
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot read ({error.strerror}); check the path") from error
+    except csv.Error as error:
+        raise CorpusError(f"{path}, line {reader.line_num}: broken CSV ({error}); check its quotes") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: not UTF-8 text; convert it first (iconv -t UTF-8)") from error
+
+
+def _fingerprint(path: str) -> str:
+    """The file's name, size and first megabyte: a copy with another date is the same sound."""
+    try:
+        with Path(path).open("rb") as file:
+            return f"{path} {os.fstat(file.fileno()).st_size} {hashlib.sha256(file.read(1 << 20)).hexdigest()}"
+    except OSError:
+        return f"{path} missing"
+
+
 class AudioStore:
     """All clips as int16 at one sample rate in ``<folder>/<name>.i16``, decoded once, memory-mapped after."""
 
     def __init__(self, clips: Sequence[Clip], sample_rate: int, folder: Path, name: str = "audio") -> None:
         self.sample_rate = sample_rate
         paths = [clip.path for clip in clips]
-        facts = [str(sample_rate)]
-        for path in paths:
-            stat = Path(path).stat() if Path(path).is_file() else None
-            facts.append(f"{path} {stat.st_size} {stat.st_mtime_ns}" if stat else f"{path} missing")
-        key = self.key = hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()
+        facts = "\n".join((str(sample_rate), *map(_fingerprint, paths)))
+        key = self.key = hashlib.sha256(facts.encode(errors="surrogateescape")).hexdigest()
         index, data = folder / f"{name}.json", folder / f"{name}.i16"
         if not (index.is_file() and data.is_file() and read_json(index)["key"] == key):
             offsets = self._decode(paths, data)

@@ -135,6 +135,8 @@ class PublicClap(nn.Module):
     Never a random crop. tokenizer: a ``tokenizers.Tokenizer``; without one, only ``encode_ids`` can be used.
     """
 
+    scale: Tensor
+
     def __init__(
         self, family: Family, audio: dict[str, Any], text: dict[str, Any], embed_dim: int, tokenizer: Any = None
     ) -> None:
