@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from wsac.pictures import MELS, curve_png, log_mel, mel_png
-from wsac.report import ClipCard, encode_audio, write_report
+from wsac.report import ClipCard, cards_html, encode_audio, pictures_html, table_html, write_page, write_report
 from wsac.types import AudioError
 
 RATE = 16000
@@ -24,8 +24,8 @@ def tone(hertz: float, seconds: float = 1.0, rate: int = RATE) -> np.ndarray:
 
 
 def card(**changes) -> ClipCard:
-    fields = {"name": "tone.wav", "samples": tone(440), "sample_rate": RATE, "caption": "A tone", "logprob": -1.25}
-    return ClipCard(**{**fields, "seconds": 0.1, **changes})
+    fields = {"name": "tone.wav", "samples": tone(440), "sample_rate": RATE, "caption": "A tone"}
+    return ClipCard(**{**fields, **changes})
 
 
 def png_size(png: bytes) -> tuple[int, int]:
@@ -49,11 +49,12 @@ def embedded(page: str, kind: str) -> list[bytes]:
 
 def test_page_escapes_every_text_and_loads_nothing(tmp_path):
     nasty = "<script>alert('x')</script> & \"quotes\""
-    clips = [card(name=nasty, caption=nasty, note=nasty, reference=nasty)]
-    write_report(tmp_path / "report.html", clips, title=nasty, summary=f"one {{brace}} line\n{nasty}")
+    clips = [card(name=nasty, caption=nasty, facts=((nasty, nasty),), lines=((nasty, nasty),))]
+    parts = [(nasty, cards_html(clips)), ("", table_html((nasty,), [(nasty,)])), ("", pictures_html([(nasty, b"")]))]
+    write_page(tmp_path / "report.html", parts, title=nasty, summary=f"one {{brace}} line\n{nasty}")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
-    assert page.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;quotes&quot;") >= 7
+    assert page.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;quotes&quot;") >= 14
     assert "one {brace} line" in page
     assert "://" not in page
     assert all(url.startswith("data:") for url in re.findall(r'(?:src|href)="([^"]*)"', page))
@@ -79,10 +80,14 @@ def test_sounds_and_pictures_in_the_page_can_be_read_back(tmp_path):
 
 
 def test_optional_lines_and_an_empty_list(tmp_path):
-    write_report(tmp_path / "a.html", [card(reference="A sine wave plays")], title="t")
+    write_report(tmp_path / "a.html", [card(lines=(("Reference", "A sine wave plays"),))], title="t")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "<b>Reference</b> A sine wave plays" in page
     assert "<b>Note</b>" not in page
+    write_report(tmp_path / "c.html", [card(samples=None)], title="t")
+    page = (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "A tone" in page
+    assert not re.search("<audio|<img", page)
     write_report(tmp_path / "b.html", [], title="t")
     assert "No clips." in (tmp_path / "b.html").read_text(encoding="utf-8")
 

@@ -30,6 +30,7 @@ app.command("convert-clap")(cli_clap.convert)
 app.add_typer(cli_metrics.metrics)
 app.command()(cli_metrics.evaluate)
 app.command()(cli_metrics.compare)
+app.command()(cli_metrics.report)
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run folder; a stopped run in it goes on.")]
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A TOML recipe, such as recipes/wsac.toml.")]

@@ -11,7 +11,9 @@ from .console import print_json, say, table
 from .types import WsacError
 
 if TYPE_CHECKING:
-    from .metrics import Models, Report
+    from collections.abc import Sequence
+
+    from .metrics import Item, Models, Report
     from .metrics.resampling import Comparison
 
 metrics = typer.Typer(
@@ -38,10 +40,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for program
 
 def evaluate(
     candidates: Annotated[
-        Path, typer.Option("--candidates", "-c", help="The captions to judge: CSV, JSON, JSON lines.")
-    ],
+        Path | None, typer.Option("--candidates", "-c", help="The captions to judge: CSV, JSON, JSON lines.")
+    ] = None,
     references: ReferencesOption = None,
     metrics: MetricsOption = None,
+    model: Annotated[
+        str | None, typer.Option(help="Instead of captions: a captioner that is to write them, pocket or a run folder.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="What it captions: clotho, audiocaps or folder.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Where the dataset lies.")] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    bridge: Annotated[str | None, typer.Option(help="Of the captioner: ad, nnd or pd.")] = None,
+    beam: Annotated[int | None, typer.Option(help="Of the captioner.")] = None,
     audio: AudioOption = None,
     training_text: TrainingOption = None,
     skip_invalid: SkipOption = False,
@@ -60,13 +70,25 @@ def evaluate(
     from .metrics.evaluation import save, to_json
 
     models = _models(clap, encoder, checker, training_text, offline, device)
-    report = _evaluated(candidates, references, metrics, models, audio, skip_invalid)
+    if candidates is not None:
+        if model or dataset or root or bridge or beam:
+            raise WsacError("--candidates are captions that are there already; leave --model, --dataset and --root out")
+        report = _evaluated(candidates, references, metrics, models, audio, skip_invalid)
+        title = str(candidates)
+    else:
+        if not dataset or root is None:
+            raise WsacError("give --candidates FILE, or --dataset clotho --root FOLDER and a --model to caption it")
+        if references or audio:
+            raise WsacError("a dataset has its references and sounds; leave --references and --audio out")
+        options = {"model": model or "pocket", "bridge": bridge, "beam": beam, "skip_invalid": skip_invalid}
+        report = _captioned(dataset, root, split, metrics, models, options)
+        title = f"{model or 'pocket'} on {dataset} {split}"
     if out is not None:
         save(report, out)
     if as_json:
         print(to_json(report), end="")
     else:
-        _show(report, str(candidates))
+        _show(report, title)
 
 
 def compare(
@@ -109,6 +131,45 @@ def compare(
         _show_comparison(rows, str(first), str(second))
     for note in notes:
         say(note)
+
+
+def report(
+    scores: Annotated[Path, typer.Argument(help="JSON of wsac evaluate -o.", metavar="SCORES")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")],
+    by: Annotated[str | None, typer.Option(help="The metric that says which clips are the best and the worst.")] = None,
+    clips: Annotated[int, typer.Option(help="How many of the best, and of the worst, to show.")] = 5,
+    audio: AudioOption = None,
+    retrieve: Annotated[
+        list[Path] | None, typer.Option(help="Caption files, to show those nearest to a clip; repeatable.")
+    ] = None,
+    clap: ClapOption = None,
+    offline: OfflineOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """An evaluation as one HTML page: figures, histograms, and the best and worst clips to hear.
+
+    wsac report scores.json -o report.html
+    """
+    from dataclasses import replace
+
+    from .clap import load_clap
+    from .device import pick_device
+    from .evaluation_report import read_texts, write_evaluation
+    from .metrics.evaluation import load
+    from .metrics.pairing import find_sound
+
+    found = load(scores)
+    if audio is not None:
+        items = tuple(replace(item, audio=find_sound(item.id, audio) or item.audio) for item in found.items)
+        found = replace(found, items=items)
+    encoder = load_clap(clap or "pocket", device=pick_device(device), offline=offline) if retrieve else None
+    texts = read_texts(retrieve) if retrieve else []
+    problems = write_evaluation(found, out, title=scores.stem, clips=clips, by=by, captions=texts, clap=encoder)
+    for problem in problems[:5]:
+        say(f"not shown: {problem}")
+    if len(problems) > 5:
+        say(f"not shown: {len(problems) - 5} more")
+    say(f"{out}: figures of {len(found.items):,} clips; open it in a browser")
 
 
 @metrics.command("list")
@@ -160,33 +221,54 @@ def _evaluated(
     candidates: Path, references: Path | None, metrics: str | None, models: Models, audio: Path | None, skip: bool
 ) -> Report:
     """Read, pair and score; what was left out is said on stderr."""
+    from .metrics.pairing import read_pairs
+
+    names = _names(metrics, "reference-free" if references is None else "fast", models)
+    pairs = read_pairs(candidates, references, audio=audio, skip_invalid=skip)
+    return _scored(pairs.items, names, models, pairs.skipped, pairs.notes)
+
+
+def _captioned(
+    dataset: str, root: Path, split: str, metrics: str | None, models: Models, options: dict[str, Any]
+) -> Report:
+    """Find the dataset, caption it and score."""
+    from .dataset_captions import caption_dataset
+    from .datasets import find_dataset
+
+    names = _names(metrics, "fast", models)
+    found = find_dataset(dataset, root, split)
+    items, skipped = caption_dataset(found, device=models.device, **options)
+    return _scored(items, names, models, skipped, found.problems)
+
+
+def _names(metrics: str | None, usual: str, models: Models) -> list[str]:
+    """The metrics asked for; a wrong name is known before anything is read."""
+    from .metrics.registry import resolve
+
+    names = (usual if metrics is None else metrics).split(",")
+    known, _ = resolve(names)
+    return [*names, "novelty"] if models.training is not None and "novelty" not in known else names
+
+
+def _scored(
+    items: Sequence[Item], names: list[str], models: Models, skipped: dict[str, int], notes: Sequence[str]
+) -> Report:
     from dataclasses import replace
 
     from .metrics import evaluate as run
-    from .metrics.pairing import read_pairs
-    from .metrics.registry import resolve
 
-    usual = "reference-free" if references is None else "fast"
-    names = (usual if metrics is None else metrics).split(",")
-    resolve(names)  # a wrong name is known before anything is read
-    pairs = read_pairs(candidates, references, audio=audio, skip_invalid=skip)
-    for note in (*pairs.notes, *(f"left out: {what} ({count:,})" for what, count in pairs.skipped.items())):
+    for note in (*notes, *(f"left out: {what} ({count:,})" for what, count in skipped.items())):
         say(note)
-    if models.training is not None and "novelty" not in resolve(names)[0]:
-        names.append("novelty")
-    return replace(run(pairs.items, names, models), skipped=pairs.skipped)
+    return replace(run(items, names, models), skipped=skipped)
 
 
 def _show(report: Report, title: str) -> None:
+    from .metrics.evaluation import figure_rows
     from .metrics.resampling import LEVEL, RESAMPLES
 
     counts = sorted({len(item.references) for item in report.items})
     span = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else str(counts[0])
-    rows = [
-        (name, _number(score.corpus), _span(report.intervals.get(name)), score.note)
-        for name, score in report.scores.items()
-    ]
-    table(title, ("metric", "value>", f"{100 * LEVEL:.0f} % interval>", "note"), rows)
+    table(title, ("metric", "value>", f"{100 * LEVEL:.0f} % interval>", "note"), figure_rows(report))
     say(f"{len(report.items):,} sounds with {span} references each; set {report.digest}")
     if report.intervals:
         kept = "; CIDEr-D keeps the document frequencies of the whole set" * ("cider_d" in report.intervals)
@@ -199,18 +281,12 @@ def _show(report: Report, title: str) -> None:
 
 
 def _show_comparison(rows: list[Comparison], first: str, second: str) -> None:
+    from .metrics.evaluation import interval, number
+
     cells = [
-        (row.name, _number(row.first), _number(row.second), f"{row.difference:+.4f}", _span((row.low, row.high)),
+        (row.name, number(row.first), number(row.second), f"{row.difference:+.4f}", interval(row.low, row.high),
          f"{row.p:.4f}", "" if row.effect is None else f"{row.effect:+.2f}")
         for row in rows
     ]  # fmt: skip
     heads = ("metric", "A>", "B>", "B - A>", "95 % interval>", "p>", "Cohen's d>")
     table(f"A {first}, B {second}", heads, cells)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value > 10 else f"{value:.4f}"
-
-
-def _span(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f"{_number(interval[0])} to {_number(interval[1])}"

@@ -43,7 +43,7 @@ def run_demo(out: str | Path, *, epochs: int = 8) -> list[ClipCard]:
     table(
         "Eight recordings that the captioner never heard",
         ("file", "caption", "log-prob>", "seconds>"),
-        [(card.name, card.caption, f"{card.logprob:.2f}", f"{card.seconds:.2f}") for card in cards],
+        [(card.name, card.caption, *(value.removesuffix(" s") for _, value in card.facts)) for card in cards],
     )
     summary = (
         f"A captioner trained on {CAPTIONS:,} sentences and no sound at all describes eight synthesised recordings.\n"
@@ -74,4 +74,5 @@ def _describe(captioner: Captioner, path: Path, truth: str) -> ClipCard:
     caption = captioner.caption(path)
     spent = time.perf_counter() - began
     samples = load_audio(path, SAMPLE_RATE).samples
-    return ClipCard(path.name, samples, SAMPLE_RATE, caption.text, caption.logprob, spent, reference=truth)
+    facts = ("log-probability", f"{caption.logprob:.2f}"), ("captioned in", f"{spent:.2f} s")
+    return ClipCard(path.name, caption.text, samples, SAMPLE_RATE, facts, (("Truth", truth),))

@@ -24,18 +24,16 @@ MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
 class ClipCard:
     """One clip of a report.
 
-    name: shown as the file's name. samples: [T] mono float within [-1, 1]. sample_rate: Hz. caption: the sentence.
-    logprob: mean per token, nats. seconds: time spent to caption it. note, reference: optional lines of text.
+    name: shown as the file's name. caption: the sentence. samples: [T] mono float within [-1, 1], None where there is
+    no sound to play. sample_rate: Hz. facts: names and short values. lines: a label and a sentence each.
     """
 
     name: str
-    samples: np.ndarray
-    sample_rate: int
     caption: str
-    logprob: float
-    seconds: float
-    note: str = ""
-    reference: str = ""
+    samples: np.ndarray | None = None
+    sample_rate: int = 16_000
+    facts: tuple[tuple[str, str], ...] = ()
+    lines: tuple[tuple[str, str], ...] = ()
 
 
 def write_report(path: str | Path, clips: Sequence[ClipCard], *, title: str, summary: str = "") -> None:
@@ -45,10 +43,37 @@ def write_report(path: str | Path, clips: Sequence[ClipCard], *, title: str, sum
     summary: plain text under the title; each line becomes a paragraph.
     Raises AudioError when a clip has no samples or more than one channel.
     """
+    write_page(path, [("", cards_html(clips))], title=title, summary=summary)
+
+
+def write_page(path: str | Path, parts: Sequence[tuple[str, str]], *, title: str, summary: str = "") -> None:
+    """The same of parts: a heading, perhaps empty, and HTML made by the functions here."""
     head = f"<h1>{escape(title)}</h1>" + "".join(f"<p>{escape(line)}</p>" for line in summary.splitlines() if line)
-    cards = "\n".join(_card(clip) for clip in clips) or "<p>No clips.</p>"
-    page = PAGE.format(title=escape(title), style=STYLE, head=head, cards=cards)
-    write_text(path, page)
+    body = "\n".join(f"<section>{_heading(heading)}{html}</section>" for heading, html in parts)
+    write_text(path, PAGE.format(title=escape(title), style=STYLE, head=head, body=body))
+
+
+def cards_html(clips: Sequence[ClipCard]) -> str:
+    return f'<div class="cards">{NEWLINE.join(map(_card, clips)) or "<p>No clips.</p>"}</div>'
+
+
+def table_html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; a head that ends with ">" is of numbers, as in ``console.table``."""
+    kinds = [' class="number"' if head.endswith(">") else "" for head in heads]
+    top = "".join(f"<th{kind}>{escape(head.rstrip('>'))}</th>" for kind, head in zip(kinds, heads, strict=True))
+    cells = ["".join(f"<td{kind}>{escape(value)}</td>" for kind, value in zip(kinds, row, strict=True)) for row in rows]
+    body = NEWLINE.join(f"<tr>{row}</tr>" for row in cells)
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def pictures_html(pictures: Sequence[tuple[str, bytes]]) -> str:
+    """PNG pictures side by side, each with what it shows in words."""
+    images = [f'<img src="{_data("image/png", png)}" alt="{escape(alt)}" loading="lazy">' for alt, png in pictures]
+    return f'<div class="pictures">{NEWLINE.join(images)}</div>'
+
+
+def _heading(text: str) -> str:
+    return f"<h2>{escape(text)}</h2>" if text else ""
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:
@@ -66,25 +91,25 @@ def encode_audio(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:
 
 
 def _card(clip: ClipCard) -> str:
-    if getattr(clip.samples, "ndim", 1) != 1 or not len(clip.samples):
-        raise AudioError(f"{clip.name}: a report needs one channel [T] with at least one sample")
-    kind, sound = encode_audio(clip.samples, clip.sample_rate)
-    length = len(clip.samples) / clip.sample_rate
-    alt = f"Log-mel spectrogram of {clip.name}: {length:.1f} seconds, up to {clip.sample_rate / 2000:g} kHz"
-    facts = [
-        ("length", f"{length:.1f} s"),
-        ("log-probability", f"{clip.logprob:.2f} per token".replace("-", "\N{MINUS SIGN}")),
-        ("captioned in", f"{clip.seconds:.2f} s"),
-    ]
-    lines = [("Reference", clip.reference), ("Note", clip.note)]
+    sound, facts = "", clip.facts
+    if clip.samples is not None:
+        if clip.samples.ndim != 1 or not len(clip.samples):
+            raise AudioError(f"{clip.name}: a report needs one channel [T] with at least one sample")
+        length = len(clip.samples) / clip.sample_rate
+        alt = f"Log-mel spectrogram of {clip.name}: {length:.1f} seconds, up to {clip.sample_rate / 2000:g} kHz"
+        facts = (("length", f"{length:.1f} s"), *facts)
+        sound = SOUND.format(
+            name=escape(clip.name),
+            alt=escape(alt),
+            image=_data("image/png", mel_png(clip.samples, clip.sample_rate)),
+            sound=_data(*encode_audio(clip.samples, clip.sample_rate)),
+        )
     return CARD.format(
         name=escape(clip.name),
         caption=escape(clip.caption),
-        alt=escape(alt),
-        image=_data("image/png", mel_png(clip.samples, clip.sample_rate)),
-        sound=_data(kind, sound),
-        facts="".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts),
-        lines="".join(f'<p class="line"><b>{label}</b> {escape(text)}</p>' for label, text in lines if text),
+        sound=sound,
+        facts="".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in facts),
+        lines="".join(f'<p class="line"><b>{escape(label)}</b> {escape(text)}</p>' for label, text in clip.lines),
     )
 
 
@@ -92,13 +117,15 @@ def _data(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
+NEWLINE = "\n"
 CARD = """<article>
 <p class="name">{name}</p>
-<h2>{caption}</h2>
-<audio controls preload="metadata" src="{sound}" aria-label="Play {name}"></audio>
-<img src="{image}" alt="{alt}" loading="lazy">
-{lines}<dl>{facts}</dl>
+<h3>{caption}</h3>
+{sound}{lines}<dl>{facts}</dl>
 </article>"""
+SOUND = """<audio controls preload="metadata" src="{sound}" aria-label="Play {name}"></audio>
+<img src="{image}" alt="{alt}" loading="lazy">
+"""
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f5f6f7; --card: #fff; --ink: #16191d; --soft: #5b636c; --edge: #dfe3e7; }
@@ -116,7 +143,14 @@ article { background: var(--card); border: 1px solid var(--edge); border-radius:
   display: flex; flex-direction: column; gap: .6rem; min-width: 0; overflow-wrap: anywhere; }
 article > * { margin: 0; }
 .name { font: .8rem/1.3 ui-monospace, monospace; color: var(--soft); }
-h2 { font-size: 1.35rem; line-height: 1.3; font-weight: 650; text-wrap: balance; }
+h2 { font-size: 1.25rem; margin: 2rem 0 .8rem; }
+h3 { font-size: 1.35rem; line-height: 1.3; font-weight: 650; text-wrap: balance; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .95rem; }
+th, td { text-align: left; padding: .3rem 1.4rem .3rem 0; border-bottom: 1px solid var(--edge); }
+th { color: var(--soft); font-weight: 500; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
 audio { width: 100%; height: 2.5rem; }
 img { width: 100%; height: auto; display: block; }
 .line { font-size: .92rem; color: var(--soft); }
@@ -139,9 +173,7 @@ PAGE = """<!doctype html>
 <body>
 <main>
 <header>{head}</header>
-<section class="cards">
-{cards}
-</section>
+{body}
 </main>
 </body>
 </html>

@@ -73,6 +73,24 @@ def _check(items: Sequence[Item], names: Sequence[str]) -> None:
                         f"as {without[0]!r}; give --references FILE, or --metrics reference-free")  # fmt: skip
 
 
+def figure_rows(report: Report) -> list[tuple[str, str, str, str]]:
+    """For people: metric, value, interval and note of each score."""
+    rows = []
+    for name, score in report.scores.items():
+        span = report.intervals.get(name)
+        rows.append((name, number(score.corpus), "" if span is None else interval(*span), score.note))
+    return rows
+
+
+def number(value: float) -> str:
+    """A figure in as many digits as people read."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value > 10 else f"{value:.4f}"
+
+
+def interval(low: float, high: float) -> str:
+    return f"{number(low)} to {number(high)}"
+
+
 def summary(report: Report) -> dict[str, Any]:
     """The figures of a report for programs, without those of single items."""
     counts = [len(item.references) for item in report.items]
@@ -99,6 +117,9 @@ def to_json(report: Report) -> str:
     lines = []
     for i, item in enumerate(report.items):
         row: dict[str, Any] = {"id": item.id, "candidate": item.candidate}
+        row |= {"references": item.references} if item.references else {}
+        row |= {"audio": item.audio} if item.audio else {}
+        row |= {"confidence": item.confidence} if item.confidence is not None else {}
         row |= {name: _finite(values[i]) for name, values in singles.items()}
         row |= {f"counts_{family}": values[i] for family, values in pooled.items()}
         lines.append("  " + json.dumps(row, ensure_ascii=False, allow_nan=False))
@@ -112,7 +133,7 @@ def save(report: Report, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Report:
-    """Read what ``save`` wrote; items come back without references. Raises WsacError for anything else."""
+    """Read what ``save`` wrote. Raises WsacError for anything else."""
     value = read_json(path)
     if not isinstance(value, dict) or "per_item" not in value or "digest" not in value:
         raise WsacError(f"{path}: not an evaluation; wsac evaluate … -o FILE.json writes one")
@@ -120,15 +141,22 @@ def load(path: str | Path) -> Report:
         raise WsacError(f"{path}: format {value.get('format')}, and this wsac reads {FORMAT}; evaluate again")
     try:
         rows = value["per_item"]
-        items = tuple(Item(row["id"], row["candidate"]) for row in rows)
-        scores = {}
+        items = tuple(
+            Item(row["id"], row["candidate"], tuple(row.get("references", ())), row.get("audio"), row.get("confidence"))
+            for row in rows
+        )
+        scores: dict[str, Score] = {}
+        spans: dict[str, tuple[float, float]] = {}
         for name, facts in value["metrics"].items():
             corpus = float("nan") if facts["value"] is None else float(facts["value"])
             single = np.array([row[name] for row in rows], float) if name in rows[0] else None  # null is nan
             family = f"counts_{_family(name)}"
             counts = np.array([row[family] for row in rows], float) if family in rows[0] else None
             scores[name] = Score(name, corpus, single, facts["note"], counts)
-        return Report(items, scores, value["missing"], value["digest"], {}, value["skipped"])
+            if facts["interval"]:
+                low, high = facts["interval"]
+                spans[name] = float(low), float(high)
+        return Report(items, scores, value["missing"], value["digest"], spans, value["skipped"])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise WsacError(f"{path}: not a whole evaluation ({error!r}); evaluate again") from error
 

@@ -11,12 +11,16 @@ from ..types import WsacError
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A caption to be judged, the captions that people wrote of the same sound, and the sound's file if it is known."""
+    """A caption to be judged, the captions that people wrote of the same sound, and the sound's file if it is known.
+
+    confidence: how sure the captioner was, 0 to 1, if it said.
+    """
 
     id: str
     candidate: str
     references: tuple[str, ...] = ()
     audio: str | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -57,7 +57,9 @@ def read_pairs(
     if faults.places and (not skip_invalid or not keys):
         remedy = "correct them, or leave them out with --skip-invalid" if keys else "nothing is left to score"
         raise CorpusError(f"{faults.message()}; {remedy}")
-    return Pairs([Item(key, texts[key], known[key], _sound(key, audio)) for key in keys], faults.counts(), tuple(notes))
+    return Pairs(
+        [Item(key, texts[key], known[key], find_sound(key, audio)) for key in keys], faults.counts(), tuple(notes)
+    )
 
 
 def digest(items: Sequence[Item]) -> str:
@@ -117,7 +119,8 @@ def _plain(key: str) -> str:
     return unicodedata.normalize("NFC", key.replace("\\", "/").rstrip("/").rpartition("/")[2]).strip()
 
 
-def _sound(key: str, folder: str | Path | None) -> str | None:
+def find_sound(key: str, folder: str | Path | None = None) -> str | None:
+    """The file of an id: in the folder, by its path or its name; without a folder, an id that is a file."""
     places = [Path(folder, key), Path(folder, _plain(key))] if folder is not None else [Path(key)]
     with suppress(OSError):  # an id need not be a possible file name
         return next((str(place) for place in places if place.is_file()), None)
