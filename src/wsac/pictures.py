@@ -95,7 +95,7 @@ def curve_png(series: Mapping[str, Points], *, title: str, x_label: str, y_label
 
 
 def histogram_png(values: Sequence[float] | np.ndarray, *, title: str, mark: float | None = None) -> bytes:
-    """Draw how values are spread, in 30 bars, as a transparent PNG; mark: a value drawn as a line, such as their mean.
+    """Draw how values are spread, in 30 bars at most, as a transparent PNG; mark: a value drawn as a line, such as their mean.
 
     Values that are not finite are left out. Raises ValueError when none is left.
     """
@@ -106,11 +106,12 @@ def histogram_png(values: Sequence[float] | np.ndarray, *, title: str, mark: flo
     if not len(kept):
         raise ValueError(f"{title!r}: no values to draw; give at least one")
     figure, axes = _figure(4.2, 2.4)
-    axes.hist(kept, bins=30, color=LINES[0], alpha=0.85)
+    axes.hist(kept, bins=min(30, 4 + int(2 * len(kept) ** 0.5)), color=LINES[0], alpha=0.85)
     if mark is not None:
         axes.axvline(mark, color=LINES[1], linewidth=1.6)
     axes.set_title(title, fontsize=10, color=INK)
-    axes.set_ylabel("sounds")
+    axes.set_ylabel("clips")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return _png(figure)

@@ -97,7 +97,7 @@ def _card(clip: ClipCard) -> str:
             raise AudioError(f"{clip.name}: a report needs one channel [T] with at least one sample")
         length = len(clip.samples) / clip.sample_rate
         alt = f"Log-mel spectrogram of {clip.name}: {length:.1f} seconds, up to {clip.sample_rate / 2000:g} kHz"
-        facts = (("length", f"{length:.1f} s"), *facts)
+        facts = (("clip", f"{length:.1f} s"), *facts)
         sound = SOUND.format(
             name=escape(clip.name),
             alt=escape(alt),
