@@ -2,8 +2,8 @@
 
     python benchmarks/metrics_speed.py ../shared/captions/Clotho.test.csv
 
-The first caption of each clip is scored against all five, by ours and by pycocoevalcap's tokenizer (Java), BLEU, ROUGE-L
-and CIDEr, in turns; the median of the ratios is printed. Needs the extra [meteor] and Java for the comparison.
+The first caption of each clip is scored against all five, by ours and by pycocoevalcap's tokenizer (Java), BLEU,
+ROUGE-L and CIDEr, in turns; the median of the ratios is printed. Needs the extra [meteor] and Java for the comparison.
 """
 
 from __future__ import annotations

@@ -108,11 +108,11 @@ def test_what_does_not_go_together(words, message, run):
 @pytest.fixture
 def scores(folder, captions):
     """An evaluation of six captions, the first equal to a reference, the others less and less."""
+    said = [*(captions[2 * i] + " away" * i for i in range(5)), "xyzzy <script>"]
     items = [
-        Item(f"{i}.wav", captions[2 * i] + " away" * i if i < 5 else "xyzzy <script>", tuple(captions[2 * i : 2 * i + 2]),
-             str(folder / "data" / f"{i}.wav"), 0.1 * i)
-        for i in range(6)
-    ]  # fmt: skip
+        Item(f"{i}.wav", text, tuple(captions[2 * i : 2 * i + 2]), str(folder / "data" / f"{i}.wav"), 0.1 * i)
+        for i, text in enumerate(said)
+    ]
     save(evaluate(items, ["bleu_1", "rouge_l", "cider_d", "vocabulary"]), folder / "scores.json")
     return folder / "scores.json"
 
