@@ -97,7 +97,8 @@ def curve_png(series: Mapping[str, Points], *, title: str, x_label: str, y_label
 def histogram_png(values: Sequence[float] | np.ndarray, *, title: str, mark: float | None = None) -> bytes:
     """Draw how values are spread, in 30 bars at most, as a transparent PNG.
 
-    mark: a value that is drawn as a line, such as their mean. Values that are not finite are left out. Raises ValueError when none is left.
+    mark: a value that is drawn as a line, such as their mean. Values that are not finite are left out.
+    Raises ValueError when none is left.
     """
     import numpy as np
 
