@@ -68,7 +68,7 @@ def test_recipes_round_trip(tmp_path, kind):
         ("[training]\nepochs = -1", r"training\.epochs = -1: input should be greater"),
         ("[training]\nschedule = 'step'", r"training\.schedule"),
         ("training = 3", "training = 3"),
-        ("[bridge]\nnoise_variance = inf", "noise_variance"),
+        ("[bridge]\ngap = 3", "gap"),
         ("[decoder]\nheads = 3", "width 256 is not a multiple of heads 3"),
         ("[training", "not valid TOML"),
     ],

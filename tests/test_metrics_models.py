@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 
 from public_checkpoints import tokenizer
 from wsac import hub as downloads
-from wsac.metrics.clapscore import clapscore, embed_sounds
+from wsac.audio_embeddings import embed_sounds
+from wsac.metrics.clapscore import clapscore
 from wsac.metrics.encoders import load_encoder
 from wsac.metrics.fense import fense, fer, penalised
 from wsac.metrics.fluency import LABELS, fluency_errors, load_checker

@@ -101,7 +101,7 @@ def test_a_run_folder_keeps_to_its_recipe(tiny_recipe, tmp_path):
 
 def test_patience_ends_a_run_that_no_longer_improves(tiny_recipe, tmp_path):
     hopeless = {"training.patience": 2, "training.learning_rate": 1e-12, "training.evaluate_every": 5}
-    train(tiny_recipe(**hopeless, **{"bridge.noise_variance": 0.0, "training.epochs": 50}), tmp_path / "run")
+    train(tiny_recipe(**hopeless, **{"bridge.train": "", "training.epochs": 50}), tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [row["validation_loss"] for row in rows]
     assert len(rows) < 700 / 5

@@ -7,6 +7,7 @@ counted on from shard to shard), ``errors.csv`` (file, error) and ``index.json``
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -17,11 +18,12 @@ import numpy as np
 import torch
 
 from .audio import find_audio, load_audio
+from .cache import cache_folder
 from .clap import ClapEncoder
 from .console import progress, say
 from .files import atomic_path, read_json, write_json, write_text
 from .listening import listen
-from .types import ModelError, RecipeError, WsacError
+from .types import AudioError, ModelError, RecipeError, WsacError
 
 SHARD = 1024  # files
 BATCH = 16  # short files decoded and embedded together
@@ -82,6 +84,43 @@ def read_embeddings(folder: str | Path) -> tuple[np.ndarray, list[str]]:
     with (folder / "files.csv").open(newline="", encoding="utf-8") as file:
         names = [row["file"] for row in csv.DictReader(file)]
     return shards[0] if len(shards) == 1 else np.concatenate(shards), names
+
+
+def embed_sounds(paths: Sequence[str | Path], clap: ClapEncoder) -> torch.Tensor:
+    """``[N, D]`` unit norm, from the cache where the files have not changed since.
+
+    Raises AudioError when any of them cannot be decoded, as figures without them would be of another set.
+    """
+    if not paths:
+        raise AudioError("no sounds to embed")
+    names = [str(Path(path)) for path in paths]
+    known, embeddings, figures = _cached(names, clap)
+    missing = [name for name in names if name not in known]
+    if missing:
+        what = f"cannot be decoded, one of {figures['errors']} of {figures['files']}"
+        raise AudioError(f"{missing[0]}: {what}; leave it and its captions out, or get the file again")
+    return torch.from_numpy(np.array(embeddings[[known[name] for name in names]]))
+
+
+def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[str], torch.Tensor]:
+    """The same of those files that can be decoded, and their names; the others are said.
+
+    Raises AudioError when none can.
+    """
+    names = [str(Path(path)) for path in paths]
+    known, embeddings, _ = _cached(names, clap)
+    kept = [name for name in names if name in known]
+    if not kept:
+        raise AudioError(f"none of the {len(names)} sounds can be decoded; see the lines above")
+    return kept, torch.from_numpy(np.array(embeddings[[known[name] for name in kept]]))
+
+
+def _cached(names: Sequence[str], clap: ClapEncoder) -> tuple[dict[str, int], np.ndarray, dict[str, Any]]:
+    key = "\0".join((clap.fingerprint, *(str(Path(name).absolute()) for name in names)))
+    folder = cache_folder() / "sounds" / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
+    figures = embed_folder(clap, names, folder, dtype="float32")
+    embeddings, known = read_embeddings(folder)
+    return {name: row for row, name in enumerate(known)}, embeddings, figures
 
 
 def _embed_shard(clap: ClapEncoder, part: Sequence[Path], out: Path, number: int, dtype: str, tick) -> dict[str, Any]:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from .audio import AudioStream
-from .bridges import inference_bridge
+from .bridges import Bridge, Given, inference_bridge
 from .clap import ClapEncoder, load_clap
 from .clap.base import BUNDLED
 from .confidence import Calibration, features
 from .decoder import CaptionDecoder, TransformerDecoder
 from .device import pick_device
 from .files import read_json, write_json, write_tensors
+from .gap import Gap
 from .generate import GenerationOptions, generate
 from .listening import WINDOWS_AT_ONCE, Audio, Heard, batches, listen, listen_windows
 from .memory import SupportMemory
@@ -32,10 +33,13 @@ SILENCE = "Silence"
 
 @dataclass(frozen=True, slots=True)
 class CaptionOptions:
-    """How embeddings become sentences. bridge: ad, nnd or pd; temperature: of pd; the rest as in GenerationOptions."""
+    """How embeddings become sentences.
+
+    bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. The rest as in
+    GenerationOptions.
+    """
 
     bridge: str = "pd"
-    temperature: float = 0.01
     beam_size: int = 4
     length_penalty: float = 1.0
 
@@ -57,19 +61,33 @@ class Captioner:
         memory: SupportMemory | None = None,
         options: CaptionOptions = CaptionOptions(),
         calibration: Calibration | None = None,
+        gap: Gap | None = None,
+        trained: str = "",
     ) -> None:
+        """gap: for bridges that need it. trained: the training bridge, whose heads captioning applies too."""
         self.clap, self.tokenizer, self.memory, self.options = clap, tokenizer, memory, options
-        self.calibration = calibration
+        self.calibration, self.gap, self.trained = calibration, gap, trained
         self.decoder = decoder.eval()
-        self.bridge = inference_bridge(options.bridge, memory, temperature=options.temperature)
+        self.bridge = self._bridge()
 
     def with_options(self, **changes: Any) -> Captioner:
         """The same captioner with other CaptionOptions; weights are shared. Raises RecipeError for bad values."""
         other = copy.copy(self)
         other.options = replace(self.options, **changes)
-        other.bridge = inference_bridge(other.options.bridge, self.memory, temperature=other.options.temperature)
+        other.bridge = other._bridge()
         other._generation()
         return other
+
+    def with_gap(self, gap: Gap | str | Path) -> Captioner:
+        """The same captioner with another gap, such as one measured on the sounds at hand. Raises ModelError."""
+        other = copy.copy(self)
+        other.gap = gap if isinstance(gap, Gap) else Gap.load(gap, dim=self.clap.embed_dim)
+        other.bridge = other._bridge()
+        return other
+
+    def _bridge(self) -> Bridge:
+        given = Given(self.memory, self.gap, getattr(self.clap, "temperature", 0.07))
+        return inference_bridge(self.options.bridge, given, self.trained)
 
     # -- sound to sentences -----------------------------------------------------------------------------------------
     def caption(self, audio: Audio) -> Caption:
@@ -137,7 +155,7 @@ class Captioner:
         memory_precision: str = "float16",
         notes: dict[str, Any] | None = None,
     ) -> None:
-        """Write the bundle: captioner.json, decoder.safetensors, tokenizer.json, memory.safetensors.
+        """Write the bundle: captioner.json, decoder.safetensors, tokenizer.json, memory.safetensors, gap.safetensors.
 
         half: weights in float16; memory_precision: float32, float16 or int8; notes: more for captioner.json.
         A CLAP that is not built in is saved along in ``clap/``, so that the folder can be moved and shared; a public
@@ -149,6 +167,8 @@ class Captioner:
         self.tokenizer.save(folder / "tokenizer.json")
         if self.memory is not None:
             self.memory.save(folder / "memory.safetensors", memory_precision)
+        if self.gap is not None:
+            self.gap.save(folder / "gap.safetensors")
         built_in = self.clap.fingerprint == _bundled_fingerprint()
         if not built_in and not self.clap.source:
             self.clap.save(folder / "clap")
@@ -159,6 +179,7 @@ class Captioner:
             "decoder": {"kind": "transformer", **self.decoder.config},
             "options": asdict(self.options),
             "memory_entries": 0 if self.memory is None else len(self.memory),
+            "trained": self.trained,
             **({"confidence": self.calibration.to_dict()} if self.calibration else {}),
             **(notes or {}),
         }
@@ -199,9 +220,12 @@ class Captioner:
             memory = SupportMemory.load(memory_file) if card["memory_entries"] else None
             tokenizer, options = Tokenizer.load(folder / "tokenizer.json"), CaptionOptions(**card["options"])
             calibration = Calibration.from_dict(card["confidence"]) if "confidence" in card else None
+            gap_file = folder / "gap.safetensors"
+            gap = Gap.load(gap_file, dim=encoder.embed_dim) if gap_file.is_file() else None
+            trained = card["trained"]
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a captioner of this version ({str(error).splitlines()[0]})") from error
-        return cls(encoder, decoder.to(device), tokenizer, memory, options, calibration)
+        return cls(encoder, decoder.to(device), tokenizer, memory, options, calibration, gap, trained)
 
 
 def _its_clap(folder: Path, name: str, elsewhere: str | Path | None, device: str) -> ClapEncoder:

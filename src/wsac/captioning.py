@@ -41,6 +41,7 @@ def caption_files(
     *,
     model: str | Path = "pocket",
     clap: str | Path | None = None,
+    gap: str | Path | None = None,
     bridge: str | None = None,
     beam: int | None = None,
     window: float | None = None,
@@ -49,13 +50,14 @@ def caption_files(
 ) -> list[Row]:
     """Caption files, folders and globs in order; with ``window`` (seconds) one row a window.
 
-    clap: that of the model, where it lies elsewhere now. min_confidence: below it there is only a guess; left out, the
-    threshold that the model was calibrated to.
+    clap: that of the model, where it lies elsewhere now. gap: for bridges that need one.
+    min_confidence: below it there is only a guess; left out, the threshold that the model was calibrated to.
     Raises AudioError when a folder or glob holds no sound, ModelError or RecipeError for the model and its options.
     """
     files = find_audio(patterns)
     changes = {"bridge": bridge, "beam_size": beam}
     captioner = Captioner.load(model, clap=clap, device=device)
+    captioner = captioner if gap is None else captioner.with_gap(gap)
     captioner = captioner.with_options(**{key: value for key, value in changes.items() if value is not None})
     least = _least(captioner, min_confidence, str(model))
     rows: list[Row] = []

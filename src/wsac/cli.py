@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import __version__, cli_clap, cli_metrics
+from . import __version__, cli_bridges, cli_clap, cli_metrics
 from .console import print_json, say, table
 from .types import WsacError
 
@@ -27,6 +27,8 @@ app = typer.Typer(
 app.add_typer(cli_clap.clap)
 app.add_typer(cli_clap.embed)
 app.command("convert-clap")(cli_clap.convert)
+app.command()(cli_bridges.bridges)
+app.command()(cli_bridges.gap)
 app.add_typer(cli_metrics.metrics)
 app.command()(cli_metrics.evaluate)
 app.command()(cli_metrics.compare)
@@ -34,6 +36,7 @@ app.command()(cli_metrics.report)
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The run folder; a stopped run in it goes on.")]
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A TOML recipe, such as recipes/wsac.toml.")]
+GapOption = Annotated[Path | None, typer.Option("--gap", help="A file of wsac gap --save, for bridges that need it.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe value: training.epochs=3.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Write CSV for spreadsheets.")]
@@ -75,7 +78,9 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the captions; left out: 4, or more if they are few.")
     ] = None,
-    noise: Annotated[float | None, typer.Option(help="Variance of the injected noise.")] = None,
+    bridge: Annotated[str | None, typer.Option(help="In training: such as shift+noise:variance=0.002.")] = None,
+    noise: Annotated[float | None, typer.Option(help="Short for --bridge noise:variance=…")] = None,
+    gap: GapOption = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
     changes: SetOption = None,
     device: DeviceOption = "auto",
@@ -87,11 +92,14 @@ def train(
     from .recipe import Recipe, load_recipe
     from .train_decoder import train as run
 
+    if bridge is not None and noise is not None:
+        raise WsacError("--noise is short for a --bridge; give one of them")
     options = {
         "corpus.captions": [str(path) for path in captions] if captions else None,
         "clap": clap,
         "training.epochs": epochs,
-        "bridge.noise_variance": noise,
+        "bridge.train": bridge if noise is None else f"noise:variance={noise}",
+        "bridge.gap": None if gap is None else str(gap),
         "training.seed": seed,
     }
     run(load_recipe(Recipe, recipe, _overrides(options, changes)), out, device=device)
@@ -139,10 +147,11 @@ def caption(
     files: Annotated[list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")],
     model: Annotated[str, typer.Option(help="A run folder, or pocket: the bundled captioner.")] = "pocket",
     bridge: Annotated[
-        str | None, typer.Option(help="ad (audio), nnd (nearest neighbour) or pd (projection, the default).")
+        str | None, typer.Option(help="pd (projection, the default), nnd, ad, shift …: wsac bridges lists them.")
     ] = None,
     beam: Annotated[int | None, typer.Option(help="Beam size, 4 by default; 1 is greedy.")] = None,
     clap: Annotated[str | None, typer.Option(help="The model's CLAP, where it lies elsewhere now.")] = None,
+    gap: GapOption = None,
     window: Annotated[float | None, typer.Option(help="Caption every so many seconds instead of whole files.")] = None,
     min_confidence: Annotated[
         float | None, typer.Option(help="Below it say nothing, 0 to 1; left out, what the model was calibrated to.")
@@ -159,7 +168,7 @@ def caption(
 
     style = _row_style(as_json, as_csv, window)
     options: dict[str, Any] = {"bridge": bridge, "beam": beam, "window": window, "min_confidence": min_confidence}
-    rows = caption_files(files, model=model, clap=clap, device=device, **options)
+    rows = caption_files(files, model=model, clap=clap, gap=gap, device=device, **options)
     print_rows(rows, style)
     _report_failures(rows, "captioned")
 

@@ -118,6 +118,31 @@ def histogram_png(values: Sequence[float] | np.ndarray, *, title: str, mark: flo
     return _png(figure)
 
 
+def histograms_png(series: Mapping[str, Sequence[float]], *, title: str) -> bytes:
+    """Draw the spread of several sets of values over one another, each as its share, as a transparent PNG."""
+    import numpy as np
+
+    figure, axes = _figure(7.2, 3.2)
+    for i, (name, values) in enumerate(series.items()):
+        kept = np.asarray(values, float)
+        axes.hist(kept, bins=60, density=True, histtype="step", color=LINES[i % len(LINES)], linewidth=1.6, label=name)
+    axes.set_title(title, fontsize=10, color=INK)
+    axes.set_yticks([])
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+    return _png(figure)
+
+
+def scatter_png(series: Mapping[str, Points], *, title: str) -> bytes:
+    """Draw clouds of (x, y) points as a transparent PNG."""
+    figure, axes = _figure(7.2, 4.6)
+    for i, (name, points) in enumerate(series.items()):
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        axes.scatter(xs, ys, s=5, alpha=0.5, color=LINES[i % len(LINES)], label=name, linewidths=0)
+    axes.set_title(title, fontsize=10, color=INK)
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK, markerscale=3)
+    return _png(figure)
+
+
 def _figure(width: float, height: float) -> tuple[Any, Any]:
     """A figure of so many inches with one pair of axes, drawn without pyplot: no global state, no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

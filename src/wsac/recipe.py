@@ -35,13 +35,13 @@ class CorpusOptions(Section):
 
 
 class BridgeOptions(Section):
-    """Training bridge. noise_variance: σ² of the Gaussian added to each dimension of the unit-norm text embedding.
+    """train: what happens to the text embeddings, such as ``shift+noise:variance=0.002``; ``wsac bridges`` lists all.
 
-    shift: a safetensors file with a vector ``shift`` [D], mean audio minus mean text embedding; "" means none.
+    gap: a file of ``wsac gap --save``, for bridges that need one; "" means none.
     """
 
-    noise_variance: float = Field(0.002, ge=0)
-    shift: str = ""
+    train: str = "noise:variance=0.002"
+    gap: str = ""
 
 
 class DecoderOptions(Section):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .bridges import Bridge, training_bridge
+from .bridges import Bridge, Given, training_bridge
 from .cache import embed_texts
 from .captioner import Captioner
 from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
@@ -21,6 +21,7 @@ from .corpora import merge
 from .decoder import TransformerDecoder
 from .device import pick_device
 from .files import atomic_path
+from .gap import Gap
 from .memory import SupportMemory
 from .pictures import curve_png
 from .recipe import Recipe, TrainingOptions, pin_recipe
@@ -123,7 +124,9 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     captions = [example.caption for example in corpus.examples]
     device = pick_device(device)
     clap = load_clap(recipe.clap)
-    bridge = training_bridge(recipe.bridge.noise_variance, recipe.bridge.shift, dim=clap.embed_dim)
+    gap = Gap.load(recipe.bridge.gap, dim=clap.embed_dim) if recipe.bridge.gap else None
+    anything = SupportMemory(torch.eye(2, clap.embed_dim))
+    training_bridge(recipe.bridge.train, Given(anything, gap))  # a wrong one is known at once
     order = torch.randperm(len(captions), generator=generator_for(options.seed, "split")).tolist()
     held = round(len(order) * recipe.corpus.validation)
     if recipe.corpus.validation:  # of a small corpus somewhat more, as a loss over two captions says nothing
@@ -147,9 +150,10 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     matrices = [p for p in decoder.parameters() if p.ndim > 1]
     vectors = [p for p in decoder.parameters() if p.ndim < 2]  # biases and norms are not decayed
     groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    captioner = Captioner(clap, decoder, tokenizer, memory)
-    shift = Path(recipe.bridge.shift).read_bytes() if recipe.bridge.shift else b""
-    inputs = digest(clap.fingerprint, shift, *captions)
+    bridge = training_bridge(recipe.bridge.train, Given(memory, gap, getattr(clap, "temperature", 0.07)))
+    captioner = Captioner(clap, decoder, tokenizer, memory, gap=gap, trained=recipe.bridge.train)
+    measured = Path(recipe.bridge.gap).read_bytes() if recipe.bridge.gap else b""
+    inputs = digest(clap.fingerprint, measured, *captions)
     optimizer = torch.optim.AdamW(groups)
     return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio_embeddings import embed_folder, read_embeddings
-from ..cache import cache_folder, embed_texts
+from ..audio_embeddings import embed_sounds
+from ..cache import embed_texts
 from ..clap import ClapEncoder
 from ..types import AudioError
 from .items import Item, Score
@@ -38,26 +36,6 @@ def clapscore(items: Sequence[Item], clap: ClapEncoder) -> list[Score]:
         found = (ranks <= k).astype(np.float64)
         scores.append(Score(f"retrieval_r{k}", float(found.mean()), found, clap.fingerprint))
     return [*scores, Score("retrieval_mrr", float((1 / ranks).mean()), 1 / ranks, clap.fingerprint)]
-
-
-def embed_sounds(paths: Sequence[str], clap: ClapEncoder) -> Tensor:
-    """``[N, D]`` unit norm; embedded once for unchanged files, and gone on with after an interruption.
-
-    Raises AudioError when any of them cannot be decoded, as a mean without them would be of another set.
-    """
-    if not paths:
-        raise AudioError("no captions to score; clapscore needs at least one, with its sound")
-    names = [str(Path(path)) for path in paths]
-    key = "\0".join((clap.fingerprint, *(str(Path(name).absolute()) for name in names)))
-    folder = cache_folder() / "sounds" / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
-    figures = embed_folder(clap, names, folder, dtype="float32")
-    embeddings, known = read_embeddings(folder)
-    rows = {name: row for row, name in enumerate(known)}
-    missing = [name for name in names if name not in rows]
-    if missing:
-        what = f"cannot be decoded, one of {figures['errors']} of {figures['files']}"
-        raise AudioError(f"{missing[0]}: {what}; leave their captions out, or get the files again")
-    return torch.from_numpy(np.array(embeddings[[rows[name] for name in names]]))
 
 
 def _path(item: Item) -> str:

@@ -1,0 +1,156 @@
+"""Inference bridges through the support memory: the texts that are nearest to a sound speak for it.
+
+The memory is gone through in tiles, so that a million entries cost no more than some hundred megabytes besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from ..memory import SupportMemory
+from .base import register
+
+TILE = 32_768  # entries compared at once
+ROWS = 256  # embeddings compared at once
+
+
+@register("ad", "inference", space="audio")
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Audio decoding (AD): the embedding as it is."""
+
+    def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
+        return embedding
+
+
+@register("nnd", "inference")
+@dataclass(frozen=True, slots=True)
+class NearestNeighbour:
+    """Nearest-neighbour decoding (NND): the memory entry with the largest cosine. Source: WSAC, sec. 2.3."""
+
+    memory: SupportMemory
+
+    def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
+        return nearest(embedding, self.memory, 1)[1][:, 0]
+
+
+@register("topk", "inference")
+@dataclass(frozen=True, slots=True)
+class TopMean:
+    """norm of the mean of the k nearest memory entries."""
+
+    memory: SupportMemory
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        _positive(k=self.k)
+
+    def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
+        return F.normalize(nearest(embedding, self.memory, self.k)[1].mean(dim=1), dim=-1)
+
+
+@register("pd", "inference")
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Projection decoding (PD): norm(Σᵢ softmax(e·mᵢ / temperature) mᵢ) over the support memory.
+
+    0.01 is the published temperature: it sharpens towards the nearest captions. 0 takes the CLAP's own, as DRCap does.
+    Source: DeCap (Li et al. 2023), eq. 5; WSAC, sec. 2.3.
+    """
+
+    memory: SupportMemory
+    temperature: float = 0.01
+    clap_temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < torch.inf:
+            raise ValueError(f"temperature {self.temperature}: give a number above 0, or 0 for the CLAP's own")
+
+    def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
+        temperature = self.temperature or self.clap_temperature
+        return (
+            torch.cat([self._project(rows, temperature) for rows in embedding.split(ROWS)])
+            if len(embedding)
+            else (embedding)
+        )
+
+    def _project(self, embedding: Tensor, temperature: float) -> Tensor:
+        """Softmax online: the weights of earlier tiles shrink when a larger similarity is met."""
+        top = torch.full((len(embedding), 1), -torch.inf).to(embedding)
+        total = torch.zeros_like(embedding)
+        for entries in _tiles(self.memory, embedding):
+            scores = embedding @ entries.T / temperature
+            new = torch.maximum(top, scores.amax(dim=1, keepdim=True))
+            total = total * (top - new).exp() + (scores - new).exp() @ entries
+            top = new
+        return F.normalize(total, dim=-1)  # the softmax's denominator is only a scale
+
+
+@register("santa", "inference")
+@dataclass(frozen=True, slots=True)
+class Santa:
+    """norm(λ e + (1 - λ) Σ softmax(sharpness e·m) m) over the k nearest entries: a blend of sound and texts.
+
+    Source: MATS (arXiv 2502.13433): λ 0.7, k 32, sharpness 10.
+    """
+
+    memory: SupportMemory
+    k: int = 32
+    weight: float = 0.7
+    sharpness: float = 10.0
+
+    def __post_init__(self) -> None:
+        _positive(k=self.k)
+        if not 0 <= self.weight <= 1:
+            raise ValueError(f"weight {self.weight}: give a number from 0 to 1")
+
+    def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
+        scores, entries = nearest(embedding, self.memory, self.k)
+        weights = (self.sharpness * scores).softmax(dim=1)
+        blend = self.weight * embedding + (1 - self.weight) * (weights[:, :, None] * entries).sum(dim=1)
+        return F.normalize(blend, dim=-1)
+
+
+def nearest(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Tensor, Tensor]:
+    """Cosines ``[B, K]``, falling, and entries ``[B, K, D]`` of the K = min(k, N) nearest."""
+    scores, rows = nearest_rows(embedding, memory, k)
+    return scores, memory.embeddings[rows.cpu()].to(embedding)
+
+
+def nearest_rows(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Tensor, Tensor]:
+    """The same as rows of the memory ``[B, K]``."""
+    found = [_nearest_rows(rows, memory, min(k, len(memory))) for rows in embedding.split(ROWS)]
+    if not found:
+        return torch.empty(0, k), torch.empty(0, k, dtype=torch.long)
+    return torch.cat([scores for scores, _ in found]), torch.cat([rows for _, rows in found])
+
+
+def _nearest_rows(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Tensor, Tensor]:
+    scores = torch.empty(len(embedding), 0).to(embedding)
+    rows = torch.empty(len(embedding), 0, dtype=torch.long, device=embedding.device)
+    first = 0
+    for entries in _tiles(memory, embedding):
+        found, places = (embedding @ entries.T).topk(min(k, len(entries)), dim=1)
+        scores, rows = torch.cat((scores, found), dim=1), torch.cat((rows, places + first), dim=1)
+        scores, kept = scores.topk(min(k, scores.shape[1]), dim=1)
+        rows = rows.gather(1, kept)
+        first += len(entries)
+    return scores, rows
+
+
+def _tiles(memory: SupportMemory, embedding: Tensor) -> Iterator[Tensor]:
+    if embedding.shape[-1] != memory.embeddings.shape[-1]:
+        raise ValueError(f"embedding has {embedding.shape[-1]} dimensions, the memory {memory.embeddings.shape[-1]}")
+    for entries in memory.embeddings.split(TILE):
+        yield entries.to(embedding)
+
+
+def _positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name} {value}: give 1 or more")

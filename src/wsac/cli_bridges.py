@@ -1,0 +1,98 @@
+"""The verbs about bridges: ``wsac bridges`` and ``wsac gap``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .console import print_json, say, table
+from .types import WsacError
+
+ClapOption = Annotated[str, typer.Option("--clap", help="pocket, a name of wsac clap list, a folder or a file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+
+
+def bridges(as_json: JsonOption = False) -> None:
+    """All bridges over the modality gap, with their options.
+
+    wsac bridges
+    """
+    from .bridges import KINDS
+
+    rows: list[dict[str, Any]] = [
+        {"stage": kind.stage, "name": kind.name, "options": kind.options, "pairs": kind.pairs, "about": kind.about}
+        for kind in KINDS.values()
+    ]
+    if as_json:
+        return print_json(rows)
+    show = lambda options: ",".join(f"{k}={v}" for k, v in options.items())  # noqa: E731
+    cells = [(row["stage"], row["name"], show(row["options"]), row["about"]) for row in rows]
+    table("", ("stage", "name", "options", "what it is"), sorted(cells, key=lambda row: row[0], reverse=True))
+    say("training and head: wsac train --bridge; inference: wsac caption --bridge; + puts them in a row")
+    return None
+
+
+def gap(
+    audio: Annotated[
+        list[str] | None, typer.Option("--audio", help="Sound files, folders or globs; repeatable.")
+    ] = None,
+    captions: Annotated[
+        list[Path] | None, typer.Option("--captions", "-c", help="Caption files; they need not be of these sounds.")
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Instead of both: CSV audio,caption, for what only pairs can tell.")
+    ] = None,
+    clap: ClapOption = "pocket",
+    save: Annotated[Path | None, typer.Option(help="Keep what bridges need: safetensors for --gap.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="An HTML page with pictures.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Only what the Hub's cache holds.")] = False,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Measure the modality gap of a CLAP between sounds and texts, and what bridges do about it.
+
+    wsac gap --audio recordings/ --captions captions.txt -o gap.html
+    """
+    from .audio import find_audio
+    from .audio_embeddings import embed_audible
+    from .cache import embed_texts
+    from .clap import load_clap
+    from .clap.pairs import sound_rows
+    from .corpora import merge
+    from .device import pick_device
+    from .gap import fit_gap
+    from .gap_measure import bridge_rows, figure_rows, measure_gap, write_gap_page
+
+    if pairs is not None:
+        if audio or captions:
+            raise WsacError("--pairs has sounds and captions; leave --audio and --captions out")
+        first: dict[str, str] = {}
+        for path, row in sound_rows(pairs, ("audio", "caption")):
+            first.setdefault(path, str(row["caption"]).strip())
+        paths, texts = list(first), list(first.values())
+    else:
+        if not audio or not captions:
+            raise WsacError("give --audio FOLDER and --captions FILE, or --pairs CSV")
+        paths, texts = [str(path) for path in find_audio(audio)], [row.caption for row in merge(captions).examples]
+    encoder = load_clap(clap, device=pick_device(device), offline=offline)
+    kept, sounds = embed_audible(paths, encoder)
+    if pairs is not None:
+        texts = [first[path] for path in kept]
+    written = embed_texts(encoder, texts)
+    found = fit_gap(written, sounds, paired=pairs is not None, fingerprint=encoder.fingerprint)
+    figures = measure_gap(written, sounds, found, paired=pairs is not None)
+    if save is not None:
+        found.save(save)
+        say(f"{save}: give it as --gap to wsac train and wsac caption")
+    if out is not None:
+        write_gap_page(out, figures, written, sounds, found, texts, kept, paired=pairs is not None)
+        say(f"{out}: open it in a browser")
+    if as_json:
+        return print_json(figures)
+    table(f"The modality gap of {clap}", ("", ">"), figure_rows(figures))
+    heads, rows = bridge_rows(figures)
+    table("What bridges do", heads, rows)
+    return None

@@ -1,0 +1,125 @@
+"""The modality gap between the texts and the sounds of a CLAP: what is known of it, fitted and kept in one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .files import write_tensors
+from .types import ModelError
+
+DIRECTIONS = 100  # of the PLS head, as published
+ROUNDS = 5  # of mutual nearest neighbours
+NEIGHBOURS_OF = 20_000  # rows compared at most when mutual nearest neighbours are sought
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Statistics of text and audio embeddings of one CLAP, both unit norm, not of the same scenes unless said.
+
+    text_mean, audio_mean: [D]. text_covariance, audio_covariance: [D, D]. rotation: [D, D], orthogonal, audio to text
+    (see ``fit_rotation``). pls_text, pls_audio: [D, K] directions that *pairs* share, or None without pairs.
+    fingerprint: of the CLAP.
+    """
+
+    text_mean: Tensor
+    audio_mean: Tensor
+    text_covariance: Tensor
+    audio_covariance: Tensor
+    rotation: Tensor
+    pls_text: Tensor | None = None
+    pls_audio: Tensor | None = None
+    fingerprint: str = ""
+
+    @property
+    def shift(self) -> Tensor:
+        """[D] mean audio minus mean text embedding: the gap vector. Source: Liang et al. 2022, arXiv 2203.02053."""
+        return self.audio_mean - self.text_mean
+
+    @property
+    def dim(self) -> int:
+        return len(self.text_mean)
+
+    def save(self, path: str | Path) -> None:
+        """Write safetensors, whole or not at all."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        write_tensors(
+            path, {k: v for k, v in tensors.items() if isinstance(v, Tensor)}, {"fingerprint": self.fingerprint}
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, *, dim: int | None = None) -> Gap:
+        """Read what ``save`` wrote. Raises ModelError when it cannot be read or has not ``dim`` dimensions."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+                gap = cls(**tensors, fingerprint=(file.metadata() or {}).get("fingerprint", ""))
+        except (OSError, SafetensorError, TypeError) as error:
+            raise ModelError(f"{path}: not a gap file ({error}); wsac gap --save writes one") from error
+        if dim is not None and gap.dim != dim:
+            raise ModelError(f"{path}: of {gap.dim} dimensions, the CLAP has {dim}; measure the gap of this CLAP")
+        return gap
+
+
+def fit_gap(text: Tensor, audio: Tensor, *, paired: bool = False, fingerprint: str = "") -> Gap:
+    """Fit on text ``[N, D]`` and audio embeddings ``[M, D]``, unit norm. paired: row i of both is of the same sound.
+
+    Raises ModelError for fewer than two rows, and for pairs that are not as many.
+    """
+    if len(text) < 2 or len(audio) < 2:
+        raise ModelError(f"{len(text)} texts and {len(audio)} sounds: the gap needs two of each or more")
+    if paired and len(text) != len(audio):
+        raise ModelError(f"{len(text)} texts and {len(audio)} sounds are no pairs")
+    text, audio = text.float(), audio.float()
+    pls = fit_pls(text, audio) if paired else (None, None)
+    return Gap(text.mean(0), audio.mean(0), text.T.cov(), audio.T.cov(), fit_rotation(text, audio), *pls, fingerprint)
+
+
+def fit_pls(text: Tensor, audio: Tensor, directions: int = DIRECTIONS) -> tuple[Tensor, Tensor]:
+    """Directions of pairs that vary together: M = Tᵀ A = U Σ Vᵀ of the centred embeddings; U and V, [D, K].
+
+    text, audio: [N, D], row by row of the same sound. Source: COMET, arXiv 2605.29628.
+    """
+    t, a = (text - text.mean(0)).double(), (audio - audio.mean(0)).double()
+    u, _, v = torch.linalg.svd(t.T @ a)
+    keep = min(directions, len(text) - 1, text.shape[1])
+    return u[:, :keep].float().contiguous(), v[:keep].T.float().contiguous()
+
+
+def fit_rotation(text: Tensor, audio: Tensor) -> Tensor:
+    """[D, D] orthogonal R, so that (a - ā) R lies as t - t̄ does, from sounds and texts that are no pairs.
+
+    Five times: sounds and texts that are each other's nearest after R are taken for pairs, and R is solved for them
+    (orthogonal Procrustes, Schönemann 1966; mutual neighbours as in Conneau et al. 2018, arXiv 1710.04087).
+    R stays the identity while fewer pairs than two are found.
+    """
+    t, a = (F.normalize((x - x.mean(0))[:NEIGHBOURS_OF].double(), dim=-1) for x in (text, audio))
+    rotation = torch.eye(text.shape[1], dtype=torch.float64)
+    for _ in range(ROUNDS):
+        rows, columns = mutual_neighbours(a @ rotation, t)
+        if len(rows) < 2:
+            break
+        u, _, v = torch.linalg.svd(a[rows].T @ t[columns])
+        rotation = u @ v
+    return rotation.float()
+
+
+def mutual_neighbours(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of both, [P] each, that are each other's nearest by inner product."""
+    best, back = torch.empty(len(one), dtype=torch.long), torch.full((len(other),), -torch.inf, dtype=one.dtype)
+    owner = torch.zeros(len(other), dtype=torch.long)
+    for first in range(0, len(one), 4096):
+        similarity = one[first : first + 4096] @ other.T
+        best[first : first + 4096] = similarity.argmax(dim=1)
+        value, row = similarity.max(dim=0)
+        nearer = value > back
+        back = torch.where(nearer, value, back)
+        owner = torch.where(nearer, row + first, owner)
+    rows = torch.nonzero(owner[best] == torch.arange(len(one))).flatten()
+    return rows, best[rows]
