@@ -11,6 +11,7 @@ import torch
 from torch.testing import assert_close
 
 from wsac import AudioError, Caption, Captioner, ModelError, RecipeError
+from wsac.generate import GenerationOptions, generate_best
 from wsac.soundworld import KINDS
 
 
@@ -71,8 +72,28 @@ def test_options_make_a_new_captioner(captioner, wav):
         captioner.with_options(bridge="best")
     with pytest.raises(RecipeError, match="temperature -1"):
         captioner.with_options(bridge="pd:temperature=-1")
+    with pytest.raises(RecipeError, match="choice 'vote'"):
+        captioner.with_options(choose="vote")
+    with pytest.raises(RecipeError, match="0 candidates"):
+        captioner.with_options(candidates=0)
     with pytest.raises(RecipeError, match="a beam of 1 to 256"):
         captioner.with_options(beam_size=0)
+
+
+def test_choosing_among_candidates(captioner, wav):
+    """Both ways by hand, from the same best captions."""
+    audio = captioner.listen(wav[0]).embedding[None]
+    options = {"beam_size": 6, "candidates": 6}
+    [found] = generate_best(captioner.decoder, captioner.bridge(audio), GenerationOptions(6, 24), 6)
+    texts = captioner.tokenizer.decode(one.tokens for one in found)
+    assert len(set(texts)) > 2
+    embedded = captioner.clap.embed_text(texts)
+    fit = embedded @ audio[0] + 0.05 * torch.tensor([one.logprob for one in found])
+    agreement = (embedded @ embedded.T).mean(1)
+    for way, value in (("clap", fit), ("mbr", agreement), ("", torch.tensor([1.0] + [0.0] * 5))):
+        caption = captioner.with_options(choose=way, **options).caption(wav[0])
+        assert caption.text == texts[int(value.argmax())]
+        assert caption.logprob == pytest.approx(found[int(value.argmax())].logprob, abs=1e-5)
 
 
 def test_save_and_load_give_the_same_captions(captioner, wav, tmp_path):

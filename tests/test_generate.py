@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from wsac.decoder import TransformerDecoder
-from wsac.generate import GenerationOptions, generate
+from wsac.generate import GenerationOptions, generate, generate_best
 from wsac.tokenizer import BOS, EOS, PAD
 from wsac.types import RecipeError
 
@@ -76,9 +76,12 @@ def test_beam_equals_exhaustive_search(embeddings, seed, penalty):
         candidates = [[*ids, EOS] for n in range(length) for ids in itertools.product(words, repeat=n)]
         candidates += [list(ids) for ids in itertools.product(words, repeat=length)]  # cut at the limit
         sums = {tuple(ids): float(score(decoder, row, ids).sum()) for ids in candidates}
-        expected = max(sums, key=lambda ids: sums[ids] / len(ids) ** penalty)
-        assert best.tokens == [t for t in expected if t != EOS]
-        assert best.logprob == pytest.approx(sums[expected] / len(expected), abs=1e-4)
+        ranked = sorted(sums, key=lambda ids: -sums[ids] / len(ids) ** penalty)
+        [several] = generate_best(decoder, row[None], options, 5)
+        assert several[0].tokens == best.tokens
+        for one, expected in zip(several, ranked, strict=False):
+            assert one.tokens == [t for t in expected if t != EOS]
+            assert one.logprob == pytest.approx(sums[expected] / len(expected), abs=1e-4)
 
 
 @torch.inference_mode()
@@ -113,6 +116,16 @@ def test_a_wider_beam_is_never_worse(embeddings):
     for beam in (1, 2, 4):
         narrow = generate(decoder, embeddings, GenerationOptions(beam, 4))
         assert all(n.logprob <= w.logprob + 1e-5 for n, w in zip(narrow, widest, strict=True))
+
+
+def test_several_hypotheses(decoder, embeddings):
+    found = generate_best(decoder, embeddings, GenerationOptions(4, 8), 4)
+    for row in found:
+        assert 1 <= len(row) <= 4
+        assert len({tuple(one.tokens) for one in row}) == len(row)
+        assert [one.logprob for one in row] == sorted((one.logprob for one in row), reverse=True)
+    few = generate_best(small(6, 1, 0), embeddings, GenerationOptions(200, 1), 50)
+    assert all(len(row) == 4 for row in few)  # four tokens may come: there are no more
 
 
 def test_special_tokens_never_come_out_and_limits_hold(decoder, embeddings):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .audio import AudioStream
 from .bridges import Bridge, Given, inference_bridge
+from .choice import check_way, choose
 from .clap import ClapEncoder, load_clap
 from .clap.base import BUNDLED
 from .confidence import Calibration, features
@@ -21,11 +22,11 @@ from .decoder import CaptionDecoder, TransformerDecoder
 from .device import pick_device
 from .files import read_json, write_json, write_tensors
 from .gap import Gap
-from .generate import GenerationOptions, generate
+from .generate import GenerationOptions, generate_best
 from .listening import WINDOWS_AT_ONCE, Audio, Heard, batches, listen, listen_windows
 from .memory import SupportMemory
 from .tokenizer import Tokenizer
-from .types import Caption, ModelError
+from .types import Caption, ModelError, RecipeError
 
 BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
 SILENCE = "Silence"
@@ -35,13 +36,15 @@ SILENCE = "Silence"
 class CaptionOptions:
     """How embeddings become sentences.
 
-    bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. The rest as in
-    GenerationOptions.
+    bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. choose: mbr or clap, among
+    the best ``candidates`` (see ``wsac.choice``); "" takes the likeliest. The rest as in GenerationOptions.
     """
 
     bridge: str = "pd"
     beam_size: int = 4
     length_penalty: float = 1.0
+    choose: str = ""
+    candidates: int = 4
 
 
 class Captioner:
@@ -119,13 +122,11 @@ class Captioner:
         """Write captions for embeddings; a silent sound is SILENCE, in which a confidence finds nothing named."""
         if not heard:
             return []
-        embedding = self.bridge(torch.stack([one.embedding for one in heard]))
-        device = next(self.decoder.parameters()).device
-        rows = generate(self.decoder, embedding.to(device), self._generation())
-        texts = self.tokenizer.decode(row.tokens for row in rows)
+        audio = torch.stack([one.embedding for one in heard])
+        texts, logprobs = self._write(audio)
         captions = [
-            Caption(SILENCE if one.silent else text, 0.0 if one.silent else row.logprob, one.start, one.end)
-            for text, row, one in zip(texts, rows, heard, strict=True)
+            Caption(SILENCE if one.silent else text, 0.0 if one.silent else logprob, one.start, one.end)
+            for text, logprob, one in zip(texts, logprobs, heard, strict=True)
         ]
         if self.calibration is None:
             return captions
@@ -135,6 +136,19 @@ class Captioner:
             for caption, value, one in zip(captions, sure, heard, strict=True)
         ]
 
+    def _write(self, audio: Tensor) -> tuple[list[str], list[float]]:
+        """Captions and their log-probabilities for audio embeddings [B, D]."""
+        device = next(self.decoder.parameters()).device
+        count = self.options.candidates if self.options.choose else 1
+        found = generate_best(self.decoder, self.bridge(audio).to(device), self._generation(), count)
+        flat = iter(self.tokenizer.decode(one.tokens for row in found for one in row))
+        texts = [[next(flat) for _ in row] for row in found]
+        logprobs = [[one.logprob for one in row] for row in found]
+        chosen = choose(self.clap, audio, texts, logprobs, self.options.choose)
+        return [row[i] for row, i in zip(texts, chosen, strict=True)], [
+            row[i] for row, i in zip(logprobs, chosen, strict=True)
+        ]
+
     def features(self, heard: Sequence[Heard], captions: Sequence[Caption]) -> Tensor:
         """[B, F] what the confidence in these captions is made of; see ``wsac.confidence``."""
         audio = torch.stack([one.embedding for one in heard])
@@ -142,6 +156,9 @@ class Captioner:
         return features(self.clap, self.memory, audio, [caption.text for caption in captions], logprobs)
 
     def _generation(self) -> GenerationOptions:
+        check_way(self.options.choose)
+        if self.options.candidates < 1:
+            raise RecipeError(f"{self.options.candidates} candidates: give 1 or more")
         return GenerationOptions(
             self.options.beam_size, self.decoder.max_tokens, length_penalty=self.options.length_penalty
         )

@@ -78,7 +78,8 @@ def fit_gap(text: Tensor, audio: Tensor, *, paired: bool = False, fingerprint: s
         raise ModelError(f"{len(text)} texts and {len(audio)} sounds are no pairs")
     text, audio = text.float(), audio.float()
     pls = fit_pls(text, audio) if paired else (None, None)
-    return Gap(text.mean(0), audio.mean(0), text.T.cov(), audio.T.cov(), fit_rotation(text, audio), *pls, fingerprint)
+    moments = text.mean(0), audio.mean(0), text.T.cov(), audio.T.cov()
+    return Gap(*moments, fit_rotation(text, audio), pls[0], pls[1], fingerprint)
 
 
 def fit_pls(text: Tensor, audio: Tensor, directions: int = DIRECTIONS) -> tuple[Tensor, Tensor]:

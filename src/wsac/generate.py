@@ -38,14 +38,22 @@ class Generated:
     logprob: float
 
 
-@torch.inference_mode()
 def generate(
     decoder: CaptionDecoder, embedding: Tensor, options: GenerationOptions = GenerationOptions()
 ) -> list[Generated]:
-    """The best hypothesis of each row. embedding: [B, D] unit norm.
+    """The best hypothesis of each row. embedding: [B, D] unit norm."""
+    return [found[0] for found in generate_best(decoder, embedding, options, 1)]
 
-    A row stops when no live beam can still beat its best finished hypothesis; a hypothesis that reaches
-    ``max_tokens`` counts as finished. With ``length_penalty`` > 0 the bound takes the longest length, so it is exact.
+
+@torch.inference_mode()
+def generate_best(
+    decoder: CaptionDecoder, embedding: Tensor, options: GenerationOptions, count: int
+) -> list[list[Generated]]:
+    """The ``count`` best hypotheses of each row, or fewer where there are not as many, the best first.
+
+    A row stops when no live beam can still beat the worst of its ``count`` finished hypotheses; a hypothesis that
+    reaches ``max_tokens`` counts as finished. With ``length_penalty`` > 0 the bound takes the longest length, so it is
+    exact.
     """
     if not len(embedding):
         return []
@@ -59,9 +67,10 @@ def generate(
     live = torch.full((batch, beams), -torch.inf, device=device)  # sums of log-probabilities
     live[:, 0] = 0.0  # all beams start equal: only the first one counts
     prefix = torch.zeros((batch, beams, limit), dtype=torch.long, device=device)
-    best = torch.full((batch,), -torch.inf, device=device)  # ranking score of the best finished hypothesis
-    best_sum, best_length = torch.zeros(batch, device=device), torch.zeros(batch, dtype=torch.long, device=device)
-    best_tokens = torch.zeros((batch, limit), dtype=torch.long, device=device)
+    best = torch.full((batch, count), -torch.inf, device=device)  # ranking scores of finished hypotheses, falling
+    best_sum = torch.zeros((batch, count), device=device)
+    best_length = torch.zeros((batch, count), dtype=torch.long, device=device)
+    best_tokens = torch.zeros((batch, count, limit), dtype=torch.long, device=device)
     row = torch.arange(batch, device=device)
 
     for length in range(1, limit + 1):
@@ -71,14 +80,15 @@ def generate(
         source, token = flat // vocab, flat % vocab
         ended = (token == EOS) | (length == limit)
         score = torch.where(ended, sums, -torch.inf) / length**options.length_penalty
-        top, place = score.max(dim=1)
-        better = top > best
-        best = torch.where(better, top, best)
-        best_sum = torch.where(better, sums[row, place], best_sum)
-        best_length = torch.where(better, length, best_length)
-        hypothesis = prefix[row, source[row, place]].clone()
-        hypothesis[:, length - 1] = token[row, place]
-        best_tokens = torch.where(better[:, None], hypothesis, best_tokens)
+        if bool((score > best[:, -1:]).any()):
+            hypotheses = prefix.gather(1, source[:, :, None].expand(-1, -1, limit)).clone()
+            hypotheses[:, :, length - 1] = token
+            best, kept = torch.cat((best, score), dim=1).topk(count, dim=1)  # at a tie the earlier stays
+            best_sum = torch.cat((best_sum, sums), dim=1).gather(1, kept)
+            lengths = torch.where(score.isfinite(), length, 0)
+            best_length = torch.cat((best_length, lengths), dim=1).gather(1, kept)
+            kept = kept[:, :, None].expand(-1, -1, limit)
+            best_tokens = torch.cat((best_tokens, hypotheses), dim=1).gather(1, kept)
         if length == limit:
             break
 
@@ -87,7 +97,7 @@ def generate(
         prefix = prefix.gather(1, source[:, :, None].expand(-1, -1, limit)).clone()
         prefix[:, :, length - 1] = token
         reach = limit if options.length_penalty > 0 else length
-        if bool((live[:, 0] / reach**options.length_penalty <= best).all()):
+        if bool((live[:, 0] / reach**options.length_penalty <= best[:, -1]).all()):
             break
         rows = (row[:, None] * beams + source).view(-1)
         if beams > 1:
@@ -95,9 +105,13 @@ def generate(
         logits, state = decoder.step(token.view(-1), state)
 
     out = []
-    for tokens, length, total_sum in zip(best_tokens.tolist(), best_length.tolist(), best_sum.tolist(), strict=True):
-        if not length:
+    for found in zip(best_tokens.tolist(), best_length.tolist(), best_sum.tolist(), strict=True):
+        written = [
+            Generated([token for token in tokens[:length] if token != EOS], total_sum / length)
+            for tokens, length, total_sum in zip(*found, strict=True)
+            if length
+        ]
+        if not written:
             raise ModelError("the decoder gives no finite scores; is the model whole, and are the embeddings finite?")
-        ids = [token for token in tokens[:length] if token != EOS]
-        out.append(Generated(ids, total_sum / length))
+        out.append(written)
     return out

@@ -7,12 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .console import print_json, say, table
-from .types import WsacError
-
-ClapOption = Annotated[str, typer.Option("--clap", help="pocket, a name of wsac clap list, a folder or a file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+from ..console import print_json, say, table
+from ..types import WsacError
+from .options import ClapOption, DeviceOption, JsonOption, OfflineOption
 
 
 def bridges(as_json: JsonOption = False) -> None:
@@ -20,7 +17,7 @@ def bridges(as_json: JsonOption = False) -> None:
 
     wsac bridges
     """
-    from .bridges import KINDS
+    from ..bridges import KINDS
 
     rows: list[dict[str, Any]] = [
         {"stage": kind.stage, "name": kind.name, "options": kind.options, "pairs": kind.pairs, "about": kind.about}
@@ -29,8 +26,9 @@ def bridges(as_json: JsonOption = False) -> None:
     if as_json:
         return print_json(rows)
     show = lambda options: ",".join(f"{k}={v}" for k, v in options.items())  # noqa: E731
+    rows.sort(key=lambda row: row["stage"], reverse=True)
     cells = [(row["stage"], row["name"], show(row["options"]), row["about"]) for row in rows]
-    table("", ("stage", "name", "options", "what it is"), sorted(cells, key=lambda row: row[0], reverse=True))
+    table("", ("stage", "name", "options", "what it is"), cells)
     say("training and head: wsac train --bridge; inference: wsac caption --bridge; + puts them in a row")
     return None
 
@@ -48,7 +46,7 @@ def gap(
     clap: ClapOption = "pocket",
     save: Annotated[Path | None, typer.Option(help="Keep what bridges need: safetensors for --gap.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="An HTML page with pictures.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Only what the Hub's cache holds.")] = False,
+    offline: OfflineOption = False,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -56,15 +54,15 @@ def gap(
 
     wsac gap --audio recordings/ --captions captions.txt -o gap.html
     """
-    from .audio import find_audio
-    from .audio_embeddings import embed_audible
-    from .cache import embed_texts
-    from .clap import load_clap
-    from .clap.pairs import sound_rows
-    from .corpora import merge
-    from .device import pick_device
-    from .gap import fit_gap
-    from .gap_measure import bridge_rows, figure_rows, measure_gap, write_gap_page
+    from ..audio import find_audio
+    from ..audio_embeddings import embed_audible
+    from ..cache import embed_texts
+    from ..clap import load_clap
+    from ..clap.pairs import sound_rows
+    from ..corpora import merge
+    from ..device import pick_device
+    from ..gap import fit_gap
+    from ..gap_measure import bridge_rows, figure_rows, measure_gap, write_gap_page
 
     if pairs is not None:
         if audio or captions:

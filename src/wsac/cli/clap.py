@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .console import print_json, say, table
-from .types import WsacError
+from ..console import print_json, say, table
+from ..types import WsacError
+from .options import ClapOption, DeviceOption, JsonOption, OfflineOption, TokenizerOption
 
 PLAIN: dict[str, Any] = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
 clap = typer.Typer(
@@ -17,11 +18,6 @@ clap = typer.Typer(
 embed = typer.Typer(name="embed", help="Embeddings of whole collections, on disk.", **PLAIN)
 
 ClapArgument = Annotated[str, typer.Argument(help="A name of wsac clap list, a Hub id, a folder or a checkpoint file.")]
-ClapOption = Annotated[str, typer.Option("--clap", help="The same as wsac clap info takes.")]
-TokenizerOption = Annotated[Path | None, typer.Option(help="A folder or tokenizer.json, for a file without one.")]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Only what the Hub's cache holds.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
 
 
 @clap.command("list")
@@ -32,8 +28,8 @@ def show_list(as_json: JsonOption = False) -> None:
     """
     from dataclasses import asdict
 
-    from .clap.catalog import CATALOG
-    from .clap.families import FAMILIES
+    from ..clap.catalog import CATALOG
+    from ..clap.families import FAMILIES
 
     if as_json:
         print_json([asdict(row) for row in CATALOG.values()])
@@ -56,7 +52,7 @@ def info(
 
     wsac clap info pocket
     """
-    from .clap import load_clap
+    from ..clap import load_clap
 
     model = load_clap(name, tokenizer=tokenizer, offline=offline)
     parameters = sum(p.numel() for p in model.parameters()) if hasattr(model, "parameters") else 0
@@ -91,8 +87,8 @@ def embed_one(
     """
     import torch
 
-    from .clap import load_clap
-    from .listening import listen
+    from ..clap import load_clap
+    from ..listening import listen
 
     if not text and not audio:
         raise WsacError('nothing to embed; give --text "a dog barks" or --audio FILE')
@@ -128,9 +124,9 @@ def embed_audio(
 
     wsac embed audio recordings/ -o embeddings
     """
-    from .audio_embeddings import embed_folder
-    from .clap import load_clap
-    from .device import pick_device
+    from ..audio_embeddings import embed_folder
+    from ..clap import load_clap
+    from ..device import pick_device
 
     model = load_clap(name, device=pick_device(device), tokenizer=tokenizer, offline=offline)
     done = embed_folder(model, files, out, dtype=dtype, shard=shard)
@@ -154,7 +150,7 @@ def convert(
 
     wsac convert-clap HTSAT-BERT-PT.pt --tokenizer bert/ -o wavcaps
     """
-    from .clap import load_clap
+    from ..clap import load_clap
 
     model = load_clap(source, tokenizer=tokenizer, offline=offline)
     model.save(out)

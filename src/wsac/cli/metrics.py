@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_json, say, table
-from .types import WsacError
+from ..console import print_json, say, table
+from ..types import WsacError
+from .options import DeviceOption, JsonOption, OfflineOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .metrics import Item, Models, Report
-    from .metrics.resampling import Comparison
+    from ..metrics import Item, Models, Report
+    from ..metrics.resampling import Comparison
 
 metrics = typer.Typer(
     name="metrics", help="What captions can be measured with.", no_args_is_help=True, add_completion=False,
@@ -30,12 +31,9 @@ MetricsOption = Annotated[
 AudioOption = Annotated[Path | None, typer.Option(help="The folder of the sounds, for clapscore.")]
 TrainingOption = Annotated[Path | None, typer.Option(help="The captions of the training, for novelty.")]
 SkipOption = Annotated[bool, typer.Option("--skip-invalid", help="Leave out and count rows that cannot be used.")]
-ClapOption = Annotated[str | None, typer.Option(help="The CLAP of clapscore; pocket by default.")]
+JudgeOption = Annotated[str | None, typer.Option("--clap", help="The CLAP of clapscore; pocket by default.")]
 EncoderOption = Annotated[str | None, typer.Option(help="The sentence encoder of sbert_sim and fense.")]
 CheckerOption = Annotated[str | None, typer.Option(help="The error detector of fer, fense and spider_fl.")]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Only models that are here already.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
 
 
 def evaluate(
@@ -56,8 +54,9 @@ def evaluate(
     training_text: TrainingOption = None,
     skip_invalid: SkipOption = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A JSON file with the values of every sound.")] = None,
-    clap: ClapOption = None,
-    encoder: EncoderOption = None,
+    clap: JudgeOption = None,
+    encoder: JudgeOption = Annotated[str | None, typer.Option("--clap", help="The CLAP of clapscore; pocket by default.")]
+EncoderOption = None,
     checker: CheckerOption = None,
     offline: OfflineOption = False,
     device: DeviceOption = "auto",
@@ -67,7 +66,7 @@ def evaluate(
 
     wsac evaluate -c captions.csv -r clotho.csv -o scores.json
     """
-    from .metrics.evaluation import save, to_json
+    from ..metrics.evaluation import save, to_json
 
     models = _models(clap, encoder, checker, training_text, offline, device)
     if candidates is not None:
@@ -98,8 +97,9 @@ def compare(
     metrics: MetricsOption = None,
     audio: AudioOption = None,
     skip_invalid: SkipOption = False,
-    clap: ClapOption = None,
-    encoder: EncoderOption = None,
+    clap: JudgeOption = None,
+    encoder: JudgeOption = Annotated[str | None, typer.Option("--clap", help="The CLAP of clapscore; pocket by default.")]
+EncoderOption = None,
     checker: CheckerOption = None,
     offline: OfflineOption = False,
     device: DeviceOption = "auto",
@@ -111,8 +111,8 @@ def compare(
     """
     from dataclasses import asdict
 
-    from .metrics.comparison import compare_reports
-    from .metrics.evaluation import load
+    from ..metrics.comparison import compare_reports
+    from ..metrics.evaluation import load
 
     if first.suffix == second.suffix == ".json" and references is None:
         if metrics is not None:
@@ -142,7 +142,7 @@ def report(
     retrieve: Annotated[
         list[Path] | None, typer.Option(help="Caption files, to show those nearest to a clip; repeatable.")
     ] = None,
-    clap: ClapOption = None,
+    clap: JudgeOption = None,
     offline: OfflineOption = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -152,11 +152,11 @@ def report(
     """
     from dataclasses import replace
 
-    from .clap import load_clap
-    from .device import pick_device
-    from .evaluation_report import read_texts, write_evaluation
-    from .metrics.evaluation import load
-    from .metrics.pairing import find_sound
+    from ..clap import load_clap
+    from ..device import pick_device
+    from ..evaluation_report import read_texts, write_evaluation
+    from ..metrics.evaluation import load
+    from ..metrics.pairing import find_sound
 
     found = load(scores)
     if audio is not None:
@@ -178,7 +178,7 @@ def show_list(as_json: JsonOption = False) -> None:
 
     wsac metrics list
     """
-    from .metrics import METRICS, SETS
+    from ..metrics import METRICS, SETS
 
     rows = []
     for name, metric in METRICS.items():
@@ -202,7 +202,7 @@ def install(
 
     wsac metrics install spice --from stanford-corenlp-full-2015-12-09.zip
     """
-    from .metrics.spice_install import STANFORD, install_spice
+    from ..metrics.spice_install import STANFORD, install_spice
 
     if what != "spice":
         raise WsacError(f"{what}: only spice is installed so; METEOR comes with pip install 'wsac[meteor]'")
@@ -212,7 +212,7 @@ def install(
 
 
 def _models(clap: Any, encoder: Any, checker: Any, training: Path | None, offline: bool, device: str) -> Models:
-    from .metrics import Models
+    from ..metrics import Models
 
     return Models(training, clap, encoder, checker, device, offline)
 
@@ -221,7 +221,7 @@ def _evaluated(
     candidates: Path, references: Path | None, metrics: str | None, models: Models, audio: Path | None, skip: bool
 ) -> Report:
     """Read, pair and score; what was left out is said on stderr."""
-    from .metrics.pairing import read_pairs
+    from ..metrics.pairing import read_pairs
 
     names = _names(metrics, "reference-free" if references is None else "fast", models)
     pairs = read_pairs(candidates, references, audio=audio, skip_invalid=skip)
@@ -232,8 +232,8 @@ def _captioned(
     dataset: str, root: Path, split: str, metrics: str | None, models: Models, options: dict[str, Any]
 ) -> Report:
     """Find the dataset, caption it and score."""
-    from .dataset_captions import caption_dataset
-    from .datasets import find_dataset
+    from ..dataset_captions import caption_dataset
+    from ..datasets import find_dataset
 
     names = _names(metrics, "fast", models)
     found = find_dataset(dataset, root, split)
@@ -243,7 +243,7 @@ def _captioned(
 
 def _names(metrics: str | None, usual: str, models: Models) -> list[str]:
     """The metrics asked for; a wrong name is known before anything is read."""
-    from .metrics.registry import resolve
+    from ..metrics.registry import resolve
 
     names = (usual if metrics is None else metrics).split(",")
     known, _ = resolve(names)
@@ -255,7 +255,7 @@ def _scored(
 ) -> Report:
     from dataclasses import replace
 
-    from .metrics import evaluate as run
+    from ..metrics import evaluate as run
 
     for note in (*notes, *(f"left out: {what} ({count:,})" for what, count in skipped.items())):
         say(note)
@@ -263,8 +263,8 @@ def _scored(
 
 
 def _show(report: Report, title: str) -> None:
-    from .metrics.evaluation import figure_rows
-    from .metrics.resampling import LEVEL, RESAMPLES
+    from ..metrics.evaluation import figure_rows
+    from ..metrics.resampling import LEVEL, RESAMPLES
 
     counts = sorted({len(item.references) for item in report.items})
     span = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else str(counts[0])
@@ -281,7 +281,7 @@ def _show(report: Report, title: str) -> None:
 
 
 def _show_comparison(rows: list[Comparison], first: str, second: str) -> None:
-    from .metrics.evaluation import interval, number
+    from ..metrics.evaluation import interval, number
 
     cells = [
         (row.name, number(row.first), number(row.second), f"{row.difference:+.4f}", interval(row.low, row.high),

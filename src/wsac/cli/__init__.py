@@ -1,0 +1,74 @@
+"""The ``wsac`` command: one verb a function, heavy imports inside the verb, every user's mistake in one line."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..console import say
+from ..types import WsacError
+from . import bridges, clap, hearing, material, metrics, training
+
+app = typer.Typer(
+    name="wsac",
+    help="Text-only audio captioning: from a text file of captions to a captioner of real recordings.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help answers in half the time
+)
+
+for verb in (hearing.caption, hearing.tag, training.train, material.corpus, material.demo):
+    app.command()(verb)
+for verb in (metrics.evaluate, metrics.compare, metrics.report, bridges.gap, bridges.bridges):
+    app.command()(verb)
+app.command()(training.calibrate)
+app.command("train-clap")(training.train_clap)
+app.command("convert-clap")(clap.convert)
+app.command()(material.soundworld)
+for group in (clap.clap, clap.embed, metrics.metrics):
+    app.add_typer(group)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"wsac {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 well, 1 an error in one line, 2 wrong usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names need not be valid text, and terminals need not be UTF-8
+            stream.reconfigure(errors="backslashreplace")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is like Ctrl-C
+    try:
+        app(args=argv, prog_name="wsac", standalone_mode=True)
+    except SystemExit as stop:
+        if stop.code == 130:
+            say("interrupted; the same command goes on from the last checkpoint")
+        return stop.code if isinstance(stop.code, int) else 1
+    except WsacError as error:
+        say(f"error: {error}")
+        return 1
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        say(f"error: {error.filename or 'output'}: {error.strerror or error}; check the path, its rights and the space")
+        return 1
+    return 0

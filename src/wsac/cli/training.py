@@ -1,0 +1,105 @@
+"""The verbs that train: ``wsac train``, ``train-clap`` and ``calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import print_json, say, table
+from ..types import WsacError
+from .options import DeviceOption, GapOption, JsonOption, OutOption, RecipeOption, SetOption, overrides
+
+
+def train(
+    out: OutOption,
+    captions: Annotated[list[Path] | None, typer.Option("--captions", "-c", help="Caption files; repeatable.")] = None,
+    clap: Annotated[str | None, typer.Option(help="pocket, a name of wsac clap list, a folder or a file.")] = None,
+    recipe: RecipeOption = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the captions; left out: 4, or more if they are few.")
+    ] = None,
+    bridge: Annotated[str | None, typer.Option(help="In training: such as shift+noise:variance=0.002.")] = None,
+    noise: Annotated[float | None, typer.Option(help="Short for --bridge noise:variance=…")] = None,
+    gap: GapOption = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
+    changes: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train a captioner from text alone.
+
+    wsac train --captions corpus.jsonl --out runs/mine
+    """
+    from ..recipe import Recipe, load_recipe
+    from ..train_decoder import train as run
+
+    if bridge is not None and noise is not None:
+        raise WsacError("--noise is short for a --bridge; give one of them")
+    options = {
+        "corpus.captions": [str(path) for path in captions] if captions else None,
+        "clap": clap,
+        "training.epochs": epochs,
+        "bridge.train": bridge if noise is None else f"noise:variance={noise}",
+        "bridge.gap": None if gap is None else str(gap),
+        "training.seed": seed,
+    }
+    run(load_recipe(Recipe, recipe, overrides(options, changes)), out, device=device)
+    say(f"done: wsac caption FILE --model {out}")
+
+
+def train_clap(
+    out: OutOption,
+    pairs: Annotated[list[Path] | None, typer.Option("--pairs", "-p", help="CSV audio,caption[,label].")] = None,
+    validation: Annotated[
+        list[Path] | None, typer.Option(help="The same, to measure retrieval and zero-shot accuracy.")
+    ] = None,
+    scenes: Annotated[
+        list[Path] | None, typer.Option(help="CSV audio,caption[,negative] of sounds that are described as a whole.")
+    ] = None,
+    text: Annotated[list[Path] | None, typer.Option(help="Caption files for the text tower.")] = None,
+    recipe: RecipeOption = None,
+    steps: Annotated[int | None, typer.Option(help="Batches of sounds.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
+    changes: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train a pocket CLAP from sounds with captions.
+
+    wsac train-clap --pairs pairs.csv --out runs/clap
+    """
+    from ..recipe import ClapRecipe, load_recipe
+    from ..train_clap import train_clap as run
+
+    options = {
+        "pairs": [str(path) for path in pairs] if pairs else None,
+        "validation": [str(path) for path in validation] if validation else None,
+        "scenes": [str(path) for path in scenes] if scenes else None,
+        "text": [str(path) for path in text] if text else None,
+        "steps": steps,
+        "seed": seed,
+    }
+    run(load_recipe(ClapRecipe, recipe, overrides(options, changes)), out, device=device)
+    say(f"done: wsac train --clap {out} --captions FILE --out RUN")
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="The folder of a wsac train run.")],
+    pairs: Annotated[Path, typer.Option("--pairs", "-p", help="CSV audio,keywords; none when nothing is clear.")],
+    test: Annotated[Path | None, typer.Option(help="The same, of other recordings, to measure with.")] = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Fit how sure a captioner is of its captions, on recordings of which you know what is heard.
+
+    wsac calibrate runs/mine --pairs known.csv --test other.csv
+    """
+    from ..calibrate import calibrate as run
+    from ..calibrate import figure_rows
+
+    figures = run(model, pairs, test, device=device)
+    if as_json:
+        print_json(figures)
+    else:
+        parts = [name for name in ("fit", "test") if name in figures]
+        table(f"{model}: unsure below {figures['threshold']:g}", ("", *(f"{p}>" for p in parts)), figure_rows(figures))
