@@ -24,7 +24,7 @@ demo: .venv/.runtime  ## train from text alone, caption eight synthesised record
 	$(BIN)/wsac demo --out demo
 
 test: .venv/.dev  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: .venv/.dev  ## lint, format, types and the import layers; quick
 	$(BIN)/ruff check .

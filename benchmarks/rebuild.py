@@ -36,6 +36,8 @@ def main() -> None:
         folder = f"runs/{name}"
         numbers = ("--scenes", scenes, "--seed", seed, "--jobs", 2)
         once(f"{folder}/captions.csv", "-m", "wsac", "soundworld", *numbers, "-o", folder)
+    single = ("--scenes", 1500, "--seed", 104, "--events", 1, "--seconds", 5, "--jobs", 2)
+    once("runs/scenes-short/captions.csv", "-m", "wsac", "soundworld", *single, "-o", "runs/scenes-short")
     python("-m", "wsac", "train-clap", "--recipe", "recipes/pocket.toml", "--out", "runs/pocket")
     python("benchmarks/bundle.py", "runs/pocket")
     python("-m", "wsac", "train", "--recipe", "recipes/bundled.toml", "--out", "runs/bundled")

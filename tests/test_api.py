@@ -39,7 +39,8 @@ METHODS = {
     "describe": "(self, heard: 'Sequence[Heard]') -> 'list[Caption]'",
     "features": "(self, heard: 'Sequence[Heard]', captions: 'Sequence[Caption]') -> 'Tensor'",
     "listen": "(self, audio: 'Audio') -> 'Heard'",
-    "load": "(path_or_name: 'str | Path' = 'pocket', *, device: 'str' = 'auto') -> 'Captioner'",
+    "load": "(path_or_name: 'str | Path' = 'pocket', *, clap: 'str | Path | None' = None, device: 'str' = 'auto')"
+    " -> 'Captioner'",
     "save": "(self, folder: 'str | Path', *, half: 'bool' = False, memory_precision: 'str' = 'float16',"
     " notes: 'dict[str, Any] | None' = None) -> 'None'",
     "with_options": "(self, **changes: 'Any') -> 'Captioner'",
@@ -54,7 +55,8 @@ TAGGING = {
 }
 
 FUNCTIONS = {
-    "load_clap": "(name: 'str | Path' = 'pocket', *, device: 'str' = 'cpu') -> 'ClapEncoder'",
+    "load_clap": "(name: 'str | Path' = 'pocket', *, device: 'str' = 'cpu',"
+    " tokenizer: 'str | Path | None' = None, offline: 'bool' = False) -> 'ClapEncoder'",
     "load_recipe": "(kind: 'type[R]', path: 'str | Path | None' = None,"
     " overrides: 'dict[str, Any] | None' = None) -> 'R'",
     "train": "(recipe: 'Recipe', out: 'str | Path', *, device: 'str' = 'auto') -> 'Captioner'",

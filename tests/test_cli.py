@@ -163,7 +163,7 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
         (["train", "--out", "run", "--recipe", "nowhere.toml"], "cannot read the recipe"),
         (["train", "--out", "run", "--set", "training.epoch=3"], "did you mean 'epochs'"),
         (["train", "--out", "run", "--epochs", "-1"], "training.epochs = -1"),
-        (["train", "--out", "run", "--captions", "good.txt", "--clap", "nowhere"], "no CLAP here"),
+        (["train", "--out", "run", "--captions", "good.txt", "--clap", "nowhere"], "no CLAP of this name"),
         (["train", "--out", "run", "--captions", "good.txt", "--device", "nonsense"], "choose cpu, cuda or auto"),
         (["train", "--out", "good.txt", "--captions", "good.txt"], "cannot make the run folder"),
         (["train", "--out", "run", "--captions", "good.txt", "--noise", "inf"], "variance inf"),

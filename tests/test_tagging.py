@@ -283,7 +283,7 @@ def test_the_table_names_each_file_once_with_bars_and_notes(run, folder, monkeyp
         (["x.wav", "--labels", "a,b", "--window", "0.1"], "at least 0.5"),
         (["x.wav", "--labels", "a,b", "--json", "--csv"], "choose one"),
         (["x.wav", "--labels", "a,b", "--device", "nonsense"], "choose cpu, cuda or auto"),
-        (["x.wav", "--labels", "a,b", "--clap", "nowhere"], "no CLAP here"),
+        (["x.wav", "--labels", "a,b", "--clap", "nowhere"], "no CLAP of this name"),
         (["", "--labels", "a,b"], "empty file name"),
         (["empty", "--labels", "a,b"], "no sound files here"),
     ],

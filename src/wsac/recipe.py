@@ -112,7 +112,8 @@ class ClapRecipe(Section):
     text: caption files for the text tower; captions of one clip are paraphrases of each other.
     teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first; "" means none.
     crop_seconds: training crops. mixtures: the part of the crops made of two sounds, overlaid or in sequence.
-    scene_share: the part of the steps on whole scenes, as many seconds a step as of crops.
+    scene_share: the part of the steps on whole scenes, as many seconds a step as of crops. order_share: the part of
+    the steps on two sounds in both orders.
     balance: 0 draws every sound equally often, 1 every label. average: decay of the moving average of the weights.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 on a GPU.
     """
@@ -135,7 +136,8 @@ class ClapRecipe(Section):
     batch_size: int = Field(64, ge=2)
     crop_seconds: float = Field(5.0, gt=0.1, le=10)
     mixtures: float = Field(0.5, ge=0, le=1)
-    scene_share: float = Field(0.3, ge=0, le=1)
+    scene_share: float = Field(0.2, ge=0, le=1)
+    order_share: float = Field(0.15, ge=0, le=1)
     balance: float = Field(0.3, ge=0, le=1)
     learning_rate: float = Field(1.5e-3, gt=0)
     text_learning_rate: float = Field(1e-3, gt=0)

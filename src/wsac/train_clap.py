@@ -8,12 +8,13 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .cache import load_or_make
 from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
-from .clap.compose import Composer, Example, batch_of_events, crop, level
+from .clap.compose import Composer, Example, batch_of_events, crop, in_both_orders, level
 from .clap.objectives import pair_loss, text_objective
 from .clap.pairs import AudioStore, Clip, read_pairs
 from .clap.pocket import PocketClap
@@ -83,11 +84,12 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
                 group["lr"] = _rate(recipe, step, group["part"])
             with autocast:
                 # with the pairs, the sounds matter most
-                size = recipe.text_batch if joint < 0 else recipe.text_batch // 4
+                size = recipe.text_batch if joint < 0 else recipe.text_batch // 8
                 loss = text_loss(numpy_for(recipe.seed, "text", step), size)
                 if joint >= 0:
-                    examples, whole = draw(joint)
-                    loss = loss + pair_loss(model, examples, None if whole else prototypes)
+                    kind, examples = draw(joint)
+                    labels = None if kind == "scenes" else prototypes
+                    loss = loss + pair_loss(model, examples, labels, twins=kind == "twins")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
@@ -165,33 +167,52 @@ def _rate(recipe: ClapRecipe, step: int, part: str) -> float:
 
 def _sampler(
     recipe: ClapRecipe, config: PocketConfig, composer: Composer, scenes: list[Clip], store: AudioStore | None
-) -> Callable[[int], tuple[list[Example], bool]]:
-    """The examples of a step, and whether they are whole scenes of up to a window's length.
+) -> Callable[[int], tuple[str, list[Example]]]:
+    """The examples of a step, and their kind: "events", "scenes" or "twins".
 
-    Steps of events last ``crop_seconds``, one in four half of that; steps of whole scenes mix scenes that were given
-    (two thirds, when there are any) and scenes composed of the pairs.
+    Events are crops of ``crop_seconds``, one step in four of half that. Scenes last up to a window; two thirds are
+    those that were given, if any, the others composed. Twins are two sounds in both orders, side by side: clips in
+    crops, or scenes of at most half a window each.
     """
     heard = [] if store is None else [i for i in range(len(scenes)) if store.seconds(i) > 0]
-    window = int(config.window_seconds * config.sample_rate)
+    window, crop_length = (int(s * config.sample_rate) for s in (config.window_seconds, recipe.crop_seconds))
+    short = [] if store is None else [i for i in heard if store.seconds(i) <= config.window_seconds / 2]
 
-    def draw(step: int) -> tuple[list[Example], bool]:
-        rng = numpy_for(recipe.seed, "audio", step)
-        length = int(recipe.crop_seconds * config.sample_rate)
-        whole = rng.random() < recipe.scene_share
+    def said(row: int, rng: np.random.Generator) -> str:
+        return str(rng.choice(scenes[row].captions))
+
+    def whole(rng: np.random.Generator, size: int) -> list[Example]:
         examples: list[Example] = []
-        if whole:
-            size = max(2, round(recipe.batch_size * length / window))
-            if store is not None and heard:
-                for row in rng.choice(heard, size * 2 // 3):
-                    scene = scenes[row]
-                    false = str(rng.choice(scene.negatives)) if scene.negatives else ""
-                    examples.append(Example(crop(store[row], window, rng), str(rng.choice(scene.captions)), false))
-            while len(examples) < size:
-                examples.append(composer.sequence(composer.distinct(rng, 4), window, rng))
+        if store is not None and heard:
+            for row in rng.choice(heard, size * 2 // 3):
+                caption, negatives = said(row, rng), scenes[row].negatives
+                false = str(rng.choice(negatives)) if negatives else ""
+                examples.append(Example(crop(store[row], window, rng), caption, false))
+        while len(examples) < size:
+            examples.append(composer.sequence(composer.distinct(rng, 4), window, rng))
+        return examples
+
+    def twins(rng: np.random.Generator) -> list[Example]:
+        if store is None or len(short) < 2 or rng.random() < 0.5:
+            pairs = [composer.twins(crop_length, rng) for _ in range(max(1, recipe.batch_size // 2))]
         else:
-            length = length // 2 if rng.random() < 0.25 else length
-            examples = batch_of_events(composer, recipe.batch_size, length, recipe.mixtures)(rng)
-        return [Example(level(e.samples, rng), e.caption, e.false, e.labels) for e in examples], whole
+            pairs = []
+            for _ in range(max(1, recipe.batch_size * crop_length // window // 2)):
+                one, other = ((store[row], said(row, rng)) for row in rng.choice(short, 2, replace=False))
+                pairs.append(in_both_orders(one, other, window, rng))
+        return [example for pair in pairs for example in pair]
+
+    def draw(step: int) -> tuple[str, list[Example]]:
+        rng = numpy_for(recipe.seed, "audio", step)
+        chance = rng.random()
+        if chance < recipe.scene_share:
+            kind, examples = "scenes", whole(rng, max(2, round(recipe.batch_size * crop_length / window)))
+        elif chance < recipe.scene_share + recipe.order_share:
+            kind, examples = "twins", twins(rng)
+        else:
+            length = crop_length // 2 if rng.random() < 0.25 else crop_length
+            kind, examples = "events", batch_of_events(composer, recipe.batch_size, length, recipe.mixtures)(rng)
+        return kind, [Example(level(e.samples, rng), e.caption, e.false, e.labels) for e in examples]
 
     return draw
 

@@ -110,7 +110,10 @@ def load_clap(
     else:
         from .catalog import fetch
 
-        found, beside = fetch(str(name), offline=offline)
+        try:
+            found, beside = fetch(str(name), offline=offline)
+        except ModelError as error:
+            raise ModelError(f"no file or folder {name} here, and {error}") from error
         model = load_public(found, tokenizer=tokenizer or beside, device=device)
         model.source = str(name)
     return model

@@ -98,14 +98,24 @@ class Composer:
         swap = -1 if rng.random() < 0.7 else other
         return self._said(turns + ground, (a, b, c), swap, _pick(rng, DURING), rng)
 
+    def twins(self, length: int, rng: np.random.Generator) -> tuple[Example, Example]:
+        """Two clips in one order, and the same pieces in the other."""
+        first = int(length * rng.uniform(0.35, 0.65))
+        rows, parts = self.distinct(rng, 2), []
+        for row, size in zip(rows, (first, length - first), strict=True):
+            piece = liveliest(self.store[row], size, rng)
+            loud = 10 ** (rng.uniform(-3, 3) / 20) / loudness(piece)
+            parts.append((faded(piece, self.store.sample_rate) * loud, self.caption(row, rng)))
+        return in_both_orders(parts[0], parts[1], length, rng, tuple(self._label[row] for row in rows))
+
     def _turns(self, rows: Sequence[int], length: int, rng: np.random.Generator) -> np.ndarray:
         shares = rng.uniform(0.7, 1.3, len(rows))
         ends = np.round(np.cumsum(shares) / shares.sum() * length).astype(int)
         out, first = np.zeros(length, np.float32), 0
         for row, end in zip(rows, ends, strict=True):
             piece = liveliest(self.store[row], end - first, rng)
-            ramp = np.minimum(1, np.arange(len(piece)) / (0.02 * self.store.sample_rate)).astype(np.float32)
-            out[first:end] = piece * ramp * ramp[::-1] / loudness(piece) * 10 ** (rng.uniform(-3, 3) / 20)
+            loud = 10 ** (rng.uniform(-3, 3) / 20) / loudness(piece)
+            out[first:end] = faded(piece, self.store.sample_rate) * loud
             first = end
         return out
 
@@ -132,6 +142,34 @@ class Composer:
             if self._label[row] not in [self._label[r] for r in rows]:
                 rows.append(int(row))
         return (rows + [int(r) for r in self.draw(rng, count)])[:count]
+
+
+def in_both_orders(
+    one: tuple[np.ndarray, str],
+    other: tuple[np.ndarray, str],
+    length: int,
+    rng: np.random.Generator,
+    labels: tuple[int, ...] = (),
+) -> tuple[Example, Example]:
+    """Two sounds with their captions, one after the other and the other way round, in ``length`` samples.
+
+    Each example's caption is true of it and false of its twin. Both sounds together are no longer than ``length``.
+    """
+    first, pause = np.sort(rng.integers(length - len(one[0]) - len(other[0]) + 1, size=2))
+    found = []
+    for a, b in ((one, other), (other, one)):
+        samples = np.zeros(length, np.float32)
+        samples[first : first + len(a[0])] = a[0]
+        start = pause + len(a[0])
+        samples[start : start + len(b[0])] = b[0]
+        found.append(Example(samples, _pick(rng, SEQUENCE).format(a=a[1], b=b[1]), "", labels))
+    return found[0], found[1]
+
+
+def faded(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """With 20 ms of fading in and out."""
+    ramp = np.minimum(1, np.arange(len(samples)) / (0.02 * sample_rate)).astype(np.float32)
+    return samples * ramp * ramp[::-1]
 
 
 def crop(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:

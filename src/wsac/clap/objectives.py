@@ -57,11 +57,14 @@ def text_objective(
     return loss
 
 
-def pair_loss(model: PocketClap, examples: Sequence[Example], labels: Tensor | None = None) -> Tensor:
+def pair_loss(
+    model: PocketClap, examples: Sequence[Example], labels: Tensor | None = None, *, twins: bool = False
+) -> Tensor:
     """Symmetric InfoNCE whose targets follow the similarity of the texts, plus the cosine of each pair.
 
     Two captions of the same event share the target, so they are not each other's negatives; false captions are
     further negatives of every sound. labels: prototypes ``[L, D]``, of which each sound should be nearest to its own.
+    twins: examples 2i and 2i + 1 are the same sounds in both orders; see ``order_loss``.
     """
     device = model.log_temperature.device
     waveforms = torch.from_numpy(np.stack([one.samples for one in examples])).to(device)
@@ -72,14 +75,25 @@ def pair_loss(model: PocketClap, examples: Sequence[Example], labels: Tensor | N
     temperature = model.log_temperature.exp().clamp(0.02, 1)
     logits = audio @ text.T / temperature
     with torch.no_grad():
-        target = (text @ text.T / SAME).softmax(-1)
+        target = torch.eye(len(text), device=device) if twins else (text @ text.T / SAME).softmax(-1)
         padded = F.pad(target, (0, len(wrong)))
     contrast = F.cross_entropy(torch.cat((logits, audio @ wrong.T / temperature), 1), padded)
     contrast = contrast + F.cross_entropy(logits.T, target)
     loss = contrast + 2 * (1 - (audio * text).sum(-1).mean())
+    if twins:
+        loss = loss + 2 * order_loss(audio, text)
     if labels is not None:
         loss = loss + label_loss(audio / temperature, labels, [one.labels for one in examples])
     return loss
+
+
+def order_loss(audio: Tensor, text: Tensor) -> Tensor:
+    """1 - cos(a - a', t - t'), the mean over twins: what the order changes in the sound, it changes in the sentence.
+
+    audio, text: ``[B, D]``, twins side by side. Contrast alone learns no order: twins are so alike at first that
+    their difference hardly counts; here it counts whatever its length.
+    """
+    return 1 - F.cosine_similarity(audio[0::2] - audio[1::2], text[0::2] - text[1::2], dim=-1).mean()
 
 
 def label_loss(audio: Tensor, prototypes: Tensor, labels: Sequence[Sequence[int]]) -> Tensor:

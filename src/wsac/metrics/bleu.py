@@ -21,7 +21,7 @@ def bleu(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     items together; it is not the mean over the items.
     Source: Papineni et al. 2002 (BLEU); the constants of coco-caption (Chen et al. 2015, arXiv 1504.00325).
     """
-    counts = bleu_counts(words or Words.of(items))
+    counts = np.concatenate([bleu_counts(block.words) for block in (words or Words.of(items)).blocks()])
     per_item = bleu_from_counts(counts)
     corpus = bleu_from_counts(counts.sum(axis=0))
     return [Score(f"bleu_{n}", float(corpus[n - 1]), per_item[:, n - 1], pooled=counts) for n in range(1, LONGEST + 1)]

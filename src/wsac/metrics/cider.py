@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .items import Item, Score
-from .words import Grams, Words, count_grams, lookup
+from .words import Grams, Words, count_numbered, lookup, number_grams
 
 SIGMA = 6.0  # words of difference in length that reduce a similarity to 61 %
 LONGEST = 4
@@ -27,22 +27,40 @@ def cider_d(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     if words.size < 2:
         note = "undefined for a single item: its document frequencies say nothing"
         return [Score("cider_d", float("nan"), np.full(words.size, np.nan), note)]
-    total = sum(_similarity(words, grams) for grams in count_grams(words, LONGEST))  # [S]
-    # coco-caption measures the length of a sentence by its bigrams
-    lengths = np.maximum(words.lengths - 1, 0)
-    total *= np.exp(-((lengths - lengths[words.item]) ** 2) / (2 * SIGMA**2))
-    owner = words.item[words.size :]
-    sums = np.bincount(owner, total[words.size :], minlength=words.size)
-    per_item = SCALE * sums / LONGEST / np.bincount(owner, minlength=words.size)
+    blocks = list(words.blocks())
+    total = [np.zeros(len(block.words.lengths)) for block in blocks]
+    for gram, kinds in number_grams(words, LONGEST):
+        cut = lambda block, gram=gram, kinds=kinds: count_numbered(block.words, block.cut(gram), kinds)  # noqa: E731
+        documents = np.zeros(kinds, np.int32)
+        for block in blocks:
+            documents[:] += _documents(block.words, cut(block))
+        rarity = np.log(words.size) - np.log(np.maximum(documents, 1))  # [kinds]
+        for sums, block in zip(total, blocks, strict=True):
+            sums += _similarity(block.words, cut(block), rarity)
+    per_item = np.concatenate([_per_item(block.words, sums) for block, sums in zip(blocks, total, strict=True)])
     return [Score("cider_d", float(per_item.mean()), per_item)]
 
 
-def _similarity(words: Words, grams: Grams) -> np.ndarray:
+def _documents(words: Words, grams: Grams) -> np.ndarray:
+    """Of how many items the references have each n-gram, [kinds]."""
+    split = int(np.searchsorted(grams.sentence, words.size))
+    of_item = words.item[grams.sentence[split:]] * grams.kinds + grams.gram[split:]
+    return np.bincount(np.unique(of_item) % grams.kinds, minlength=grams.kinds)
+
+
+def _per_item(words: Words, total: np.ndarray) -> np.ndarray:
+    # coco-caption measures the length of a sentence by its bigrams
+    lengths = np.maximum(words.lengths - 1, 0)
+    total = total * np.exp(-((lengths - lengths[words.item]) ** 2) / (2 * SIGMA**2))
+    owner = words.item[words.size :]
+    sums = np.bincount(owner, total[words.size :], minlength=words.size)
+    return SCALE * sums / LONGEST / np.bincount(owner, minlength=words.size)
+
+
+def _similarity(words: Words, grams: Grams, rarity: np.ndarray) -> np.ndarray:
     """The clipped cosine of each reference with its candidate for one n; float64 [S], zeros for the candidates."""
     split = int(np.searchsorted(grams.sentence, words.size))
     of_item = words.item[grams.sentence] * grams.kinds + grams.gram  # an n-gram within an item
-    documents = np.bincount(np.unique(of_item[split:]) % grams.kinds, minlength=grams.kinds)
-    rarity = np.log(words.size) - np.log(np.maximum(documents, 1))  # [kinds]
     weight = grams.count * rarity[grams.gram]
     norms = np.sqrt(np.bincount(grams.sentence, weight**2, minlength=len(words.lengths)))  # [S]
     # of_item of the candidates is sorted: each has one sentence

@@ -15,6 +15,21 @@ import numpy as np
 from .items import Item
 from .ptb import tokenize
 
+BLOCK = 4096  # items counted at once
+SPAN = 1 << 18  # words numbered at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some items of a set as a set of their own. spans: where its words stand among all."""
+
+    words: Words
+    spans: tuple[slice, slice]
+
+    def cut(self, values: np.ndarray) -> np.ndarray:
+        """Of values [L] those of the block's words."""
+        return np.concatenate([values[span] for span in self.spans])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Words:
@@ -58,6 +73,18 @@ class Words:
         for candidate, count in zip(self.sentences(0, self.size), counts, strict=True):
             yield join(candidate), [join(next(references)) for _ in range(count)]
 
+    def blocks(self, size: int = BLOCK) -> Iterator[Block]:
+        """Runs of items with their references, one after the other."""
+        starts = np.concatenate(([0], np.cumsum(self.lengths)))
+        for first in range(0, self.size, size):
+            last = min(first + size, self.size)
+            a, b = (np.searchsorted(self.item[self.size :], [first, last]) + self.size).tolist()
+            spans = slice(int(starts[first]), int(starts[last])), slice(int(starts[a]), int(starts[b]))
+            lengths = np.concatenate((self.lengths[first:last], self.lengths[a:b]))
+            item = np.concatenate((np.arange(last - first), self.item[a:b] - first))
+            ids = np.concatenate([self.ids[span] for span in spans])
+            yield Block(Words(self.vocabulary, ids, lengths, item, last - first), spans)
+
     def candidates(self) -> Words:
         """The same without references; the vocabulary keeps theirs."""
         return self.subset(np.arange(self.size))
@@ -86,23 +113,40 @@ class Grams:
 
 def count_grams(words: Words, longest: int = 4) -> Iterator[Grams]:
     """The n-grams of all sentences for n = 1, 2, … ``longest``."""
-    sentence = np.repeat(np.arange(len(words.lengths)), words.lengths)  # [L]
-    gram = words.ids.astype(np.int64)  # of the n words from each place on
-    kinds = max(len(words.vocabulary), 1)
-    for n in range(1, longest + 1):
-        if n > 1:
-            inside = sentence[: -(n - 1)] == sentence[n - 1 :]  # the last word is of the same sentence
-            here = np.zeros(len(words.ids), bool)
-            here[: len(inside)] = inside
-            # an n-gram is the one shorter by a word, and its last word; renumbered, so that numbers stay small
-            pairs = gram[here] * len(words.vocabulary) + words.ids[n - 1 :][inside]
-            known, renumbered = np.unique(pairs, return_inverse=True)
-            gram = np.full(len(words.ids), -1)
-            gram[here] = renumbered
-            kinds = max(len(known), 1)
-        valid = gram >= 0
-        keys, counts = np.unique(sentence[valid] * kinds + gram[valid], return_counts=True)
-        yield Grams(keys // kinds, keys % kinds, counts, kinds)
+    for gram, kinds in number_grams(words, longest):
+        yield count_numbered(words, gram, kinds)
+
+
+def number_grams(words: Words, longest: int = 4) -> Iterator[tuple[np.ndarray, int]]:
+    """For n = 1, 2, … the number of the n-gram that begins at each word, int32 [L], -1 where none does, and how many
+    numbers there are."""
+    sentence = np.repeat(np.arange(len(words.lengths), dtype=np.int32), words.lengths)  # [L]
+    gram, total = words.ids, max(len(words.vocabulary), 1)
+    yield gram, total
+    for n in range(2, longest + 1):
+        # an n-gram is the one shorter by a word, and its last word; renumbered, so that numbers stay small
+        spans = [(first, min(first + SPAN, len(gram) - n + 1)) for first in range(0, len(gram) - n + 1, SPAN)]
+
+        def pairs(first: int, last: int, gram: np.ndarray = gram, n: int = n) -> tuple[np.ndarray, np.ndarray]:
+            inside = sentence[first:last] == sentence[first + n - 1 : last + n - 1]  # the last word is of the same
+            here = gram[first:last][inside].astype(np.int64)
+            return inside, here * len(words.vocabulary) + words.ids[first + n - 1 : last + n - 1][inside]
+
+        known = np.unique(np.concatenate([np.empty(0, np.int64), *(np.unique(pairs(*span)[1]) for span in spans)]))
+        longer = np.full(len(gram), -1, np.int32)
+        for first, last in spans:
+            inside, wanted = pairs(first, last)
+            longer[first:last][inside] = np.searchsorted(known, wanted)
+        gram = longer
+        yield gram, max(len(known), 1)
+
+
+def count_numbered(words: Words, gram: np.ndarray, kinds: int) -> Grams:
+    """Count what ``number_grams`` numbered; gram: [L]."""
+    sentence = np.repeat(np.arange(len(words.lengths)), words.lengths)
+    valid = gram >= 0
+    keys, counts = np.unique(sentence[valid] * kinds + gram[valid], return_counts=True)
+    return Grams(keys // kinds, keys % kinds, counts, kinds)
 
 
 def lookup(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
