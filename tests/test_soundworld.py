@@ -35,7 +35,9 @@ from wsac.soundworld.alike import alike
 from wsac.soundworld.falsehoods import false_kind, false_order, false_parameter
 from wsac.soundworld.grammar import TEMPLATES, compose
 from wsac.soundworld.phrases import say_event, with_adjective
+from wsac.soundworld.reading import read_kinds
 from wsac.soundworld.vocabulary import WORDS
+from wsac.soundworld.write import draw_scene
 from wsac.types import WsacError
 
 RATE = 16000
@@ -590,3 +592,24 @@ def test_a_corpus_larger_than_the_grammar_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("wsac.soundworld.grammar.TEMPLATES", {"single": ("a sound",)})
     with pytest.raises(WsacError, match="only 1 of 20"):
         write_corpus(tmp_path, 20, 0, events=(1, 1))
+
+
+def test_sentences_are_read_back():
+    """What the grammar writes is read again: nearly every kind, nothing else, and the order."""
+    told = found = 0
+    for i in range(80):
+        scene, _ = draw_scene(11, i)
+        for caption in scene.captions:
+            kinds = read_kinds(caption)
+            assert set(kinds) <= set(scene.events), caption
+            told, found = told + len(scene.events), found + len(kinds)
+            if scene.form == "then" and len(kinds) == 2:
+                assert kinds == [step[0].event.kind for step in scene.steps], caption
+    assert found / told > 0.97
+
+
+def test_what_cannot_be_read_is_passed_over():
+    assert read_kinds("") == []
+    assert read_kinds("Colourless green ideas sleep") == []
+    assert read_kinds("A dog barks after a bird sings, colourless") in (["birds", "dog"],)
+    assert read_kinds("After a dog barks, birds chirp") == ["dog", "birds"]

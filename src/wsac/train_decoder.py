@@ -11,13 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .bridges import Bridge, Given, training_bridge
+from .audio_embeddings import embed_sounds
+from .bridges import Bridge, Given, parse, training_bridge
 from .cache import embed_texts
 from .captioner import Captioner
 from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
-from .clap import load_clap
+from .clap import ClapEncoder, load_clap
+from .clap.pairs import sound_rows
 from .console import progress, say
-from .corpora import merge
+from .corpora import merge, restyle
 from .decoder import TransformerDecoder
 from .device import pick_device
 from .files import atomic_path
@@ -120,10 +122,9 @@ class _Run:
 
 def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     options = recipe.training
-    corpus = merge(recipe.corpus.captions, format=recipe.corpus.format, style=recipe.corpus.style)
-    captions = [example.caption for example in corpus.examples]
     device = pick_device(device)
     clap = load_clap(recipe.clap)
+    captions, sounds = _material(recipe, clap)
     gap = Gap.load(recipe.bridge.gap, dim=clap.embed_dim) if recipe.bridge.gap else None
     anything = SupportMemory(torch.eye(2, clap.embed_dim))
     training_bridge(recipe.bridge.train, Given(anything, gap))  # a wrong one is known at once
@@ -141,8 +142,9 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     tokenizer = Tokenizer.train(captions, recipe.decoder.vocab_size)
     limit = recipe.decoder.max_tokens - 1
     tokens = [torch.tensor([*ids[:limit], EOS]) for ids in tokenizer.encode(captions)]
-    embeddings = embed_texts(clap, captions)
-    memory = SupportMemory(embeddings[train_rows])
+    texts = embed_texts(clap, captions)
+    embeddings = texts if sounds is None else sounds
+    memory = SupportMemory(texts[train_rows])
     memory = memory.sample(recipe.memory.size, generator_for(options.seed, "memory"))
     torch.manual_seed(seed_for(options.seed, "weights"))
     sizes = recipe.decoder.model_dump(exclude={"vocab_size"})
@@ -153,9 +155,30 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     bridge = training_bridge(recipe.bridge.train, Given(memory, gap, getattr(clap, "temperature", 0.07)))
     captioner = Captioner(clap, decoder, tokenizer, memory, gap=gap, trained=recipe.bridge.train)
     measured = Path(recipe.bridge.gap).read_bytes() if recipe.bridge.gap else b""
-    inputs = digest(clap.fingerprint, measured, *captions)
+    inputs = digest(clap.fingerprint, measured, *recipe.corpus.pairs, *captions)
     optimizer = torch.optim.AdamW(groups)
     return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs)
+
+
+def _material(recipe: Recipe, clap: ClapEncoder) -> tuple[list[str], Tensor | None]:
+    """The captions, and the embeddings of their sounds [N, D] where the recipe gives pairs."""
+    corpus = recipe.corpus
+    if not corpus.pairs:
+        merged = merge(corpus.captions, format=corpus.format, style=corpus.style)
+        return [example.caption for example in merged.examples], None
+    if corpus.captions:
+        raise RecipeError("corpus.captions and corpus.pairs exclude each other; give one of them")
+    heads = [kind.name for kind, _ in parse(recipe.bridge.train, "training", "head") if kind.stage == "head"]
+    if heads:
+        raise RecipeError(f"bridge '{heads[0]}' is for texts; with corpus.pairs the sounds themselves are trained on")
+    rows = [
+        (path, str(row["caption"])) for file in corpus.pairs for path, row in sound_rows(file, ("audio", "caption"))
+    ]
+    if not rows:
+        raise CorpusError(f"{', '.join(corpus.pairs)}: no pairs; give rows audio,caption")
+    places = {path: i for i, path in enumerate(dict.fromkeys(path for path, _ in rows))}
+    sounds = embed_sounds(list(places), clap)
+    return [restyle(text.strip(), corpus.style) for _, text in rows], sounds[[places[path] for path, _ in rows]]
 
 
 def _batches(run: _Run, options: TrainingOptions, epoch: int) -> list[list[int]]:
