@@ -25,9 +25,11 @@ class Section(BaseModel):
 
 
 class CorpusOptions(Section):
-    """captions: files in any format of ``wsac corpus``. pairs: instead of them, CSV files audio,caption, to train on the
-    embeddings of the sounds: the supervised captioner that text-only ones are measured against. validation: the part of the captions held out, but
-    ten (or a tenth) of a small corpus; 0 holds out none."""
+    """captions: files in any format of ``wsac corpus``. pairs: instead of them, CSV files audio,caption, to train on
+    the embeddings of the sounds: the supervised captioner that text-only ones are measured against.
+
+    validation: the part of the captions held out, but ten (or a tenth) of a small corpus; 0 holds out none.
+    """
 
     captions: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()

@@ -55,8 +55,7 @@ def evaluate(
     skip_invalid: SkipOption = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A JSON file with the values of every sound.")] = None,
     clap: JudgeOption = None,
-    encoder: JudgeOption = Annotated[str | None, typer.Option("--clap", help="The CLAP of clapscore; pocket by default.")]
-EncoderOption = None,
+    encoder: EncoderOption = None,
     checker: CheckerOption = None,
     offline: OfflineOption = False,
     device: DeviceOption = "auto",
@@ -98,8 +97,7 @@ def compare(
     audio: AudioOption = None,
     skip_invalid: SkipOption = False,
     clap: JudgeOption = None,
-    encoder: JudgeOption = Annotated[str | None, typer.Option("--clap", help="The CLAP of clapscore; pocket by default.")]
-EncoderOption = None,
+    encoder: EncoderOption = None,
     checker: CheckerOption = None,
     offline: OfflineOption = False,
     device: DeviceOption = "auto",
