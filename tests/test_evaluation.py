@@ -53,13 +53,14 @@ def test_a_captioner_is_scored_on_a_dataset(folder, run, captioner):
     code, out, err = run(*command, "-o", folder / "scores.json")
     assert code == 0
     assert "cider_d" in out
-    assert "6 sounds with 2 references each" in err
+    assert "6 clips with 2 references each" in err
     found = load(folder / "scores.json")
     assert [item.candidate for item in found.items] == [
         captioner.caption(folder / "data" / f"{i}.wav").text for i in range(6)
     ]
     assert [Path(item.audio).name for item in found.items] == [f"{i}.wav" for i in range(6)]
     assert found.items[0].confidence is None
+    assert found.about == {"model": str(folder / "run"), "dataset": "folder", "root": str(folder / "data")}
     # the same captions from a file have the same figures and the same reference set
     rows = [{"file_name": item.id, "caption": item.candidate} for item in found.items]
     (folder / "c.json").write_text(json.dumps(rows))
@@ -75,6 +76,29 @@ def test_a_captioner_is_scored_on_a_dataset(folder, run, captioner):
     assert "clapscore" in json.loads(out)["metrics"]
 
 
+def test_what_is_missing_is_told_in_the_file_and_on_the_page(folder, run):
+    (folder / "data" / "3.wav").unlink()
+    command = (
+        "evaluate",
+        "--model",
+        folder / "run",
+        "--dataset",
+        "folder",
+        "--root",
+        folder / "data",
+        "--bridge",
+        "ad",
+    )
+    assert run(*command, "-o", folder / "scores.json")[0] == 0
+    found = load(folder / "scores.json")
+    assert "1 of 6 recordings are missing" in found.notes[0]
+    assert found.about["bridge"] == "ad"
+    assert run("report", folder / "scores.json", "-o", folder / "report.html")[0] == 0
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "1 of 6 recordings are missing" in page
+    assert f"model {folder / 'run'}" in page
+
+
 def test_recordings_that_cannot_be_decoded_are_no_silent_loss(folder, run):
     (folder / "data" / "3.wav").write_bytes(b"no sound")
     command = ("evaluate", "--model", folder / "run", "--dataset", "folder", "--root", folder / "data")
@@ -84,14 +108,15 @@ def test_recordings_that_cannot_be_decoded_are_no_silent_loss(folder, run):
     code, _, err = run(*command, "--skip-invalid")
     assert code == 0
     assert "left out: recordings that cannot be decoded (1)" in err
-    assert "5 sounds" in err
+    assert "5 clips" in err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "give --candidates FILE, or --dataset"),
-        (("--dataset", "clotho"), "give --candidates FILE, or --dataset"),
+        (("--dataset", "clotho"), "--root is missing"),
+        (("--dataset", "clotho", "--root", "nowhere"), "no such folder"),
         (("--dataset", "moths", "--root", "."), "no dataset of this name"),
         (("-c", "x.csv", "--model", "pocket"), "leave --model, --dataset and --root out"),
         (("--dataset", "clotho", "--root", ".", "-r", "x.csv"), "leave --references and --audio out"),

@@ -209,6 +209,7 @@ def test_the_list_names_them_all(capsys):
     out = capsys.readouterr().out
     assert main(["clap", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["name"] for row in rows} == set(CATALOG)
+    assert {row["name"] for row in rows} == {"pocket", *CATALOG}
+    assert {"sample_rate", "window_seconds", "dim", "licence"} <= set(rows[0])
     assert "pocket" in out
-    assert {row["family"] for row in rows} <= set(FAMILIES)
+    assert {row["family"] for row in rows[1:]} <= set(FAMILIES)

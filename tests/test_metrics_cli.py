@@ -54,7 +54,7 @@ def test_evaluate_as_table(run, files):
     assert code == 0
     for word in ("bleu_4", "cider_d", "self_bleu", " to ", "95 % interval"):
         assert word in out
-    assert "40 sounds with 5 references each" in err
+    assert "40 clips with 5 references each" in err
     assert "CIDEr-D keeps the document frequencies" in err
     assert "CIDEr " not in out
     assert "cider " not in out
@@ -184,8 +184,8 @@ def test_compare_does_not_mix_metrics_of_other_models(run, files):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("{}", "not an evaluation"),
-        ("[1]", "not an evaluation"),
+        ("{}", "call it file_name"),  # neither an evaluation nor a table of captions
+        ("[1]", "call it file_name"),
         ('{"per_item": [', "not valid JSON"),
         ('{"per_item": [], "digest": "x", "format": 9}', "format 9"),
         ('{"per_item": [{}], "digest": "x", "format": 1, "metrics": {}}', "not a whole evaluation"),
@@ -208,13 +208,45 @@ def test_wrong_usage(run, files):
         (["evaluate", "-c", files / "good.csv", "--metrics", "cider"], "only CIDEr-D: cider_d"),
         (["evaluate", "-c", files / "good.csv", "--metrics", ""], "no metric"),
         (["evaluate", "-c", files / "none.csv"], "not found"),
-        (["compare", files / "good.csv", files / "poor.csv"], "give --references FILE"),
-        (["compare", files / "a.json", files / "b.json", "--metrics", "fast"], "--metrics"),
+        (["evaluate", "-c", files / "good.csv", "--audio", files / "nowhere"], "no such folder"),
+        (["compare", files / "good.csv", files / "poor.csv", "--metrics", "cider_d"], "give --references FILE"),
     ):
         code, out, err = run(*words)
         assert (code, out) == (1, "")
         assert what in err
         assert len(err.strip().splitlines()) == 1
+
+
+def test_compare_without_references(run, files):
+    code, out, _ = run("compare", files / "good.csv", files / "poor.csv", "--metrics", "length", "--json")
+    assert code == 0
+    assert [row["name"] for row in json.loads(out)["comparisons"]] == ["length"]
+    assert evaluate(run, files, "good", "-o", files / "a.json")[0] == 0
+    for words, what in (
+        ((files / "a.json", files / "poor.csv"), "poor.csv: captions, and the other is an evaluation"),
+        ((files / "a.json", files / "a.json", "--metrics", "fast"), "leave --references and --metrics out"),
+        ((files / "a.json", files / "none.json"), "none.json"),
+    ):
+        code, out, err = run("compare", *words)
+        assert (code, out) == (1, "")
+        assert what in err
+
+
+def test_sounds_are_found_by_the_names_of_the_candidates(run, files):
+    """The references name the clips without their folder."""
+    (files / "sounds").mkdir()
+    for i in range(40):
+        soundfile.write(files / "sounds" / f"{i}.wav", 0.1 * np.sin(np.arange(8000) / (2 + i)), 16000)
+    text = (
+        (files / "good.csv")
+        .read_text(encoding="utf-8")
+        .replace("\n", f"\n{files}/sounds/")
+        .removesuffix(f"{files}/sounds/")
+    )
+    (files / "long.csv").write_text(text, encoding="utf-8")
+    code, out, _ = evaluate(run, files, "long", "--metrics", "clapscore,rouge_l", "--json")
+    assert code == 0
+    assert "clapscore" in json.loads(out)["metrics"]
 
 
 def test_list_of_metrics(run):

@@ -297,6 +297,30 @@ def test_a_collection_is_embedded_once(clap, clap_folder, sounds, tmp_path, caps
     assert not np.array_equal(first[2], second[2])
 
 
+def test_a_collection_is_not_lost_to_another(clap_folder, sounds, tmp_path, capsys):
+    out = tmp_path / "emb"
+    command = ["embed", "audio", "-o", str(out), "--clap", str(clap_folder)]
+    assert main([*command, str(sounds)]) == 0
+    kept = (out / "files.csv").read_bytes()
+    assert main([*command, str(sounds / "short.wav")]) == 1
+    assert "also holds 2 recordings that are not named" in capsys.readouterr().err
+    assert (out / "files.csv").read_bytes() == kept
+    (sounds / "long.wav").unlink()  # what is gone need not be named
+    assert main([*command, str(sounds)]) == 0
+    assert len(read_embeddings(out)[1]) == 2
+
+
+def test_nothing_embedded_leaves_nothing(clap_folder, tmp_path, capsys):
+    command = ["embed", "audio", str(tmp_path / "none.wav"), "--clap", str(clap_folder), "-o"]
+    assert main([*command, str(tmp_path / "emb")]) == 1
+    assert "none of the 1 recordings can be embedded" in capsys.readouterr().err
+    assert not (tmp_path / "emb").exists()
+    (tmp_path / "file").write_text("mine")
+    assert main([*command, str(tmp_path / "file")]) == 1
+    assert "give --out a folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_an_interrupted_collection_goes_on(clap, sounds, tmp_path, monkeypatch):
     import wsac.audio_embeddings as module
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,18 @@ def embed_folder(
     if shard < 1:
         raise RecipeError(f"shard {shard}: give the number of files of a shard, 1 or more")
     files, out = find_audio(list(patterns)), Path(out)
+    if out.exists() and not out.is_dir():
+        raise RecipeError(f"{out}: a file; give --out a folder")
     index = {"fingerprint": clap.fingerprint, "dtype": dtype, "dim": clap.embed_dim, "shard": shard}
     if (out / "index.json").is_file():
         before = read_json(out / "index.json")
         changed = [key for key, value in index.items() if before.get(key) != value]
         if changed:
             raise ModelError(f"{out}: holds embeddings of another {' and '.join(changed)}; give another --out")
+        others = _others(out, files)
+        if others:
+            raise RecipeError(f"{out}: also holds {len(others):,} recordings that are not named, such as {others[0]}; "
+                              "name them too, or give another --out")  # fmt: skip
     write_json(out / "index.json", index)
     rows: list[tuple[int, str, float]] = []
     errors: list[tuple[str, str]] = []
@@ -64,6 +71,12 @@ def embed_folder(
                 tick(len(part))
             rows += [(len(rows) + i, file, seconds) for i, (file, seconds) in enumerate(done["files"])]
             errors += [(file, error) for file, error in done["errors"]]
+    if not rows:
+        for path in (*out.glob("embeddings-*"), out / "index.json", out / "files.csv", out / "errors.csv"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # of others' files it is not ours to remove
+            out.rmdir()
+        raise AudioError(f"{errors[0][1] or errors[0][0]}; none of the {len(files):,} recordings can be embedded")
     _write_csv(out / "files.csv", ("row", "file", "seconds"), rows)
     _write_csv(out / "errors.csv", ("file", "error"), errors)
     for file, error in errors[:5]:
@@ -149,6 +162,13 @@ def _embed_shard(clap: ClapEncoder, part: Sequence[Path], out: Path, number: int
     done = {"key": _key(part), "files": [(str(part[i]), round(found[i][1], 3)) for i in order], "errors": errors}
     write_json(_facts(out, number), done)
     return done
+
+
+def _others(out: Path, files: Sequence[Path]) -> list[str]:
+    """Recordings that the folder holds, that are still there, and that are not among the files."""
+    named = {str(file) for file in files}
+    held = [name for path in sorted(out.glob("embeddings-*.json")) for name, _ in read_json(path)["files"]]
+    return [name for name in held if name not in named and Path(name).is_file()]
 
 
 def _finished(out: Path, number: int, part: Sequence[Path]) -> dict[str, Any] | None:

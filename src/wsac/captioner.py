@@ -248,8 +248,10 @@ class Captioner:
 def _its_clap(folder: Path, name: str, elsewhere: str | Path | None, device: str) -> ClapEncoder:
     if elsewhere is None and name in ("clap", "pocket"):
         return load_clap(folder / "clap" if name == "clap" else name, device=device)
+    if elsewhere is not None:
+        return load_clap(elsewhere, device=device)
     try:
-        return load_clap(elsewhere or name, device=device)
+        return load_clap(name, device=device)
     except ModelError as error:
         raise ModelError(f"{error}; {folder} was trained with {name}: where it lies elsewhere, give --clap") from error
 

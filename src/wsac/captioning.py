@@ -143,12 +143,16 @@ def print_rows(rows: Sequence[Row], style: str) -> None:
                         r.file,
                         _span(r, windowed),
                         "\n".join((r.caption or f"(unsure; perhaps: {r.guess})", *(f"({note})" for note in r.notes))),
-                        f"{r.logprob:.2f}" if r.confidence is None else f"{100 * r.confidence:.0f} %",
+                        "" if r.caption == SILENCE else _sure(r),
                     )
                     for r in good
                 ]
                 last = "log-prob>" if good[0].confidence is None else "sure>"
                 table("", ("file", "seconds>", "caption", last), cells)
+
+
+def _sure(row: Row) -> str:
+    return f"{row.logprob:.2f}" if row.confidence is None else f"{100 * row.confidence:.0f} %"
 
 
 def _span(row: Row, windowed: bool) -> str:

@@ -49,18 +49,25 @@ def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterat
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table on stdout. Columns whose name ends in ``>`` are right-aligned."""
+    """Print a table on stdout. Columns whose name ends in ``>`` are right-aligned; the first is broken last.
+
+    In a pipe nothing is broken: lines are as long as they are.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     grid = Table(title=title, title_justify="left")
-    for name in columns:
+    cells = [[str(cell) for cell in row] for row in rows]
+    for i, name in enumerate(columns):
         right = name.endswith(">")
-        grid.add_column(name.removesuffix(">"), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(str(cell)) for cell in row))  # Text: brackets in a caption are not markup
-    width = None if sys.stdout.isatty() else 120
+        widest = max((len(row[0]) for row in cells), default=0) if i == 0 else 0
+        grid.add_column(
+            name.removesuffix(">"), justify="right" if right else "left", overflow="fold", min_width=min(widest, 44)
+        )
+    for row in cells:
+        grid.add_row(*(Text(cell) for cell in row))  # Text: brackets in a caption are not markup
+    width = None if sys.stdout.isatty() else 10_000
     Console(width=width).print(grid)
 
 

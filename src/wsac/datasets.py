@@ -54,6 +54,8 @@ def find_dataset(name: str, root: str | Path, split: str = "test") -> Dataset:
     or test, or what Clotho calls them; with "folder", a word in the name of the caption file, if there are several.
     Raises CorpusError when there is no caption file or it cannot be read, AudioError when no recording is there.
     """
+    if not Path(root).exists():
+        raise CorpusError(f"{root}: no such folder; name the one where the dataset lies")
     match name.lower():
         case "clotho":
             return _clotho(Tree(Path(root)), _split(name, split, CLOTHO_SPLITS))

@@ -14,7 +14,7 @@ from .console import progress
 from .corpora import read_captions
 from .listening import listen
 from .metrics import Item, Report, Score
-from .metrics.evaluation import figure_rows
+from .metrics.evaluation import counted, figure_rows
 from .metrics.resampling import LEVEL, RESAMPLES
 from .pictures import histogram_png
 from .report import ClipCard, cards_html, pictures_html, table_html, write_page
@@ -94,11 +94,11 @@ def _rows(report: Report) -> list[tuple[str, ...]]:
 
 
 def _summary(report: Report) -> str:
-    counts = sorted({len(item.references) for item in report.items})
-    span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
-    lines = [f"{len(report.items):,} clips with {span} references each; reference set {report.digest}."]
+    lines = [", ".join(f"{name} {value}" for name, value in report.about.items())]
+    lines.append(f"{counted(report)}; set {report.digest}.")
     if report.intervals:
         lines.append(f"Intervals: percentile bootstrap over clips, {RESAMPLES:,} resamples. Orange: the mean.")
+    lines += report.notes
     lines += [f"Left out: {what} ({count:,})." for what, count in report.skipped.items()]
     return "\n".join(lines)
 
@@ -125,7 +125,7 @@ class _Cards:
 
     def _samples(self, item: Item) -> np.ndarray | None:
         if item.audio is None:
-            self.problems.append(f"{item.id}: its sound is not known; give --audio FOLDER")
+            self.problems.append(f"{item.id}: its sound is not known")
             return None
         try:
             return load_audio(item.audio, RATE, max_seconds=SECONDS).samples

@@ -72,6 +72,6 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise WsacError(f"{path}: cannot read ({error.strerror})") from error
+        raise WsacError(f"{path}: cannot read ({error.strerror}); check the path") from error
     except ValueError as error:
         raise WsacError(f"{path}: not valid JSON ({error})") from error

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import socket
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .console import progress, say
 from .files import atomic_path
@@ -26,6 +30,7 @@ def hub_file(repo: str, name: str, revision: str | None = None, *, offline: bool
     """
     from huggingface_hub import hf_hub_download
 
+    offline = offline or not _reachable()
     with _explained(repo, name, revision, offline):
         path = Path(hf_hub_download(repo, name, revision=revision, local_files_only=offline))
     _check(path)
@@ -88,6 +93,25 @@ def _blocks(url: str) -> Iterator[bytes]:
                     tick(len(block))
     except (OSError, HTTPException) as error:  # URLError is an OSError
         raise ModelError(f"{url}: cannot be downloaded ({error}); get it by hand and give its path") from error
+
+
+def _reachable() -> bool:
+    """Whether the Hub answers at all; its library would try for half a minute. With a proxy that is left to it."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE or any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+        return True  # it knows what to do
+    place = urlsplit(constants.ENDPOINT)
+    return _answers(place.hostname or "", place.port or (80 if place.scheme == "http" else 443))
+
+
+@lru_cache
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=10):
+            return True
+    except OSError:
+        return False
 
 
 def _check(path: Path) -> None:

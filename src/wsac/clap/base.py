@@ -108,11 +108,13 @@ def load_clap(
     elif path.suffix in (*PICKLES, ".safetensors") or path.is_absolute() or str(name).startswith((".", "~")):
         raise ModelError(f"{name}: no such file or folder; check the path")
     else:
-        from .catalog import fetch
+        from .catalog import CATALOG, fetch
 
         try:
             found, beside = fetch(str(name), offline=offline)
         except ModelError as error:
+            if str(name).partition("@")[0] in CATALOG:
+                raise
             raise ModelError(f"no file or folder {name} here, and {error}") from error
         model = load_public(found, tokenizer=tokenizer or beside, device=device)
         model.source = str(name)

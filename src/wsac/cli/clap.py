@@ -31,17 +31,25 @@ def show_list(as_json: JsonOption = False) -> None:
     from ..clap.catalog import CATALOG
     from ..clap.families import FAMILIES
 
-    if as_json:
-        print_json([asdict(row) for row in CATALOG.values()])
-        return
-    rows = [("pocket", "256", "16 kHz", "10 s", "CC BY-NC 4.0", "built in; docs/pocket.md")]
+    pocket: dict[str, Any] = {
+        "name": "pocket",
+        "dim": 256,
+        "licence": "CC BY-NC 4.0",
+        "overlap": "their captions; docs/pocket.md",
+    }
+    rows = [pocket | {"sample_rate": 16_000, "window_seconds": 10.0}]
     for row in CATALOG.values():
         family = FAMILIES[row.family]
-        rate, window = f"{family.sample_rate / 1000:g} kHz", f"{family.window_seconds:g} s"
-        rows.append(
-            (row.name, str(row.dim), rate, window, row.licence, row.overlap + (" (by hand)" if row.manual else ""))
-        )
-    table("", ("name", "dim>", "rate>", "window>", "licence", "seen of Clotho and AudioCaps"), rows)
+        rows.append(asdict(row) | {"sample_rate": family.sample_rate, "window_seconds": family.window_seconds})
+    if as_json:
+        return print_json(rows)
+    cells = [
+        (row["name"], row["dim"], f"{row['sample_rate'] / 1000:g} kHz", f"{row['window_seconds']:g} s", row["licence"],
+         row["overlap"] + (" (by hand)" if row.get("manual") else ""))
+        for row in rows
+    ]  # fmt: skip
+    table("", ("name", "dim>", "rate>", "window>", "licence", "seen of Clotho and AudioCaps"), cells)
+    return None
 
 
 @clap.command()
@@ -133,8 +141,8 @@ def embed_audio(
     if as_json:
         print_json(done)
     else:
-        say(f"{out}: {done['embedded']:,} of {done['files']:,} recordings in {done['shards']} shards of .npy, "
-            f"{done['reused']} kept from before")  # fmt: skip
+        kept = f", {done['reused']} of them from before" if done["reused"] else ""
+        say(f"{out}: {done['embedded']:,} of {done['files']:,} recordings; .npy files: {done['shards']}{kept}")
     if done["errors"]:
         say(f"{done['errors']} of {done['files']} files could not be embedded; errors.csv names them")
         raise typer.Exit(1)

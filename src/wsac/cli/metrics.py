@@ -31,7 +31,7 @@ MetricsOption = Annotated[
 AudioOption = Annotated[Path | None, typer.Option(help="The folder of the sounds, for clapscore.")]
 TrainingOption = Annotated[Path | None, typer.Option(help="The captions of the training, for novelty.")]
 SkipOption = Annotated[bool, typer.Option("--skip-invalid", help="Leave out and count rows that cannot be used.")]
-JudgeOption = Annotated[str | None, typer.Option("--clap", help="The CLAP of clapscore; pocket by default.")]
+JudgeOption = Annotated[str | None, typer.Option(help="The CLAP of clapscore; pocket by default.")]
 EncoderOption = Annotated[str | None, typer.Option(help="The sentence encoder of sbert_sim and fense.")]
 CheckerOption = Annotated[str | None, typer.Option(help="The error detector of fer, fense and spider_fl.")]
 
@@ -75,12 +75,19 @@ def evaluate(
         title = str(candidates)
     else:
         if not dataset or root is None:
-            raise WsacError("give --candidates FILE, or --dataset clotho --root FOLDER and a --model to caption it")
+            lacks = (
+                "--root is missing, where the dataset lies; or "
+                if dataset
+                else "--dataset is missing; or " * bool(root)
+            )
+            raise WsacError(
+                f"{lacks}give --candidates FILE, or --dataset clotho --root FOLDER and a --model to caption it"
+            )
         if references or audio:
             raise WsacError("a dataset has its references and sounds; leave --references and --audio out")
         options = {"model": model or "pocket", "bridge": bridge, "beam": beam, "skip_invalid": skip_invalid}
         report = _captioned(dataset, root, split, metrics, models, options)
-        title = f"{model or 'pocket'} on {dataset} {split}"
+        title = ", ".join(f"{name} {value}" for name, value in report.about.items())
     if out is not None:
         save(report, out)
     if as_json:
@@ -110,14 +117,17 @@ def compare(
     from dataclasses import asdict
 
     from ..metrics.comparison import compare_reports
-    from ..metrics.evaluation import load
+    from ..metrics.evaluation import is_evaluation, load
 
-    if first.suffix == second.suffix == ".json" and references is None:
-        if metrics is not None:
-            raise WsacError("--metrics: two evaluations hold the metrics they hold; give it with --references")
+    evaluations = [is_evaluation(path) for path in (first, second)]
+    if any(evaluations):
+        if references is not None or metrics is not None:
+            raise WsacError("evaluations hold their references and metrics; leave --references and --metrics out")
+        if not all(evaluations):
+            odd = second if evaluations[0] else first
+            raise WsacError(f"{odd}: captions, and the other is an evaluation; give two files of captions, or two of "
+                            "wsac evaluate -o FILE.json")  # fmt: skip
         reports = load(first), load(second)
-    elif references is None:
-        raise WsacError("give --references FILE with captions, or two files of wsac evaluate -o FILE.json")
     else:
         models = _models(clap, encoder, checker, None, offline, device)
         reports = tuple(_evaluated(path, references, metrics, models, audio, skip_invalid) for path in (first, second))  # type: ignore[assignment]
@@ -136,11 +146,11 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")],
     by: Annotated[str | None, typer.Option(help="The metric that says which clips are the best and the worst.")] = None,
     clips: Annotated[int, typer.Option(help="How many of the best, and of the worst, to show.")] = 5,
-    audio: AudioOption = None,
+    audio: Annotated[Path | None, typer.Option(help="The folder of the sounds, where they lie elsewhere now.")] = None,
     retrieve: Annotated[
         list[Path] | None, typer.Option(help="Caption files, to show those nearest to a clip; repeatable.")
     ] = None,
-    clap: JudgeOption = None,
+    clap: Annotated[str | None, typer.Option(help="The CLAP of --retrieve; pocket by default.")] = None,
     offline: OfflineOption = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -157,6 +167,7 @@ def report(
     from ..metrics.pairing import find_sound
 
     found = load(scores)
+    _check_folder(audio)
     if audio is not None:
         items = tuple(replace(item, audio=find_sound(item.id, audio) or item.audio) for item in found.items)
         found = replace(found, items=items)
@@ -167,6 +178,8 @@ def report(
         say(f"not shown: {problem}")
     if len(problems) > 5:
         say(f"not shown: {len(problems) - 5} more")
+    if problems:
+        say("where the sounds lie elsewhere, --audio FOLDER names it")
     say(f"{out}: figures of {len(found.items):,} clips; open it in a browser")
 
 
@@ -222,8 +235,15 @@ def _evaluated(
     from ..metrics.pairing import read_pairs
 
     names = _names(metrics, "reference-free" if references is None else "fast", models)
+    _check_folder(audio)
     pairs = read_pairs(candidates, references, audio=audio, skip_invalid=skip)
-    return _scored(pairs.items, names, models, pairs.skipped, pairs.notes)
+    about = {"captions": str(candidates)} | ({} if references is None else {"references": str(references)})
+    return _scored(pairs.items, names, models, pairs.skipped, pairs.notes, about)
+
+
+def _check_folder(audio: Path | None) -> None:
+    if audio is not None and not audio.is_dir():
+        raise WsacError(f"--audio {audio}: no such folder")
 
 
 def _captioned(
@@ -236,7 +256,10 @@ def _captioned(
     names = _names(metrics, "fast", models)
     found = find_dataset(dataset, root, split)
     items, skipped = caption_dataset(found, device=models.device, **options)
-    return _scored(items, names, models, skipped, found.problems)
+    about = {"model": options["model"], "dataset": dataset, "root": str(root)}
+    about |= {} if dataset == "folder" else {"split": found.split}
+    about |= {name: str(options[name]) for name in ("bridge", "beam") if options[name] is not None}
+    return _scored(items, names, models, skipped, found.problems, about)
 
 
 def _names(metrics: str | None, usual: str, models: Models) -> list[str]:
@@ -249,7 +272,12 @@ def _names(metrics: str | None, usual: str, models: Models) -> list[str]:
 
 
 def _scored(
-    items: Sequence[Item], names: list[str], models: Models, skipped: dict[str, int], notes: Sequence[str]
+    items: Sequence[Item],
+    names: list[str],
+    models: Models,
+    skipped: dict[str, int],
+    notes: Sequence[str],
+    about: dict[str, str],
 ) -> Report:
     from dataclasses import replace
 
@@ -257,20 +285,18 @@ def _scored(
 
     for note in (*notes, *(f"left out: {what} ({count:,})" for what, count in skipped.items())):
         say(note)
-    return replace(run(items, names, models), skipped=skipped)
+    return replace(run(items, names, models), skipped=skipped, about=about, notes=tuple(notes))
 
 
 def _show(report: Report, title: str) -> None:
-    from ..metrics.evaluation import figure_rows
+    from ..metrics.evaluation import counted, figure_rows
     from ..metrics.resampling import LEVEL, RESAMPLES
 
-    counts = sorted({len(item.references) for item in report.items})
-    span = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else str(counts[0])
     table(title, ("metric", "value>", f"{100 * LEVEL:.0f} % interval>", "note"), figure_rows(report))
-    say(f"{len(report.items):,} sounds with {span} references each; set {report.digest}")
+    say(f"{counted(report)}; set {report.digest}")
     if report.intervals:
         kept = "; CIDEr-D keeps the document frequencies of the whole set" * ("cider_d" in report.intervals)
-        say(f"intervals: percentile bootstrap over sounds, {RESAMPLES:,} resamples{kept}")
+        say(f"intervals: percentile bootstrap over clips, {RESAMPLES:,} resamples{kept}")
     reasons: dict[str, list[str]] = {}
     for name, why in report.missing.items():
         reasons.setdefault(why, []).append(name)

@@ -51,4 +51,4 @@ def _difference(first: Report, second: Report, names: Sequence[str]) -> str:
         what = f"{len(only):,} sounds are in only one of them, such as {only[0]!r} in {where}"
     else:
         what = "the same sounds have other references"
-    return f"{names[0]} and {names[1]} do not compare: {what}; evaluate both against the same references"
+    return f"{names[0]} and {names[1]} do not compare: {what}; evaluate both on the same sounds and references"

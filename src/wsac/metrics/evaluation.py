@@ -26,7 +26,8 @@ class Report:
     """What an evaluation found. scores: by name, in the order asked for. missing: why others are not among them.
 
     items: ids and candidates in the order of the scores' values. digest: names the ids and references. intervals: 95 %
-    bootstrap. skipped: rows left out of the files, and how often.
+    bootstrap. skipped: rows left out of the files, and how often. about: what was evaluated, by name. notes: what else
+    should be told with the figures.
     """
 
     items: tuple[Item, ...]
@@ -35,6 +36,8 @@ class Report:
     digest: str
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
+    about: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(items: Iterable[Item], names: str | Sequence[str] = "fast", models: Models | None = None) -> Report:
@@ -82,6 +85,16 @@ def figure_rows(report: Report) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def counted(report: Report) -> str:
+    """ "1,045 clips with 5 references each"."""
+    counts = sorted({len(item.references) for item in report.items})
+    clips = f"{len(report.items):,} clip" + "s" * (len(report.items) != 1)
+    if counts == [0]:
+        return f"{clips} without references"
+    span = f"{counts[0]} to {counts[-1]} references" if len(counts) > 1 else f"{counts[0]} reference"
+    return f"{clips} with {span}{'s' * (counts[-1] != 1 and len(counts) == 1)} each"
+
+
 def number(value: float) -> str:
     """A figure in as many digits as people read."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value > 10 else f"{value:.4f}"
@@ -107,6 +120,8 @@ def summary(report: Report) -> dict[str, Any]:
         "bootstrap": {"level": LEVEL, "resamples": RESAMPLES, "kind": "percentile, over items"},
         "missing": report.missing,
         "skipped": report.skipped,
+        "about": report.about,
+        "notes": report.notes,
     }
 
 
@@ -132,9 +147,23 @@ def save(report: Report, path: str | Path) -> None:
     write_text(path, to_json(report))
 
 
+def is_evaluation(path: str | Path) -> bool:
+    """Whether a file is one of ``save``, whole or not; False when it cannot be read."""
+    try:
+        value = read_json(path)
+    except WsacError:
+        return False
+    return isinstance(value, dict) and "per_item" in value
+
+
 def load(path: str | Path) -> Report:
     """Read what ``save`` wrote. Raises WsacError for anything else."""
-    value = read_json(path)
+    try:
+        value = read_json(path)
+    except WsacError:
+        if not Path(path).is_file():
+            raise
+        value = None
     if not isinstance(value, dict) or "per_item" not in value or "digest" not in value:
         raise WsacError(f"{path}: not an evaluation; wsac evaluate … -o FILE.json writes one")
     if value.get("format") != FORMAT:
@@ -156,7 +185,8 @@ def load(path: str | Path) -> Report:
             if facts["interval"]:
                 low, high = facts["interval"]
                 spans[name] = float(low), float(high)
-        return Report(items, scores, value["missing"], value["digest"], spans, value["skipped"])
+        about, notes = value.get("about", {}), tuple(value.get("notes", ()))
+        return Report(items, scores, value["missing"], value["digest"], spans, value["skipped"], about, notes)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise WsacError(f"{path}: not a whole evaluation ({error!r}); evaluate again") from error
 

@@ -38,6 +38,7 @@ def read_pairs(
     """
     faults = Faults()
     notes: list[str] = []
+    sounds: dict[str, str] = {}  # the ids that the candidates' file has, where they were renamed
     found = read_table(candidates, "candidates", faults)
     texts: Texts = {row.id: row.captions[0] for row in _single(found, faults)}
     if references is None:
@@ -46,7 +47,9 @@ def read_pairs(
         table = read_table(references, "references", faults)
         known = _references(table, faults)
         if renamed := _renamed(texts, found, known, table):
+            before = list(texts)
             texts, known, *notes = renamed
+            sounds = dict(zip(texts, before, strict=True))
         for key in known:
             if key not in texts and key not in found.bad:
                 faults.add(found.path, "no caption for", repr(key))
@@ -56,10 +59,11 @@ def read_pairs(
     keys = [key for key in texts if key in known]
     if faults.places and (not skip_invalid or not keys):
         remedy = "correct them, or leave them out with --skip-invalid" if keys else "nothing is left to score"
+        if any(what == "an empty caption" for path, what in faults.places if path == found.path):
+            remedy += "; wsac caption leaves them empty where it is unsure, but not with --min-confidence 0"
         raise CorpusError(f"{faults.message()}; {remedy}")
-    return Pairs(
-        [Item(key, texts[key], known[key], find_sound(key, audio)) for key in keys], faults.counts(), tuple(notes)
-    )
+    items = [Item(key, texts[key], known[key], find_sound(sounds.get(key, key), audio)) for key in keys]
+    return Pairs(items, faults.counts(), tuple(notes))
 
 
 def digest(items: Sequence[Item]) -> str:

@@ -78,7 +78,7 @@ def _sbert_sim(task: Task) -> list[Score]:
         name = task.models.encoder or DEFAULT_ENCODER
         return load_encoder(name, device=pick_device(task.models.device), offline=task.models.offline)
 
-    return sbert_sim(task.items, _usual(load, task.models.encoder))
+    return sbert_sim(task.items, _usual(load, task.models.encoder, "--encoder"))
 
 
 def _fer(task: Task) -> list[Score]:
@@ -90,7 +90,7 @@ def _fer(task: Task) -> list[Score]:
         name = task.models.checker or DEFAULT_CHECKER
         return load_checker(name, device=pick_device(task.models.device), offline=task.models.offline)
 
-    return fer(task.items, _usual(load, task.models.checker))
+    return fer(task.items, _usual(load, task.models.checker, "--checker"))
 
 
 def _clapscore(task: Task) -> list[Score]:
@@ -114,12 +114,12 @@ def _penalised(of: str, name: str) -> Callable[[Task], list[Score]]:
     return run
 
 
-def _usual(load: Callable, chosen: str | None):
+def _usual(load: Callable, chosen: str | None, option: str):
     """A model; where the usual one cannot be had the metric is missing, where the user named one it is an error."""
     try:
         return load()
     except ModelError as error:
-        raise error if chosen else MissingError(str(error)) from error
+        raise error if chosen else MissingError(f"{error} ({option})") from error
 
 
 _BLEU = Metric(lambda task: bleu(task.items, task.words))
