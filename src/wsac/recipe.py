@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
@@ -107,6 +107,52 @@ class Recipe(Section):
     memory: MemoryOptions = MemoryOptions()
 
 
+class DataOptions(Section):
+    """kind: soundworld, which is made on the spot, clotho, audiocaps or folder. root: where a dataset lies.
+
+    captions: to train on, where not those of the dataset's own training part. sounds: whether its training sounds are
+    there, for the supervised row and the gap. scenes: so many clips to test on, 0 all (500 of SoundWorld).
+    train_scenes, seed: of SoundWorld, with five captions a scene.
+    """
+
+    kind: Literal["soundworld", "clotho", "audiocaps", "folder"] = "soundworld"
+    root: str = ""
+    captions: tuple[str, ...] = ()
+    sounds: bool = True
+    scenes: int = Field(0, ge=0)
+    train_scenes: int = Field(4000, ge=2)
+    seed: int = Field(7, ge=0)
+
+
+class BenchmarkRow(Section):
+    """name: in the table. train, infer: bridges. supervised: train on the sounds instead. memory: data whose captions
+    are the support memory instead of those trained on."""
+
+    name: str
+    data: str
+    train: str = "noise:variance=0.002"
+    infer: str = "pd"
+    supervised: bool = False
+    memory: str = ""
+    beam: int = Field(4, ge=1)
+    choose: str = ""
+
+
+class BenchmarkRecipe(Section):
+    """What ``wsac benchmark`` puts into one table. against: the row that the others are divided by."""
+
+    clap: str = "pocket"
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    metrics: tuple[str, ...] = Field(("cider_d", "rouge_l", "bleu_4"), min_length=1)
+    against: str = ""
+    data: dict[str, DataOptions]
+    rows: tuple[BenchmarkRow, ...] = Field(min_length=1)
+    corpus: CorpusOptions = CorpusOptions()
+    decoder: DecoderOptions = DecoderOptions()
+    training: TrainingOptions = TrainingOptions()
+    memory: MemoryOptions = MemoryOptions()
+
+
 class ClapRecipe(Section):
     """How to train a pocket CLAP (``wsac train-clap``).
 
@@ -155,7 +201,7 @@ class ClapRecipe(Section):
     seed: int = 0
 
 
-R = TypeVar("R", Recipe, ClapRecipe)
+R = TypeVar("R", Recipe, ClapRecipe, BenchmarkRecipe)
 
 
 def load_recipe(kind: type[R], path: str | Path | None = None, overrides: dict[str, Any] | None = None) -> R:
@@ -200,9 +246,17 @@ def save_recipe(recipe: Section, path: str | Path) -> None:
     """Write the recipe as TOML, every value spelled out."""
     import json
 
+    def written(value: Any) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(line(*item) for item in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(map(written, value)) + "]"
+        # JSON scalars are TOML, but for the one control character that JSON leaves as it is
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
     def line(key: str, value: Any) -> str:
-        # JSON scalars and arrays are TOML, but for the one control character that JSON leaves as it is
-        return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+        bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+        return f"{key if bare else written(key)} = {written(value)}"
 
     values = recipe.model_dump(mode="json")
     lines = [line(key, value) for key, value in values.items() if not isinstance(value, dict)]
@@ -236,7 +290,10 @@ def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
         return f"{source}: {key} = {first['input']!r}: {first['msg'].lower()}"
     table: Any = kind
     for part in place[:-1]:
-        table = table.model_fields[part].annotation
+        field = getattr(table, "model_fields", {}).get(part)
+        table = table if field is None else field.annotation
+        if inner := [one for one in get_args(table) if isinstance(one, type) and issubclass(one, Section)]:
+            table = inner[0]  # of a list or a table of sections
     near = difflib.get_close_matches(place[-1], table.model_fields, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(table.model_fields)}"
     return f"{source}: unknown key '{key}'; {hint}"

@@ -25,7 +25,7 @@ app = typer.Typer(
 
 for verb in (hearing.caption, hearing.tag, training.train, material.corpus, material.demo):
     app.command()(verb)
-for verb in (metrics.evaluate, metrics.compare, metrics.report, bridges.gap, bridges.bridges):
+for verb in (metrics.evaluate, metrics.compare, metrics.report, bridges.gap, bridges.bridges, bridges.benchmark):
     app.command()(verb)
 app.command()(training.calibrate)
 app.command("train-clap")(training.train_clap)

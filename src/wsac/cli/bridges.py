@@ -1,4 +1,4 @@
-"""The verbs about bridges: ``wsac bridges`` and ``wsac gap``."""
+"""The verbs about bridges: ``wsac bridges``, ``gap`` and ``benchmark``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from ..console import print_json, say, table
 from ..types import WsacError
-from .options import ClapOption, DeviceOption, JsonOption, OfflineOption
+from .options import ClapOption, DeviceOption, JsonOption, OfflineOption, SetOption, overrides
 
 
 def bridges(as_json: JsonOption = False) -> None:
@@ -94,3 +94,28 @@ def gap(
     heads, rows = bridge_rows(figures)
     table("What bridges do", heads, rows)
     return None
+
+
+def benchmark(
+    recipe: Annotated[Path, typer.Argument(help="A TOML recipe, such as recipes/paper-table.toml.", metavar="RECIPE")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder; what is finished in it is not done again.")],
+    changes: SetOption = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train and score captioners over corpora, bridges and seeds: one table, with intervals.
+
+    wsac benchmark recipes/paper-table.toml -o runs/table
+    """
+    from ..benchmark import run_benchmark, to_markdown
+    from ..files import write_text
+    from ..recipe import BenchmarkRecipe, load_recipe
+
+    found = run_benchmark(load_recipe(BenchmarkRecipe, recipe, overrides({}, changes)), out, device=device)
+    page = to_markdown(found)
+    write_text(out / "table.md", page)
+    say(f"{out / 'table.md'} and {out / 'table.json'}")
+    if as_json:
+        print_json(found)
+    else:
+        print(page, end="")

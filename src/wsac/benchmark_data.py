@@ -1,0 +1,95 @@
+"""What a benchmark is run on: SoundWorld made on the spot, Clotho, AudioCaps, or a folder; and how it is judged."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .console import say
+from .datasets import DatasetItem, find_dataset
+from .files import write_text
+from .recipe import DataOptions
+from .soundworld.reading import read_kinds
+from .soundworld.write import write_scenes
+
+Judge = Callable[[Sequence[str]], dict[str, list[float | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """captions: files to train on. pairs: CSV audio,caption of training sounds, "" if there are none. test: clips with
+    references. judge: further figures of captions, a value a clip, None where a clip has none."""
+
+    name: str
+    captions: tuple[str, ...]
+    pairs: str
+    test: tuple[DatasetItem, ...]
+    judge: Judge | None = None
+
+
+def prepare(name: str, options: DataOptions, folder: Path) -> Data:
+    """Find the data, or make it in ``folder``. Raises CorpusError or AudioError for what is not there."""
+    if options.kind == "soundworld":
+        return _soundworld(name, options, folder)
+    test = find_dataset(options.kind, options.root, "test")
+    for problem in test.problems:
+        say(f"{name}: {problem}")
+    items = test.items[: options.scenes] if options.scenes else test.items
+    pairs = folder / "pairs.csv"
+    captions = options.captions
+    if options.sounds or not captions:
+        train = find_dataset(options.kind, options.root, "train")
+        _write_pairs(pairs, [(clip.audio, text) for clip in train.items for text in clip.references])
+        captions = captions or (str(pairs),)
+    return Data(name, tuple(captions), str(pairs) if options.sounds else "", items)
+
+
+def _soundworld(name: str, options: DataOptions, folder: Path) -> Data:
+    """Scenes to train on, of whose captions text-only captioners see the sentences alone, and scenes to test on."""
+    test, train = folder / "test", folder / "train"
+    for place, scenes, seed in (
+        (test, options.scenes or 500, options.seed),
+        (train, options.train_scenes, options.seed + 1),
+    ):
+        if not (place / "captions.csv").is_file():
+            say(f"{place}: {scenes:,} scenes of seed {seed}")
+            write_scenes(place, scenes, seed, jobs=2)
+    with (train / "captions.csv").open(newline="", encoding="utf-8") as file:
+        rows = [(str(train / row["audio"]), row["caption"]) for row in csv.DictReader(file)]
+    pairs = folder / "pairs.csv"
+    _write_pairs(pairs, rows)
+    write_text(folder / "captions.txt", "".join(f"{caption}\n" for _, caption in rows))
+    with (test / "scenes.jsonl").open(encoding="utf-8") as file:
+        scenes = [json.loads(line) for line in file]
+    items = tuple(DatasetItem(s["file"], str(test / s["file"]), tuple(s["captions"])) for s in scenes)
+    return Data(name, (str(folder / "captions.txt"),), str(pairs), items, lambda texts: judge_scenes(scenes, texts))
+
+
+def judge_scenes(scenes: Sequence[dict[str, Any]], captions: Sequence[str]) -> dict[str, list[float | None]]:
+    """Of every scene event_f1, how well the kinds that are said are those that sound, and order: of scenes of two
+    sounds in turn, whether both are said in their order (0 when one is missing)."""
+    events: list[float | None] = []
+    order: list[float | None] = []
+    for scene, caption in zip(scenes, captions, strict=True):
+        true = {event["kind"] for event in scene["events"]}
+        said = read_kinds(caption)
+        events.append(2 * len(true & set(said)) / (len(true) + len(said)))
+        turns = [event["kind"] for event in scene["events"] if event["role"] == "event"]
+        if scene["form"] == "then" and len(set(turns)) == 2:
+            order.append(float([kind for kind in said if kind in turns] == turns))
+        else:
+            order.append(None)
+    return {"event_f1": events, "order": order}
+
+
+def _write_pairs(path: Path, rows: Sequence[tuple[str, str]]) -> None:
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("audio", "caption"), *rows])
+    write_text(path, text.getvalue())
