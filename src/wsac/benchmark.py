@@ -134,8 +134,7 @@ def _captioner(recipe: BenchmarkRecipe, row: BenchmarkRow, data: Data, seed: int
     training = recipe.training.model_copy(update={"seed": seed})
     corpus = {"pairs": (data.pairs,)} if row.supervised else {"captions": data.captions}
     needs_gap = any(
-        "gap" in kind.make.__dataclass_fields__
-        for kind, _ in (*parse(row.train, "training", "head"), *parse(row.infer, "inference"))
+        "gap" in kind.given for kind, _ in (*parse(row.train, "training", "head"), *parse(row.infer, "inference"))
     )
     gap = _gap(recipe, data, out, device) if needs_gap else ""
     made = Recipe(

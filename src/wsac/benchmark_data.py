@@ -64,9 +64,9 @@ def _soundworld(name: str, options: DataOptions, folder: Path) -> Data:
     _write_pairs(pairs, rows)
     write_text(folder / "captions.txt", "".join(f"{caption}\n" for _, caption in rows))
     with (test / "scenes.jsonl").open(encoding="utf-8") as file:
-        scenes = [json.loads(line) for line in file]
-    items = tuple(DatasetItem(s["file"], str(test / s["file"]), tuple(s["captions"])) for s in scenes)
-    return Data(name, (str(folder / "captions.txt"),), str(pairs), items, lambda texts: judge_scenes(scenes, texts))
+        heard = [json.loads(line) for line in file]
+    items = tuple(DatasetItem(s["file"], str(test / s["file"]), tuple(s["captions"])) for s in heard)
+    return Data(name, (str(folder / "captions.txt"),), str(pairs), items, lambda texts: judge_scenes(heard, texts))
 
 
 def judge_scenes(scenes: Sequence[dict[str, Any]], captions: Sequence[str]) -> dict[str, list[float | None]]:

@@ -55,6 +55,11 @@ class Kind:
         return (self.make.__doc__ or "").strip().splitlines()[0]
 
     @property
+    def given(self) -> set[str]:
+        """What it is made from: of memory, gap and clap_temperature."""
+        return {f.name for f in fields(self.make)} & set(GIVEN)  # type: ignore[arg-type]
+
+    @property
     def options(self) -> dict[str, Any]:
         """Names and defaults."""
         return {f.name: f.default for f in fields(self.make) if f.init and f.name not in GIVEN}  # type: ignore[arg-type]
@@ -120,7 +125,7 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
 
 def build(kind: Kind, options: dict[str, Any], given: Given) -> Any:
     """The bridge of a kind. Raises RecipeError when what it needs is not there, or an option is out of its range."""
-    wanted = {field.name for field in fields(kind.make)} & set(GIVEN)  # type: ignore[arg-type]
+    wanted = kind.given
     if "memory" in wanted and given.memory is None:
         raise RecipeError(f"bridge '{kind.name}' needs a support memory and this model has none; use --bridge ad")
     if "gap" in wanted and given.gap is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -23,14 +24,25 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help answers in half the time
 )
 
-for verb in (hearing.caption, hearing.tag, training.train, material.corpus, material.demo):
+VERBS: tuple[Callable[..., None], ...] = (
+    hearing.caption,
+    hearing.tag,
+    training.train,
+    metrics.evaluate,
+    metrics.report,
+    metrics.compare,
+    bridges.bridges,
+    bridges.gap,
+    bridges.benchmark,
+    training.calibrate,
+    material.corpus,
+    material.soundworld,
+    material.demo,
+)
+for verb in VERBS:
     app.command()(verb)
-for verb in (metrics.evaluate, metrics.compare, metrics.report, bridges.gap, bridges.bridges, bridges.benchmark):
-    app.command()(verb)
-app.command()(training.calibrate)
 app.command("train-clap")(training.train_clap)
 app.command("convert-clap")(clap.convert)
-app.command()(material.soundworld)
 for group in (clap.clap, clap.embed, metrics.metrics):
     app.add_typer(group)
 

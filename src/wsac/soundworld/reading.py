@@ -6,7 +6,6 @@ It measures captioners that were trained on the grammar's sentences; people writ
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import lru_cache
 
 from .vocabulary import WORDS
@@ -35,14 +34,14 @@ def read_kinds(caption: str) -> list[str]:
 
 def _kind(part: str) -> str | None:
     """The kind whose words a part of a sentence has, words of few kinds counting more; None where none is clear."""
-    scores: Counter[str] = Counter()
+    scores: dict[str, float] = {}
     for word in set(re.findall(r"[a-z]+", part)):
         owners = _owners().get(word, ())
         for kind in owners:
-            scores[kind] += 1 / len(owners)
+            scores[kind] = scores.get(kind, 0.0) + 1 / len(owners)
     if not scores:
         return None
-    (best, top), *others = scores.most_common(2)
+    (best, top), *others = sorted(scores.items(), key=lambda item: -item[1])
     return best if top >= _LEAST and (not others or top > others[0][1]) else None
 
 
