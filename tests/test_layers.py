@@ -22,7 +22,7 @@ ROWS = (
     ("bridges", "clap", "confidence", "dataset_files", "decoder", "report"),
     ("cache", "checkpoint", "choice", "datasets", "generate", "listening", "recipe"),
     ("audio_embeddings", "captioner", "tagger"),
-    ("calibrate", "gap_measure", "captioning", "tagging", "train_clap", "train_decoder"),
+    ("calibrate", "captioning", "gap_measure", "tagging", "train_clap", "train_decoder", "tune"),
     ("metrics",),
     ("benchmark_data", "dataset_captions", "evaluation_report"),
     ("benchmark",),

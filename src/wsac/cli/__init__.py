@@ -34,6 +34,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     bridges.bridges,
     bridges.gap,
     bridges.benchmark,
+    bridges.tune,
     training.calibrate,
     material.corpus,
     material.soundworld,

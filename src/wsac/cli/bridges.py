@@ -1,4 +1,4 @@
-"""The verbs about bridges: ``wsac bridges``, ``gap`` and ``benchmark``."""
+"""The verbs about bridges: ``wsac bridges``, ``gap``, ``benchmark`` and ``tune``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from ..console import print_json, say, table
 from ..types import WsacError
-from .options import ClapOption, DeviceOption, JsonOption, OfflineOption, SetOption, overrides
+from .options import ClapOption, DeviceOption, GapOption, JsonOption, OfflineOption, SetOption, overrides
 
 
 def bridges(as_json: JsonOption = False) -> None:
@@ -119,3 +119,46 @@ def benchmark(
         print_json(found)
     else:
         print(page, end="")
+
+
+def tune(
+    audio: Annotated[list[str], typer.Option("--audio", help="Sounds without captions: files, folders or globs.")],
+    model: Annotated[str, typer.Option(help="A run folder, or pocket: the bundled captioner.")] = "pocket",
+    bridge: Annotated[list[str] | None, typer.Option(help="Only these bridges; repeatable.")] = None,
+    gap: GapOption = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Make the best setting the usual one of the run folder.")
+    ] = False,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Choose bridge and decoding on sounds without captions: by whether captions find their sounds.
+
+    wsac tune --model runs/mine --audio recordings/
+    """
+    from dataclasses import asdict
+
+    from ..audio import find_audio
+    from ..audio_embeddings import embed_audible
+    from ..captioner import Captioner
+    from ..files import read_json, write_json
+    from ..tune import trial_rows
+    from ..tune import tune as run
+
+    if write and model == "pocket":
+        raise WsacError("--write: the bundled captioner stays as it is; give --model a run folder")
+    captioner = Captioner.load(model, device=device)
+    captioner = captioner if gap is None else captioner.with_gap(gap)
+    _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioner.clap)
+    trials = run(captioner, sounds, bridges=bridge or ())
+    if write:
+        card = Path(model) / "captioner.json"
+        write_json(card, read_json(card) | {"options": asdict(trials[0].options)})
+        if captioner.gap is not None:
+            captioner.gap.save(Path(model) / "gap.safetensors")
+        say(f"{card}: its usual setting is now the best one")
+    if as_json:
+        return print_json([asdict(trial) for trial in trials])
+    rows = trial_rows(trials, captioner.options)
+    table(f"{len(sounds):,} sounds", ("setting", "cycle>", "at fault>", "different>", ""), rows)
+    return None

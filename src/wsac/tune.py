@@ -1,0 +1,123 @@
+"""Choosing bridge and decoding for a user who has sounds but no captions of them: by whether a caption finds its sound.
+
+For every setting the captions of unlabelled sounds are written, read back by the CLAP, and compared with all sounds. A
+setting is good when captions are nearer to their own sound than to the others (the cycle), and when they are sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .captioner import CaptionOptions, Captioner
+from .console import progress
+from .listening import Heard
+from .types import AudioError
+
+WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
+SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
+BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
+WITH_GAP = ("shift", "coral", "procrustes", "shift+pd", "coral+pd", "procrustes+pd")
+REFINED = {
+    "pd": ("pd:temperature=0.003", "pd:temperature=0.03", "pd:temperature=0.1"),
+    "topk": ("topk:k=2", "topk:k=10", "topk:k=20"),
+    "santa": ("santa:weight=0.3", "santa:weight=0.5", "santa:k=8"),
+}
+DECODING = ({"beam_size": 1}, {"beam_size": 4, "choose": "mbr"}, {"beam_size": 4, "choose": "clap"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A setting and what came of it. cycle: mean log-probability, in nats, that a caption is of its own sound among all;
+    faults: share of captions that are no sentence of usual length; distinct: share of different captions."""
+
+    options: CaptionOptions
+    cycle: float
+    faults: float
+    distinct: float
+    captions: tuple[str, ...]
+
+
+def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -> list[Trial]:
+    """Try settings on audio embeddings ``[N, D]``; the trials, the best first, the usual setting among them.
+
+    bridges: the first to be tried; left out, all that the captioner has what for. Then variants of the best, then ways
+    of decoding with it. Raises AudioError for fewer than ten sounds, RecipeError for bridges that cannot be.
+    """
+    if len(sounds) < 10:
+        raise AudioError(f"{len(sounds)} sounds: give ten or more, better a hundred, that differ as those to come do")
+    known: dict[CaptionOptions, Trial] = {}
+    first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
+    usual = captioner.options
+    with progress("tune", len(first) + 8, unit="settings") as tick:
+
+        def run(options: CaptionOptions) -> None:
+            if options not in known:
+                known[options] = _trial(captioner, options, sounds)
+                tick()
+
+        run(usual)
+        for spec in first:
+            run(replace(usual, bridge=spec))
+        for spec in _variants(_best(known, usual).options.bridge):
+            run(replace(usual, bridge=spec))
+        for change in DECODING:
+            run(replace(_best(known, usual).options, **change))
+    best = _best(known, usual)
+    return [best, *sorted((t for t in known.values() if t is not best), key=lambda trial: -trial.cycle)]
+
+
+def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions) -> Trial:
+    """The largest cycle among the settings whose captions are hardly more often at fault than the usual ones."""
+    allowed = known[usual].faults + SLACK
+    return max((trial for trial in known.values() if trial.faults <= allowed), key=lambda trial: trial.cycle)
+
+
+def _variants(spec: str) -> Iterator[str]:
+    """The same chain with other values of its last bridge."""
+    before, plus, last = spec.rpartition("+")
+    for other in REFINED.get(last.partition(":")[0], ()):
+        yield f"{before}{plus}{other}"
+
+
+def _trial(captioner: Captioner, options: CaptionOptions, sounds: Tensor) -> Trial:
+    changed = captioner.with_options(**asdict(options))
+    heard = [Heard(embedding, 0.0, 0.0) for embedding in sounds]
+    written = [c.text for i in range(0, len(heard), 64) for c in changed.describe(heard[i : i + 64])]
+    temperature = float(getattr(captioner.clap, "temperature", 0.07))
+    return Trial(
+        options,
+        cycle_score(captioner.clap.embed_text(written), sounds, temperature),
+        sum(map(at_fault, written)) / len(written),
+        len(set(written)) / len(written),
+        tuple(written),
+    )
+
+
+def cycle_score(texts: Tensor, sounds: Tensor, temperature: float) -> float:
+    """Mean of log softmax over sounds of cosine / temperature, at each caption's own sound. texts, sounds: [N, D]."""
+    logits = texts @ sounds.float().T / temperature
+    return -float(F.cross_entropy(logits, torch.arange(len(texts))))
+
+
+def at_fault(caption: str) -> bool:
+    """Too short or too long, or three words that come again one after the other."""
+    words = caption.lower().split()
+    threes = list(zip(words, words[1:], words[2:], strict=False))
+    return not WORDS[0] <= len(words) <= WORDS[1] or len(set(threes)) < len(threes)
+
+
+def trial_rows(trials: Sequence[Trial], usual: CaptionOptions) -> list[tuple[Any, ...]]:
+    """For people: the setting, its figures, and which is the usual one."""
+    rows = []
+    for trial in trials:
+        options = trial.options
+        name = f"{options.bridge}, beam {options.beam_size}" + (f", {options.choose}" if options.choose else "")
+        mark = "usual" if options == usual else "best" if trial is trials[0] else ""
+        rows.append((name, f"{trial.cycle:.3f}", f"{trial.faults:.1%}", f"{trial.distinct:.1%}", mark))
+    return rows
