@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .captioner import CaptionOptions, Captioner
+from .captioner import Captioner, CaptionOptions
 from .console import progress
 from .listening import Heard
 from .types import AudioError
@@ -33,8 +33,11 @@ DECODING = ({"beam_size": 1}, {"beam_size": 4, "choose": "mbr"}, {"beam_size": 4
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A setting and what came of it. cycle: mean log-probability, in nats, that a caption is of its own sound among all;
-    faults: share of captions that are no sentence of usual length; distinct: share of different captions."""
+    """A setting and what came of it.
+
+    cycle: mean log-probability, in nats, that a caption is of its own sound among all. faults: share of captions that
+    are no sentence of usual length. distinct: share of different captions.
+    """
 
     options: CaptionOptions
     cycle: float
