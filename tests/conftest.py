@@ -15,6 +15,7 @@ import torch
 from wsac.captioner import Captioner, CaptionOptions
 from wsac.clap.pocket import PocketClap
 from wsac.clap.towers import PocketConfig
+from wsac.cli import main
 from wsac.decoder import TransformerDecoder
 from wsac.memory import SupportMemory
 from wsac.soundworld import write_captions
@@ -27,6 +28,18 @@ SHARED = Path(__file__).parents[2] / "shared"
 def own_cache(tmp_path, monkeypatch):
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("WSAC_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def run(capsys):
+    """Run ``wsac`` in this process; returns (exit code, stdout, stderr)."""
+
+    def call(*words):
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
 
 
 @pytest.fixture(scope="session")

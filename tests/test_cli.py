@@ -17,20 +17,7 @@ import soundfile
 
 from wsac.captioner import BUNDLED_CAPTIONER, Captioner
 from wsac.clap.base import BUNDLED
-from wsac.cli import main
 from wsac.soundworld import KINDS
-
-
-@pytest.fixture
-def run(capsys):
-    """Run ``wsac`` in this process; returns (exit code, stdout, stderr)."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -12,25 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from wsac.cli import main
 from wsac.evaluation_report import write_evaluation
 from wsac.metrics import Item, evaluate
 from wsac.metrics.evaluation import load, save
 from wsac.types import RecipeError
 
 RATE = 16_000
-
-
-@pytest.fixture
-def run(capsys):
-    """Run ``wsac`` in this process; returns (exit code, stdout, stderr)."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture

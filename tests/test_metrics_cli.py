@@ -10,21 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from wsac.cli import main
 from wsac.metrics import METRICS
 from wsac.types import ModelError
-
-
-@pytest.fixture
-def run(capsys):
-    """Run ``wsac`` in this process; returns (exit code, stdout, stderr)."""
-
-    def call(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture
