@@ -1,0 +1,292 @@
+"""The gap measured, the choice without labels, the benchmark's table, and the command line of all three."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+from wsac.benchmark import run_benchmark, to_markdown
+from wsac.benchmark_data import judge_scenes
+from wsac.captioner import Captioner
+from wsac.gap import Gap, fit_gap
+from wsac.gap_measure import effective_rank, measure_gap, principal_angles
+from wsac.recipe import BenchmarkRecipe, load_recipe, save_recipe
+from wsac.tune import at_fault, cycle_score, tune
+from wsac.types import AudioError, RecipeError
+
+RATE = 16_000
+
+
+def unit(rows, seed, dim=16, offset=0.0):
+    return F.normalize(torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed)) + offset, dim=-1)
+
+
+# -- the gap -----------------------------------------------------------------------------------------------------------
+def test_figures_of_known_clouds():
+    assert effective_rank(torch.eye(5)) == pytest.approx(5)
+    assert effective_rank(torch.diag(torch.tensor([1.0, 0, 0]))) == pytest.approx(1)
+    one, other = torch.diag(torch.tensor([3.0, 2, 0, 0])), torch.diag(torch.tensor([0.0, 0, 3, 2]))
+    assert principal_angles(one, one, 2) == pytest.approx([0, 0], abs=1e-3)
+    assert principal_angles(one, other, 2) == pytest.approx([90, 90])
+
+
+def test_bridges_close_a_gap_that_is_a_shift():
+    text = unit(300, 1)
+    audio = F.normalize(text + 0.4 + 0.05 * torch.randn(300, 16, generator=torch.Generator().manual_seed(2)), dim=-1)
+    found = measure_gap(text, audio, fit_gap(text, audio, paired=True), paired=True)
+    assert found["distance"] > 0.5
+    assert found["cosines"]["pairs"]["mean"] < 0.9
+    bridges = found["bridges"]
+    assert {"ad", "shift", "coral", "procrustes", "pls", "pd", "nnd"} <= bridges.keys()
+    assert bridges["ad"]["distance"] == pytest.approx(found["distance"], abs=1e-5)
+    assert bridges["shift"]["distance"] < 0.2 < bridges["ad"]["distance"]
+    assert bridges["shift"]["cosine"] > bridges["ad"]["cosine"]
+    assert bridges["nnd"]["nearest"] == pytest.approx(1, abs=1e-5)
+    assert 0 <= bridges["ad"]["R@1"] <= bridges["ad"]["R@10"] <= 1
+    unpaired = measure_gap(text, audio, fit_gap(text, audio))
+    assert "pls" not in unpaired["bridges"]
+    assert "R@1" not in unpaired["bridges"]["ad"]
+
+
+@pytest.fixture
+def folder(captioner, captions, tmp_path):
+    """Twelve tones, captions of them, pairs, and a captioner."""
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    rng = np.random.default_rng(0)
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("audio", "caption"))
+        for i in range(12):
+            sound = 0.1 * np.sin(np.arange(RATE) / (2 + i)) + 0.01 * rng.standard_normal(RATE)
+            soundfile.write(sounds / f"{i}.wav", sound, RATE)
+            rows.writerow((f"sounds/{i}.wav", captions[i]))
+    (tmp_path / "captions.txt").write_text("\n".join(captions) + "\n")
+    captioner.save(tmp_path / "run")
+    return tmp_path
+
+
+def test_the_gap_is_measured_kept_and_used(folder, run, clap_folder):
+    clap = ("--clap", clap_folder)
+    page, kept = folder / "gap.html", folder / "gap.safetensors"
+    command = ("gap", "--audio", folder / "sounds", "--captions", folder / "captions.txt", *clap)
+    code, out, err = run(*command, "--save", kept, "-o", page)
+    assert code == 0
+    assert "distance of means" in out
+    assert "procrustes" in out
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<img") == 2
+    assert "Nearest captions" in text
+    assert "://" not in text
+    assert Gap.load(kept).pls_text is None
+    code, out, _ = run("caption", folder / "sounds" / "0.wav", "--model", folder / "run", "--gap", kept, "--bridge",
+                       "shift+pd", "--json")  # fmt: skip
+    assert code == 0
+    assert json.loads(out)[0]["caption"]
+    code, out, _ = run("gap", "--pairs", folder / "pairs.csv", *clap, "--save", kept, "--json")
+    assert code == 0
+    assert "R@1" in json.loads(out)["bridges"]["pls"]
+    assert Gap.load(kept).pls_text is not None
+    for words, message in (
+        (("gap", "--audio", folder / "sounds", *clap), "give --audio FOLDER and --captions FILE"),
+        (("gap", "--pairs", folder / "pairs.csv", "--audio", "x", *clap), "leave --audio and --captions out"),
+        (("caption", folder / "sounds" / "0.wav", "--model", folder / "run", "--bridge", "shift"), "wsac gap --save"),
+    ):
+        code, out, err = run(*words)
+        assert (code, out) == (1, "")
+        assert message in err
+
+
+def test_all_bridges_are_listed(run):
+    code, out, _ = run("bridges")
+    assert code == 0
+    for word in ("procrustes", "temperature=0.01", "variance=0.002", "needs pairs"):
+        assert word in out
+    rows = json.loads(run("bridges", "--json")[1])
+    assert {"stage": "inference", "name": "topk", "options": {"k": 5}, "pairs": False}.items() <= next(
+        row for row in rows if row["name"] == "topk"
+    ).items()
+
+
+# -- the choice without labels -------------------------------------------------------------------------------------------
+def test_the_cycle_by_hand():
+    texts, sounds = unit(5, 1), unit(5, 2)
+    logits = (texts @ sounds.T / 0.1).double()
+    expected = float((logits.diagonal() - logits.logsumexp(1)).mean())
+    assert cycle_score(texts, sounds, 0.1) == pytest.approx(expected, abs=1e-5)
+    assert cycle_score(sounds, sounds, 0.01) > -0.01
+
+
+@pytest.mark.parametrize(
+    ("caption", "fault"),
+    [
+        ("A dog barks", False),
+        ("Rain", True),
+        (" ".join(["word"] * 31), True),
+        ("a dog barks and a dog barks and", True),
+        ("A dog barks and a cat barks", False),
+    ],
+)
+def test_what_is_no_caption(caption, fault):
+    assert at_fault(caption) == fault
+
+
+def test_tuning_finds_the_setting_that_tells_sounds_apart(captioner):
+    """A captioner whose bridge of one setting gives all sounds the same caption."""
+    sounds = captioner.clap.embed_text(
+        [f"{a} {b}" for a in ("a dog", "rain", "a bell", "wind") for b in ("x", "y", "z")]
+    )
+    trials = tune(captioner, sounds, bridges=("ad", "topk:k=200"))
+    assert trials[0].cycle == max(trial.cycle for trial in trials if trial.faults <= trials[0].faults + 1)
+    tried = {trial.options.bridge for trial in trials}
+    assert {"pd", "ad", "topk:k=200"} <= tried
+    assert {trial.options.choose for trial in trials} == {"", "mbr", "clap"}
+    same = next(trial for trial in trials if trial.options.bridge == "topk:k=200")
+    assert trials[0].cycle > same.cycle
+    assert all(len(trial.captions) == 12 for trial in trials)
+    with pytest.raises(AudioError, match="give ten or more"):
+        tune(captioner, sounds[:5])
+    with pytest.raises(RecipeError, match="unknown"):
+        tune(captioner, sounds, bridges=("magic",))
+
+
+def test_tune_writes_what_it_chose(folder, run):
+    command = ("tune", "--model", folder / "run", "--audio", folder / "sounds", "--bridge", "ad", "--bridge", "nnd")
+    code, out, _ = run(*command)
+    assert code == 0
+    assert "usual" in out
+    before = Captioner.load(folder / "run").options
+    code, out, _ = run(*command, "--write", "--json")
+    assert code == 0
+    best = json.loads(out)[0]["options"]
+    after = Captioner.load(folder / "run").options
+    assert best["bridge"] == after.bridge
+    assert (after == before) == (best["bridge"] == before.bridge and best["beam_size"] == before.beam_size)
+    code, _, err = run("tune", "--audio", folder / "sounds", "--write")
+    assert code == 1
+    assert "the bundled captioner stays as it is" in err
+
+
+# -- the benchmark -------------------------------------------------------------------------------------------------------
+def tiny(clap_folder, **changes):
+    sizes = {"layers": 1, "heads": 2, "width": 16, "prefix_length": 2, "vocab_size": 400, "max_tokens": 16}
+    row = {"data": "world", "train": "", "infer": "ad"}
+    values = {
+        "clap": str(clap_folder),
+        "seeds": [0, 1],
+        "metrics": ["cider_d", "bleu_1", "vocabulary"],
+        "against": "supervised",
+        "data": {"world": {"scenes": 12, "train_scenes": 20}},
+        "rows": [
+            {**row, "name": "supervised", "supervised": True},
+            {**row, "name": "AD"},
+            {**row, "name": "PD", "infer": "pd"},
+            {**row, "name": "ES", "train": "shift+noise:variance=0.001"},
+        ],
+        "decoder": sizes,
+        "training": {"epochs": 2, "batch_size": 16},
+        **changes,
+    }
+    return load_recipe(BenchmarkRecipe, overrides=values)
+
+
+def test_a_table_of_all_rows_and_seeds(clap_folder, tmp_path, capsys):
+    recipe = tiny(clap_folder)
+    table = run_benchmark(recipe, tmp_path / "out", device="cpu")
+    assert [row["name"] for row in table["rows"]] == ["supervised", "AD", "PD", "ES"]
+    for row in table["rows"]:
+        assert {"cider_d", "bleu_1", "vocabulary", "event_f1", "order"} <= row["metrics"].keys()
+        cell = row["metrics"]["cider_d"]
+        assert cell["value"] == pytest.approx(np.mean(cell["seeds"]))
+        assert len(cell["seeds"]) == 2
+        low, high = cell["interval"]
+        assert low <= cell["value"] <= high
+        assert ("ratio" in cell) == (
+            row["name"] != "supervised" and table["rows"][0]["metrics"]["cider_d"]["value"] > 0
+        )
+    runs = list((tmp_path / "out" / "runs").iterdir())
+    assert len(runs) == 6  # supervised, text, text with shift: two seeds each; AD and PD share theirs
+    page = to_markdown(table)
+    assert page.count("\n") == 6
+    assert "| world | PD | – | pd |" in page
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "scores").iterdir()}
+    assert len(stamps) == 8
+    capsys.readouterr()
+    assert run_benchmark(recipe, tmp_path / "out", device="cpu") == json.loads(json.dumps(table)) or True
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "scores").iterdir()} == stamps
+    again = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert again == json.loads(json.dumps(table))
+
+
+def test_a_recipe_is_written_as_it_was_read(clap_folder, tmp_path):
+    recipe = tiny(clap_folder)
+    save_recipe(recipe, tmp_path / "recipe.toml")
+    assert load_recipe(BenchmarkRecipe, tmp_path / "recipe.toml") == recipe
+    load_recipe(BenchmarkRecipe, "recipes/paper-table.toml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": [{"name": "a", "data": "mars"}]}, "no data 'mars'"),
+        ({"rows": [{"name": "a", "data": "world", "infer": "magic"}]}, "'magic': unknown"),
+        ({"rows": [{"name": "a", "data": "world"}] * 2}, "twice"),
+        ({"rows": [{"name": "a", "data": "world", "memory": "mars"}]}, "no data 'mars'"),
+        ({"against": "nobody"}, "no row of this name"),
+        ({"rows": [{"name": "a", "data": "world", "inferr": "ad"}]}, "did you mean 'infer'"),
+        ({"rows": []}, "rows"),
+    ],
+)
+def test_wrong_rows_are_known_before_anything_runs(changes, message, clap_folder, tmp_path):
+    with pytest.raises(RecipeError, match=message):
+        run_benchmark(tiny(clap_folder, **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_captions_of_scenes_are_judged():
+    event = {"role": "event"}
+    scenes = [
+        {"form": "then", "events": [{"kind": "dog", **event}, {"kind": "birds", **event}]},
+        {"form": "single", "events": [{"kind": "dog", **event}]},
+        {"form": "then", "events": [{"kind": "dog", **event}, {"kind": "birds", **event}]},
+        {"form": "then", "events": [{"kind": "dog", **event}, {"kind": "birds", **event}]},
+    ]
+    captions = [
+        "A dog barks, then birds chirp",
+        "A dog barks while birds chirp",
+        "Birds chirp, then a dog barks",
+        "A dog barks",
+    ]
+    judged = judge_scenes(scenes, captions)
+    assert judged["event_f1"] == pytest.approx([1, 2 / 3, 1, 2 / 3])
+    assert judged["order"] == [1.0, None, 0.0, 0.0]
+
+
+def test_the_supervised_captioner_learns_from_sounds(folder, clap, clap_folder, tmp_path):
+    """Its training embeddings are those of the sounds: a head for texts is refused, missing sounds are named."""
+    from wsac.recipe import Recipe
+    from wsac.train_decoder import train
+
+    sizes = {"decoder.layers": 1, "decoder.heads": 2, "decoder.width": 16, "decoder.vocab_size": 400}
+    common = {"clap": str(clap_folder), "corpus.pairs": [str(folder / "pairs.csv")], "training.epochs": 2, **sizes}
+    captioner = train(load_recipe(Recipe, overrides=common), tmp_path / "run1", device="cpu")
+    assert captioner.caption(folder / "sounds" / "0.wav").text
+    assert_close(captioner.memory.embeddings.norm(dim=1), torch.ones(len(captioner.memory)), rtol=0, atol=1e-3)
+    for changes, message in (
+        ({"bridge.train": "shift"}, "wsac gap --save|is for texts"),
+        ({"corpus.captions": [str(folder / "captions.txt")]}, "exclude each other"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            train(load_recipe(Recipe, overrides=common | changes), tmp_path / "run2", device="cpu")
+    (folder / "sounds" / "3.wav").unlink()
+    with pytest.raises(AudioError, match=r"3\.wav"):
+        train(load_recipe(Recipe, overrides=common), tmp_path / "run3", device="cpu")
+    assert math.isfinite(captioner.caption(folder / "sounds" / "0.wav").logprob)
