@@ -3,6 +3,9 @@ written down and what they need."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -165,6 +168,31 @@ def test_tiles_change_nothing(given_all, seed, tile, k, rows):
             assert_close(again, scores)
             assert_close(nearest(x, memory, k)[1], memory.embeddings[found])
     assert_close(projected, Projection(memory)(x))
+
+
+def test_a_million_entries_are_streamed():
+    """In a process of its own: what projection takes beside the memory, and how far it is from the formula."""
+    code = """
+import resource, torch
+import torch.nn.functional as F
+from wsac.bridges import Projection
+from wsac.memory import SupportMemory
+rng = torch.Generator().manual_seed(0)
+memory = SupportMemory(F.normalize(torch.randn(1_000_000, 64, generator=rng), dim=-1))
+x = F.normalize(torch.randn(64, 64, generator=rng), dim=-1)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+bridge = Projection(memory)
+bridge(x[:1])
+before = peak()
+out = bridge(x)
+grown = peak() - before
+direct = F.normalize((x @ memory.embeddings.T / 0.01).softmax(-1) @ memory.embeddings, dim=-1)
+print(grown, float((out - direct).abs().max()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    megabytes, apart = map(float, done.stdout.split())
+    assert megabytes < 500
+    assert apart < 1e-5
 
 
 def test_top_mean_and_santa_by_hand(given_all):

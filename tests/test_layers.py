@@ -20,7 +20,7 @@ ROWS = (
     ("audio_sources", "corpus_formats", "hub"),
     ("audio", "corpora", "gap", "memory", "pictures", "soundworld", "tokenizer"),
     ("bridges", "clap", "confidence", "dataset_files", "decoder", "report"),
-    ("cache", "checkpoint", "choice", "datasets", "generate", "listening", "recipe"),
+    ("cache", "checkpoint", "choice", "prompts", "datasets", "generate", "listening", "recipe"),
     ("audio_embeddings", "captioner", "tagger"),
     ("calibrate", "captioning", "gap_measure", "tagging", "train_clap", "train_decoder", "tune"),
     ("metrics",),

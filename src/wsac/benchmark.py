@@ -107,7 +107,7 @@ def _scores(
         other = _captioner(recipe, row.model_copy(update={"data": row.memory}), data[row.memory], seed, out, device)
         captioner = Captioner(
             captioner.clap, captioner.decoder, captioner.tokenizer, other.memory, captioner.options,
-            gap=captioner.gap, trained=captioner.trained,
+            gap=captioner.gap, trained=captioner.trained, prompter=captioner.prompter and other.prompter,
         )  # fmt: skip
     captioner = captioner.with_options(bridge=row.infer, beam_size=row.beam, choose=row.choose)
     sounds = embed_sounds([clip.audio for clip in here.test], captioner.clap)
@@ -141,6 +141,7 @@ def _captioner(recipe: BenchmarkRecipe, row: BenchmarkRow, data: Data, seed: int
         clap=recipe.clap,
         corpus=recipe.corpus.model_copy(update=corpus),
         bridge={"train": row.train, "gap": gap},
+        prompt=row.prompt,
         decoder=recipe.decoder,
         training=training,
         memory=recipe.memory,

@@ -25,6 +25,7 @@ from .gap import Gap
 from .generate import GenerationOptions, generate_best
 from .listening import WINDOWS_AT_ONCE, Audio, Heard, batches, listen, listen_windows
 from .memory import SupportMemory
+from .prompts import Prompter
 from .tokenizer import Tokenizer
 from .types import Caption, ModelError, RecipeError
 
@@ -66,10 +67,12 @@ class Captioner:
         calibration: Calibration | None = None,
         gap: Gap | None = None,
         trained: str = "",
+        prompter: Prompter | None = None,
     ) -> None:
-        """gap: for bridges that need it. trained: the training bridge, whose heads captioning applies too."""
+        """gap: for bridges that need it. trained: the training bridge, whose heads captioning applies too.
+        prompter: what the decoder reads before it writes."""
         self.clap, self.tokenizer, self.memory, self.options = clap, tokenizer, memory, options
-        self.calibration, self.gap, self.trained = calibration, gap, trained
+        self.calibration, self.gap, self.trained, self.prompter = calibration, gap, trained, prompter
         self.decoder = decoder.eval()
         self.bridge = self._bridge()
 
@@ -140,7 +143,8 @@ class Captioner:
         """Captions and their log-probabilities for audio embeddings [B, D]."""
         device = next(self.decoder.parameters()).device
         count = self.options.candidates if self.options.choose else 1
-        found = generate_best(self.decoder, self.bridge(audio).to(device), self._generation(), count)
+        prompt = None if self.prompter is None else self.prompter.write(self.prompter.nearest(audio)).to(device)
+        found = generate_best(self.decoder, self.bridge(audio).to(device), self._generation(), count, prompt)
         flat = iter(self.tokenizer.decode(one.tokens for row in found for one in row))
         texts = [[next(flat) for _ in row] for row in found]
         logprobs = [[one.logprob for one in row] for row in found]
@@ -197,6 +201,7 @@ class Captioner:
             "options": asdict(self.options),
             "memory_entries": 0 if self.memory is None else len(self.memory),
             "trained": self.trained,
+            **({"prompt": self.prompter.to_dict()} if self.prompter else {}),
             **({"confidence": self.calibration.to_dict()} if self.calibration else {}),
             **(notes or {}),
         }
@@ -240,9 +245,22 @@ class Captioner:
             gap_file = folder / "gap.safetensors"
             gap = Gap.load(gap_file, dim=encoder.embed_dim) if gap_file.is_file() else None
             trained = card["trained"]
+            prompter = _its_prompter(card["prompt"], encoder, memory, tokenizer) if "prompt" in card else None
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a captioner of this version ({str(error).splitlines()[0]})") from error
-        return cls(encoder, decoder.to(device), tokenizer, memory, options, calibration, gap, trained)
+        return cls(encoder, decoder.to(device), tokenizer, memory, options, calibration, gap, trained, prompter)
+
+
+def _its_prompter(
+    card: dict[str, Any], clap: ClapEncoder, memory: SupportMemory | None, tokenizer: Tokenizer
+) -> Prompter:
+    """Captions lie in the memory, row by row; labels are few and embedded again."""
+    phrases = card.pop("phrases")
+    if card["labels"]:
+        return Prompter.make(phrases, SupportMemory(clap.embed_text(phrases)), tokenizer, **card)
+    if memory is None:
+        raise ValueError("prompts of captions, and no support memory")
+    return Prompter.make(phrases, memory, tokenizer, **card)
 
 
 def _its_clap(folder: Path, name: str, elsewhere: str | Path | None, device: str) -> ClapEncoder:

@@ -47,9 +47,11 @@ def generate(
 
 @torch.inference_mode()
 def generate_best(
-    decoder: CaptionDecoder, embedding: Tensor, options: GenerationOptions, count: int
+    decoder: CaptionDecoder, embedding: Tensor, options: GenerationOptions, count: int, prompt: Tensor | None = None
 ) -> list[list[Generated]]:
     """The ``count`` best hypotheses of each row, or fewer where there are not as many, the best first.
+
+    prompt: [B, P] for a decoder that reads one.
 
     A row stops when no live beam can still beat the worst of its ``count`` finished hypotheses; a hypothesis that
     reaches ``max_tokens`` counts as finished. With ``length_penalty`` > 0 the bound takes the longest length, so it is
@@ -58,7 +60,7 @@ def generate_best(
     if not len(embedding):
         return []
     batch, beams, limit = len(embedding), options.beam_size, min(options.max_tokens, decoder.max_tokens)
-    logits, state = decoder.prefill(embedding, limit)
+    logits, state = decoder.prefill(embedding, limit, prompt)
     device, vocab = logits.device, logits.shape[-1]
     state = decoder.select(state, torch.arange(batch, device=device).repeat_interleave(beams))
     logits = logits.repeat_interleave(beams, dim=0)

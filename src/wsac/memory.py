@@ -28,10 +28,13 @@ class SupportMemory:
 
     def sample(self, size: int, rng: torch.Generator) -> SupportMemory:
         """At most ``size`` entries drawn without replacement, in their old order; 0 keeps all."""
+        return SupportMemory(self.embeddings[self.sample_rows(size, rng)]) if 0 < size < len(self) else self
+
+    def sample_rows(self, size: int, rng: torch.Generator) -> Tensor:
+        """The rows of such a sample, rising."""
         if not 0 < size < len(self):
-            return self
-        rows = torch.randperm(len(self), generator=rng)[:size].sort().values
-        return SupportMemory(self.embeddings[rows])
+            return torch.arange(len(self))
+        return torch.randperm(len(self), generator=rng)[:size].sort().values
 
     def save(self, path: str | Path, precision: str = "float16") -> None:
         """Write ``memory.safetensors`` in float32, float16 or int8 (relative to the largest value of each entry)."""

@@ -66,6 +66,21 @@ class DecoderOptions(Section):
         return self
 
 
+class PromptOptions(Section):
+    """Retrieval-augmented decoding: text that the decoder reads before it writes.
+
+    count: phrases in a prompt, 0 means none. labels: a file with a label a line, to be chosen from instead of the
+    captions of the support memory. tokens: of a prompt; longer ones are cut. low, high: in training only captions with
+    a cosine between them are taken, so that none can be copied; labels are always the nearest.
+    """
+
+    count: int = Field(0, ge=0)
+    labels: str = ""
+    tokens: int = Field(48, ge=4)
+    low: float = Field(0.3, ge=-1, le=1)
+    high: float = Field(0.9, ge=-1, le=1.1)
+
+
 class TrainingOptions(Section):
     """epochs: 0 means 4, or more when the corpus is so small that 4 epochs are fewer than 800 steps.
 
@@ -102,6 +117,7 @@ class Recipe(Section):
     clap: str = "pocket"
     corpus: CorpusOptions = CorpusOptions()
     bridge: BridgeOptions = BridgeOptions()
+    prompt: PromptOptions = PromptOptions()
     decoder: DecoderOptions = DecoderOptions()
     training: TrainingOptions = TrainingOptions()
     memory: MemoryOptions = MemoryOptions()
@@ -136,6 +152,7 @@ class BenchmarkRow(Section):
     memory: str = ""
     beam: int = Field(4, ge=1)
     choose: str = ""
+    prompt: PromptOptions = PromptOptions()
 
 
 class BenchmarkRecipe(Section):

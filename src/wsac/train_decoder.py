@@ -26,6 +26,7 @@ from .files import atomic_path
 from .gap import Gap
 from .memory import SupportMemory
 from .pictures import curve_png
+from .prompts import Prompter
 from .recipe import Recipe, TrainingOptions, pin_recipe
 from .seeding import generator_for, seed_for
 from .tokenizer import EOS, PAD, Tokenizer
@@ -113,6 +114,7 @@ class _Run:
     train_rows: list[int]
     held_rows: list[int]
     inputs: str
+    prompter: Prompter | None = None
 
     def batch(self, rows: list[int]) -> tuple[Tensor, Tensor]:
         """embeddings [B, D] and padded tokens [B, L]."""
@@ -145,19 +147,43 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     texts = embed_texts(clap, captions)
     embeddings = texts if sounds is None else sounds
     memory = SupportMemory(texts[train_rows])
-    memory = memory.sample(recipe.memory.size, generator_for(options.seed, "memory"))
+    kept = memory.sample_rows(recipe.memory.size, generator_for(options.seed, "memory"))
+    memory = SupportMemory(memory.embeddings[kept])
+    prompter = _prompter(recipe, clap, tokenizer, memory, [captions[train_rows[i]] for i in kept.tolist()])
     torch.manual_seed(seed_for(options.seed, "weights"))
     sizes = recipe.decoder.model_dump(exclude={"vocab_size"})
-    decoder = TransformerDecoder(embed_dim=clap.embed_dim, vocab_size=tokenizer.vocab_size, **sizes).to(device)
+    sizes |= {"prompt_tokens": recipe.prompt.tokens if prompter else 0}
+    decoder = TransformerDecoder(embed_dim=clap.embed_dim, vocab_size=tokenizer.vocab_size, **sizes)
+    decoder = decoder.to(device)
     matrices = [p for p in decoder.parameters() if p.ndim > 1]
     vectors = [p for p in decoder.parameters() if p.ndim < 2]  # biases and norms are not decayed
     groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     bridge = training_bridge(recipe.bridge.train, Given(memory, gap, getattr(clap, "temperature", 0.07)))
-    captioner = Captioner(clap, decoder, tokenizer, memory, gap=gap, trained=recipe.bridge.train)
+    captioner = Captioner(clap, decoder, tokenizer, memory, gap=gap, trained=recipe.bridge.train, prompter=prompter)
     measured = Path(recipe.bridge.gap).read_bytes() if recipe.bridge.gap else b""
     inputs = digest(clap.fingerprint, measured, *recipe.corpus.pairs, *captions)
     optimizer = torch.optim.AdamW(groups)
-    return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs)
+    return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs, prompter)
+
+
+def _prompter(
+    recipe: Recipe, clap: ClapEncoder, tokenizer: Tokenizer, memory: SupportMemory, captions: list[str]
+) -> Prompter | None:
+    """What the decoder is to read before it writes: captions of the memory, or labels."""
+    options = recipe.prompt
+    if not options.count:
+        return None
+    size: dict[str, Any] = {"count": options.count, "tokens": options.tokens}
+    if not options.labels:
+        return Prompter.make(captions, memory, tokenizer, low=options.low, high=options.high, **size)
+    try:
+        lines = Path(options.labels).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{options.labels}: cannot read the labels ({error})") from error
+    labels = list(dict.fromkeys(filter(None, (line.strip() for line in lines))))
+    if not labels:
+        raise CorpusError(f"{options.labels}: no labels; give one a line")
+    return Prompter.make(labels, SupportMemory(clap.embed_text(labels)), tokenizer, labels=True, **size)
 
 
 def _material(recipe: Recipe, clap: ClapEncoder) -> tuple[list[str], Tensor | None]:
@@ -196,10 +222,12 @@ def _step(run: _Run, rows: list[int], rate: float, options: TrainingOptions, ste
     """One update. Noise and dropout depend on the seed and the step alone."""
     device = next(run.decoder.parameters()).device
     embedding, tokens = run.batch(rows)
+    prompt = _prompt(run, embedding, generator_for(options.seed, "prompt", step))
     embedding = run.bridge(embedding, generator_for(options.seed, "bridge", step))
     torch.manual_seed(seed_for(options.seed, "dropout", step))
     run.decoder.train()
-    loss = run.decoder.loss(embedding.to(device), tokens.to(device), label_smoothing=options.label_smoothing)
+    prompt = None if prompt is None else prompt.to(device)
+    loss = run.decoder.loss(embedding.to(device), tokens.to(device), prompt, label_smoothing=options.label_smoothing)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(run.decoder.parameters(), options.clip_norm)
@@ -207,6 +235,10 @@ def _step(run: _Run, rows: list[int], rate: float, options: TrainingOptions, ste
         group["lr"] = rate
     run.optimizer.step()
     return check_loss(loss.item(), step)
+
+
+def _prompt(run: _Run, embedding: Tensor, rng: torch.Generator) -> Tensor | None:
+    return None if run.prompter is None else run.prompter.write(run.prompter.in_band(embedding, rng))
 
 
 @torch.inference_mode()
@@ -219,8 +251,10 @@ def _validation_loss(run: _Run, options: TrainingOptions) -> float:
     rows = sorted(run.held_rows or run.train_rows, key=lambda row: len(run.tokens[row]))
     for first in range(0, len(rows), options.batch_size):
         embedding, tokens = run.batch(rows[first : first + options.batch_size])
+        prompt = _prompt(run, embedding, rng)
+        prompt = None if prompt is None else prompt.to(device)
         real = int((tokens != PAD).sum())
-        total += run.decoder.loss(run.bridge(embedding, rng).to(device), tokens.to(device)).item() * real
+        total += run.decoder.loss(run.bridge(embedding, rng).to(device), tokens.to(device), prompt).item() * real
         count += real
     return total / count
 

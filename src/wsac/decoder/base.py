@@ -18,11 +18,14 @@ class CaptionDecoder(nn.Module):
     max_tokens: int  # the longest caption it can write
     config: dict[str, Any]  # what the constructor takes, for the bundle
 
-    def loss(self, embedding: Tensor, tokens: Tensor) -> Tensor:
-        """Mean cross-entropy in nats per real token. tokens: [B, L], each row ends with the end token, then padding."""
+    def loss(self, embedding: Tensor, tokens: Tensor, prompt: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy in nats per real token. tokens: [B, L], each row ends with the end token, then padding.
+
+        prompt: [B, P] token ids to be read before writing, for a decoder that was made for P of them.
+        """
         raise NotImplementedError
 
-    def prefill(self, embedding: Tensor, max_tokens: int) -> tuple[Tensor, Any]:
+    def prefill(self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None) -> tuple[Tensor, Any]:
         """Logits ``[B, V]`` of the first token, and the state with room for ``max_tokens``."""
         raise NotImplementedError
 

@@ -48,11 +48,12 @@ class Block(nn.Module):
 
 
 class TransformerDecoder(CaptionDecoder):
-    """prefix_length soft tokens, then the caption; the last prefix position predicts the first token."""
+    """A prompt of ``prompt_tokens``, prefix_length soft tokens, then the caption; the last prefix position predicts the
+    first token. Every prompt has the same length, its padding is a token like others: so no mask is needed."""
 
     def __init__(
         self, *, embed_dim: int, vocab_size: int, width: int = 256, layers: int = 2, heads: int = 4,
-        prefix_length: int = 4, max_tokens: int = 40, dropout: float = 0.1,
+        prefix_length: int = 4, max_tokens: int = 40, dropout: float = 0.1, prompt_tokens: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         if width % heads:
@@ -60,12 +61,14 @@ class TransformerDecoder(CaptionDecoder):
         self.config = {
             "embed_dim": embed_dim, "vocab_size": vocab_size, "width": width, "layers": layers, "heads": heads,
             "prefix_length": prefix_length, "max_tokens": max_tokens, "dropout": dropout,
+            "prompt_tokens": prompt_tokens,
         }  # fmt: skip
         self.vocab_size, self.width, self.prefix_length, self.max_tokens = vocab_size, width, prefix_length, max_tokens
-        self.dropout, self.heads = dropout, heads
+        self.dropout, self.heads, self.prompt_tokens = dropout, heads, prompt_tokens
+        self.before = prompt_tokens + prefix_length  # positions before the caption
         self.prefix = nn.Linear(embed_dim, prefix_length * width)
         self.tokens = nn.Embedding(vocab_size, width)
-        self.positions = nn.Embedding(prefix_length + max_tokens, width)
+        self.positions = nn.Embedding(self.before + max_tokens, width)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         for name, parameter in self.named_parameters():
@@ -73,21 +76,23 @@ class TransformerDecoder(CaptionDecoder):
                 shrink = (2 * layers) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
                 nn.init.normal_(parameter, std=0.02 * shrink)  # GPT-2's initialisation
 
-    def loss(self, embedding: Tensor, tokens: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    def loss(
+        self, embedding: Tensor, tokens: Tensor, prompt: Tensor | None = None, *, label_smoothing: float = 0.0
+    ) -> Tensor:
         """Mean cross-entropy per real token; the vocabulary projection runs on real tokens only."""
-        x = torch.cat((self._prefix(embedding), self._embed(tokens[:, :-1], self.prefix_length)), dim=1)
+        x = torch.cat((self._opening(embedding, prompt), self._embed(tokens[:, :-1], self.before)), dim=1)
         x = F.dropout(x, self.dropout, self.training)
         for block in self.blocks:
             x = block(x)
         real = tokens != PAD
-        hidden = self.norm(x[:, self.prefix_length - 1 :][real])  # [real tokens, width]
+        hidden = self.norm(x[:, self.before - 1 :][real])  # [real tokens, width]
         return F.cross_entropy(hidden @ self.tokens.weight.T, tokens[real], label_smoothing=label_smoothing)
 
-    def prefill(self, embedding: Tensor, max_tokens: int) -> tuple[Tensor, KvCache]:
-        room = self.prefix_length + min(max_tokens, self.max_tokens)
+    def prefill(self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None) -> tuple[Tensor, KvCache]:
+        room = self.before + min(max_tokens, self.max_tokens)
         shape = (len(self.blocks), len(embedding), self.heads, room, self.width // self.heads)
         cache = KvCache(embedding.new_empty(shape), embedding.new_empty(shape), 0)
-        return self._advance(self._prefix(embedding), cache)
+        return self._advance(self._opening(embedding, prompt), cache)
 
     def step(self, token: Tensor, state: KvCache) -> tuple[Tensor, KvCache]:
         return self._advance(self._embed(token[:, None], state.filled), state)
@@ -102,8 +107,16 @@ class TransformerDecoder(CaptionDecoder):
         logits = self.norm(x[:, -1]) @ self.tokens.weight.T
         return logits, KvCache(cache.keys, cache.values, cache.filled + length)
 
+    def _opening(self, embedding: Tensor, prompt: Tensor | None) -> Tensor:
+        """What stands before the caption, [B, P + prefix_length, width]; no prompt is one of padding."""
+        if not self.prompt_tokens:
+            return self._prefix(embedding)
+        if prompt is None:
+            prompt = torch.full((len(embedding), self.prompt_tokens), PAD, device=embedding.device)
+        return torch.cat((self._embed(prompt, 0), self._prefix(embedding)), dim=1)
+
     def _prefix(self, embedding: Tensor) -> Tensor:
-        positions = self.positions.weight[: self.prefix_length]
+        positions = self.positions.weight[self.prompt_tokens : self.before]
         return self.prefix(embedding).view(-1, self.prefix_length, self.width) + positions
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
