@@ -32,7 +32,7 @@ def main() -> None:
     speech = "benchmarks/speech_pairs.py"
     once("runs/speech.csv", speech, "runs/speech", "-o", "runs/speech.csv")
     once("runs/speech-known.csv", speech, "runs/speech-known", "-o", "runs/speech-known.csv", "--seed", 1)
-    for name, scenes, seed in (("scenes", 6000, 101), ("scenes-val", 200, 102), ("scenes-known", 300, 103)):
+    for name, scenes, seed in (("scenes", 6000, 101), ("scenes-val", 200, 102), ("scenes-known", 600, 103)):
         folder = f"runs/{name}"
         numbers = ("--scenes", scenes, "--seed", seed, "--jobs", 2)
         once(f"{folder}/captions.csv", "-m", "wsac", "soundworld", *numbers, "-o", folder)
