@@ -80,6 +80,14 @@ def test_options_make_a_new_captioner(captioner, wav):
         captioner.with_options(beam_size=0)
 
 
+def test_another_memory(captioner, wav):
+    other = captioner.with_memory(["a dog barks", "rain falls"])
+    assert len(other.memory) == 2
+    nearest = other.with_options(bridge="nnd").bridge(captioner.listen(wav[0]).embedding[None])
+    assert any(torch.equal(nearest[0], row) for row in other.memory.embeddings)
+    assert len(captioner.memory) > 2  # the first one is as it was
+
+
 def test_choosing_among_candidates(captioner, wav):
     """Both ways by hand, from the same best captions."""
     audio = captioner.listen(wav[0]).embedding[None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from wsac.tune import Trial, at_fault, cycle_score, tune
 from wsac.types import AudioError, RecipeError
 
 RATE = 16_000
+RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 def unit(rows, seed, dim=16, offset=0.0):
@@ -240,7 +242,7 @@ def test_a_recipe_is_written_as_it_was_read(clap_folder, tmp_path):
     recipe = tiny(clap_folder)
     save_recipe(recipe, tmp_path / "recipe.toml")
     assert load_recipe(BenchmarkRecipe, tmp_path / "recipe.toml") == recipe
-    load_recipe(BenchmarkRecipe, "recipes/paper-table.toml")
+    load_recipe(BenchmarkRecipe, RECIPES / "paper-table.toml")
 
 
 @pytest.mark.parametrize(
@@ -259,6 +261,52 @@ def test_wrong_rows_are_known_before_anything_runs(changes, message, clap_folder
     with pytest.raises(RecipeError, match=message):
         run_benchmark(tiny(clap_folder, **changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def official(tmp_path, captions):
+    """Miniatures of Clotho and AudioCaps as their archives unpack, in Clotho/ and AudioCaps/."""
+    rng = np.random.default_rng(0)
+
+    def sound(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * np.sin(np.arange(RATE) / rng.uniform(2, 20)), RATE)
+
+    (tmp_path / "Clotho").mkdir()
+    for split, first, count in (("development", 0, 8), ("evaluation", 40, 5)):
+        with (tmp_path / "Clotho" / f"clotho_captions_{split}.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["file_name", *(f"caption_{n}" for n in range(1, 6))])
+            for i in range(first // 5, first // 5 + count):
+                rows.writerow([f"sound {i}.wav", *captions[5 * i : 5 * i + 5]])
+                sound(tmp_path / "Clotho" / split / f"sound {i}.wav")
+    (tmp_path / "AudioCaps").mkdir()
+    for split, first, count in (("train", 100, 8), ("test", 140, 5)):
+        with (tmp_path / "AudioCaps" / f"{split}.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["audiocap_id", "youtube_id", "start_time", "caption"])
+            for i in range(first, first + count):
+                rows.writerow([i, f"video{i:06d}", 10, captions[i]])
+                sound(tmp_path / "AudioCaps" / split / f"video{i:06d}_10.wav")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["clotho", "audiocaps"])
+def test_the_recipes_of_the_datasets_run(name, official, clap_folder):
+    """Dry, with tiny models: every row of the recipe, on datasets in their official layouts."""
+    changes = {
+        "clap": str(clap_folder), "seeds": [0], "metrics": ["rouge_l", "cider_d"], "training.epochs": 1,
+        "data.clotho.root": str(official / "Clotho"), "data.audiocaps.root": str(official / "AudioCaps"),
+        f"data.{name}.scenes": 4,
+        "decoder.layers": 1, "decoder.heads": 2, "decoder.width": 16, "decoder.vocab_size": 400,
+        "decoder.max_tokens": 12,
+    }  # fmt: skip
+    recipe = load_recipe(BenchmarkRecipe, RECIPES / f"{name}.toml", changes)
+    table = run_benchmark(recipe, official / "out", device="cpu")
+    assert len(table["rows"]) == len(recipe.rows) == 13
+    assert all(np.isfinite(row["metrics"]["rouge_l"]["value"]) for row in table["rows"])
+    crossed = [row for row in table["rows"] if row["train_on"]]
+    assert [row["memory"] for row in crossed] == ["", name]
 
 
 def test_captions_of_scenes_are_judged():

@@ -19,6 +19,7 @@ from .benchmark_data import Data, prepare
 from .bridges import parse
 from .captioner import Captioner
 from .console import say
+from .corpora import merge
 from .files import read_json, write_json
 from .gap import fit_gap
 from .listening import Heard
@@ -53,8 +54,9 @@ def run_benchmark(recipe: BenchmarkRecipe, out: str | Path, *, device: str = "au
     out = Path(out)
     check_rows(recipe)
     pin_recipe(recipe, out)
+    tested = {row.data for row in recipe.rows}
     data = {
-        name: prepare(name, options, out / "data" / f"{name}-{_key(options.model_dump())}")
+        name: prepare(name, options, out / "data" / f"{name}-{_key(options.model_dump())}", tested=name in tested)
         for name, options in recipe.data.items()
     }
     results = []
@@ -81,7 +83,7 @@ def check_rows(recipe: BenchmarkRecipe) -> None:
         if key in seen:
             raise RecipeError(f"row '{row.name}' of {row.data}: twice; give every row a name of its own")
         seen.add(key)
-        for used in (row.data, row.memory or row.data):
+        for used in filter(None, (row.data, row.train_on, row.memory)):
             if used not in recipe.data:
                 raise RecipeError(f"row '{row.name}': no data '{used}'; there are {', '.join(recipe.data)}")
         parse(row.train, "training", "head")
@@ -95,20 +97,17 @@ def _scores(
     recipe: BenchmarkRecipe, row: BenchmarkRow, data: dict[str, Data], seed: int, out: Path, device: str
 ) -> dict[str, Any]:
     """Figures and values of single clips of one row and seed, from the file where they are."""
-    used = {name: recipe.data[name].model_dump() for name in {row.data, row.memory or row.data}}
+    used = {name: recipe.data[name].model_dump() for name in filter(None, (row.data, row.train_on, row.memory))}
     setup = recipe.model_dump(mode="json", exclude={"rows", "seeds", "against", "data"})
     plan = {"row": row.model_dump(), "seed": seed, "data": used, "setup": setup}
     path = out / "scores" / f"{_key(plan)}.json"
     if path.is_file():
         return read_json(path)
-    here = data[row.data]
-    captioner = _captioner(recipe, row, here, seed, out, device)
-    if row.memory and row.memory != row.data:
-        other = _captioner(recipe, row.model_copy(update={"data": row.memory}), data[row.memory], seed, out, device)
-        captioner = Captioner(
-            captioner.clap, captioner.decoder, captioner.tokenizer, other.memory, captioner.options,
-            gap=captioner.gap, trained=captioner.trained, prompter=captioner.prompter and other.prompter,
-        )  # fmt: skip
+    here, source = data[row.data], data[row.train_on or row.data]
+    captioner = _captioner(recipe, row, source, seed, out, device)
+    if row.memory and row.memory != source.name:
+        texts = merge(data[row.memory].captions, format=recipe.corpus.format, style=recipe.corpus.style)
+        captioner = captioner.with_memory([example.caption for example in texts.examples])
     captioner = captioner.with_options(bridge=row.infer, beam_size=row.beam, choose=row.choose)
     sounds = embed_sounds([clip.audio for clip in here.test], captioner.clap)
     heard = [Heard(embedding, 0.0, 0.0) for embedding in sounds]

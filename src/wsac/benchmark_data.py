@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .console import say
-from .datasets import DatasetItem, find_dataset
+from .datasets import DatasetItem, caption_file, find_dataset
 from .files import write_text
 from .recipe import DataOptions
 from .soundworld.reading import read_kinds
@@ -31,21 +31,26 @@ class Data:
     judge: Judge | None = None
 
 
-def prepare(name: str, options: DataOptions, folder: Path) -> Data:
-    """Find the data, or make it in ``folder``. Raises CorpusError or AudioError for what is not there."""
+def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = True) -> Data:
+    """Find the data, or make it in ``folder``. tested: whether any row is tested on it.
+
+    Raises CorpusError or AudioError for what is not there.
+    """
     if options.kind == "soundworld":
         return _soundworld(name, options, folder)
-    test = find_dataset(options.kind, options.root, "test")
-    for problem in test.problems:
-        say(f"{name}: {problem}")
-    items = test.items[: options.scenes] if options.scenes else test.items
-    pairs = folder / "pairs.csv"
-    captions = options.captions
-    if options.sounds or not captions:
+    items: tuple[DatasetItem, ...] = ()
+    if tested:
+        test = find_dataset(options.kind, options.root, "test")
+        for problem in test.problems:
+            say(f"{name}: {problem}")
+        items = test.items[: options.scenes] if options.scenes else test.items
+    captions, pairs = options.captions, ""
+    if options.sounds:
         train = find_dataset(options.kind, options.root, "train")
-        _write_pairs(pairs, [(clip.audio, text) for clip in train.items for text in clip.references])
-        captions = captions or (str(pairs),)
-    return Data(name, tuple(captions), str(pairs) if options.sounds else "", items)
+        pairs = str(folder / "pairs.csv")
+        _write_pairs(Path(pairs), [(clip.audio, text) for clip in train.items for text in clip.references])
+    captions = captions or (str(caption_file(options.kind, options.root, "train")),)
+    return Data(name, tuple(captions), pairs, items)
 
 
 def _soundworld(name: str, options: DataOptions, folder: Path) -> Data:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .audio import AudioStream
 from .bridges import Bridge, Given, inference_bridge
+from .cache import embed_texts
 from .choice import check_way, choose
 from .clap import ClapEncoder, load_clap
 from .clap.base import BUNDLED
@@ -88,6 +89,16 @@ class Captioner:
         """The same captioner with another gap, such as one measured on the sounds at hand. Raises ModelError."""
         other = copy.copy(self)
         other.gap = gap if isinstance(gap, Gap) else Gap.load(gap, dim=self.clap.embed_dim)
+        other.bridge = other._bridge()
+        return other
+
+    def with_memory(self, captions: Sequence[str]) -> Captioner:
+        """The same captioner with these captions as its support memory; it no longer knows how sure it is."""
+        other = copy.copy(self)
+        other.memory, other.calibration = SupportMemory(embed_texts(self.clap, captions)), None
+        if self.prompter is not None and not self.prompter.labels:
+            size: dict[str, Any] = {"count": self.prompter.count, "tokens": self.prompter.tokens}
+            other.prompter = Prompter.make(captions, other.memory, self.tokenizer, **size)
         other.bridge = other._bridge()
         return other
 

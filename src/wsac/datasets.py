@@ -66,13 +66,37 @@ def find_dataset(name: str, root: str | Path, split: str = "test") -> Dataset:
     raise CorpusError(f"{name}: no dataset of this name; choose clotho, audiocaps or folder")
 
 
-def _clotho(tree: Tree, split: str) -> Dataset:
-    """clotho_captions_<official>.csv anywhere, sounds in a folder <official>, as its archives unpack, or in one."""
-    official = CLOTHO_SPLITS[split][0]
-    archive, table = f"clotho_audio_{official}.7z", f"clotho_captions_{official}.csv"
+def caption_file(name: str, root: str | Path, split: str = "train") -> Path:
+    """The caption file of a split, whether its recordings are there or not. Raises CorpusError when it is not there."""
+    if not Path(root).exists():
+        raise CorpusError(f"{root}: no such folder; name the one where the dataset lies")
+    if name == "clotho":
+        return _clotho_table(Tree(Path(root)), _split(name, split, CLOTHO_SPLITS))
+    if name == "audiocaps":
+        return _audiocaps_table(Tree(Path(root)), _split(name, split, AUDIOCAPS_SPLITS))
+    return Path(root)
+
+
+def _clotho_table(tree: Tree, split: str) -> Path:
+    table = f"clotho_captions_{CLOTHO_SPLITS[split][0]}.csv"
     captions = tree.table([table, f"clotho.{split}.csv"])
     if captions is None:
         raise CorpusError(f"{tree.root}: no {table}; get it from {CLOTHO_HOME}")
+    return captions
+
+
+def _audiocaps_table(tree: Tree, split: str) -> Path:
+    captions = tree.table([form.format(word) for form in ("{}.csv", "audiocaps_{}.csv", "audiocaps.{}.csv")
+                           for word in AUDIOCAPS_SPLITS[split]])  # fmt: skip
+    if captions is None:
+        raise CorpusError(f"{tree.root}: no {split}.csv; get it from {AUDIOCAPS_HOME}, folder dataset")
+    return captions
+
+
+def _clotho(tree: Tree, split: str) -> Dataset:
+    """clotho_captions_<official>.csv anywhere, sounds in a folder <official>, as its archives unpack, or in one."""
+    official = CLOTHO_SPLITS[split][0]
+    archive, captions = f"clotho_audio_{official}.7z", _clotho_table(tree, split)
     found = ByName(tree.of_split(CLOTHO_SPLITS, split))
     listed, items = _joined(captions, found)
     packed = next((path for path in tree.archives if path.name == archive), None)
@@ -91,11 +115,7 @@ def _clotho(tree: Tree, split: str) -> Dataset:
 
 def _audiocaps(tree: Tree, split: str) -> Dataset:
     """<split>.csv with youtube_id, start_time and caption; sounds by video. Videos that went away are counted."""
-    words = AUDIOCAPS_SPLITS[split]
-    captions = tree.table([form.format(word) for form in ("{}.csv", "audiocaps_{}.csv", "audiocaps.{}.csv")
-                           for word in words])  # fmt: skip
-    if captions is None:
-        raise CorpusError(f"{tree.root}: no {split}.csv; get it from {AUDIOCAPS_HOME}, folder dataset")
+    captions = _audiocaps_table(tree, split)
     listed, items = _joined(captions, ByVideo(tree.of_split(AUDIOCAPS_SPLITS, split)))
     if not items:
         raise AudioError(f"{tree.root}: none of the {len(listed)} clips of AudioCaps {split} is here; name them "

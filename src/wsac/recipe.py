@@ -141,14 +141,17 @@ class DataOptions(Section):
 
 
 class BenchmarkRow(Section):
-    """name: in the table. train, infer: bridges. supervised: train on the sounds instead. memory: data whose captions
-    are the support memory instead of those trained on."""
+    """name: in the table. data: what is tested on. train, infer: bridges. supervised: train on the sounds instead.
+
+    train_on: other data to train on. memory: data whose captions are the support memory instead of those trained on.
+    """
 
     name: str
     data: str
     train: str = "noise:variance=0.002"
     infer: str = "pd"
     supervised: bool = False
+    train_on: str = ""
     memory: str = ""
     beam: int = Field(4, ge=1)
     choose: str = ""
