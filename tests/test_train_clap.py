@@ -377,8 +377,8 @@ def test_the_order_of_sounds_is_learned(folder, tmp_path):
     """Told from the same sounds in the other order, of pieces that were not trained on; chance is a half."""
     sizes = {"embed_dim": 32, "audio_width": 32, "text_width": 32, "crop_seconds": 1.6, "batch_size": 16}
     recipe = tiny_recipe(
-        folder, steps=400, scene_share=0, mixtures=0, order_share=0.6, text_steps=0, save_every=400,
-        evaluate_every=400, learning_rate=3e-3, text_learning_rate=1e-2, **sizes,
+        folder, steps=500, scene_share=0, mixtures=0, order_share=0.3, text_steps=0, save_every=500,
+        evaluate_every=500, learning_rate=3e-3, text_learning_rate=1e-2, **sizes,
     )  # fmt: skip
     model = train_clap(recipe, tmp_path / "run", device="cpu")
     clips = read_pairs([folder / "pairs.csv"])
@@ -386,7 +386,7 @@ def test_the_order_of_sounds_is_learned(folder, tmp_path):
     pairs = [composer.twins(2 * RATE, np.random.default_rng([9, i])) for i in range(60)]
     one, other = (model.embed_audio([torch.from_numpy(pair[i].samples) for pair in pairs]) for i in (0, 1))
     true, false = (model.embed_text([pair[i].caption for pair in pairs]) for i in (0, 1))
-    assert float((((one - other) * (true - false)).sum(dim=1) > 0).float().mean()) >= 0.8
+    assert float((((one - other) * (true - false)).sum(dim=1) > 0).float().mean()) >= 0.75
 
 
 def test_the_order_of_events_is_learned_from_text_alone(folder, tmp_path):

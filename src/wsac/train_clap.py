@@ -88,7 +88,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
                 loss = text_loss(numpy_for(recipe.seed, "text", step), size)
                 if joint >= 0:
                     kind, examples = draw(joint)
-                    labels = None if kind == "scenes" else prototypes
+                    labels = prototypes if kind == "events" else None  # twins have the same
                     loss = loss + pair_loss(model, examples, labels, twins=kind == "twins")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
