@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_a_disk_that_is_full_is_one_line_and_nothing_half_written(tmp_path, capt
 
     (tmp_path / "captions.txt").write_text("\n".join(captions))
     command = [sys.executable, "-m", "wsac", "train", "-c", "captions.txt", "-o", "run", "--epochs", "30"]
-    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))  # noqa: E731
+    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=small)
     assert done.returncode == 1
     assert "cannot write" in one_line_error(done.stderr)

@@ -162,11 +162,11 @@ def test_an_overlay_holds_both_and_its_false_caption_another(composer):
     for seed in range(40):
         rng = np.random.default_rng(seed)
         example = composer.overlay([rows["siren"], rows["dog"], rows["rain"]], 2 * RATE, rng)
-        words = lambda label: composer.clips[rows[label]].captions  # noqa: E731
-        assert all(any(c in example.caption for c in words(label)) for label in ("siren", "dog"))
-        assert not any(c in example.caption for c in words("rain"))
-        assert any(c in example.false for c in words("rain"))
-        assert sum(any(c in example.false for c in words(label)) for label in ("siren", "dog")) == 1
+        words = {label: composer.clips[row].captions for label, row in rows.items()}
+        assert all(any(c in example.caption for c in words[label]) for label in ("siren", "dog"))
+        assert not any(c in example.caption for c in words["rain"])
+        assert any(c in example.false for c in words["rain"])
+        assert sum(any(c in example.false for c in words[label]) for label in ("siren", "dog")) == 1
 
 
 def test_far_sounds_lose_their_treble_and_gain_an_echo():
@@ -317,11 +317,14 @@ def test_training_resumes_bit_for_bit(folder, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             train_clap(tiny_recipe(folder, **changes), tmp_path / "cut", device="cpu")
     assert train_clap(tiny_recipe(folder, **changes), tmp_path / "cut", device="cpu").fingerprint == whole.fingerprint
-    strip = lambda run: [  # noqa: E731
-        {k: v for k, v in json.loads(line).items() if k not in ("seconds", "loss")}
-        for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()
-    ]
-    assert strip("cut") == strip("whole")
+    cut, uncut = (
+        [
+            {k: v for k, v in json.loads(line).items() if k not in ("seconds", "loss")}
+            for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()
+        ]
+        for run in ("cut", "whole")
+    )
+    assert cut == uncut
 
 
 def test_bfloat16_is_close_and_its_losses_are_finite(folder, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ BLOCK_FRAMES = 16384  # what a read error can cost, and far below a window in me
 ESTIMATED_LENGTH = {"aac", "ac3", "eac3", "dts", "mp3"}  # headerless streams: PyAV guesses their length from the size
 
 
-class Source:
+class Source(ABC):
     """A decoder. blocks(): mono float32 [T] with their rate. cut: evidence that the end is missing, for a note."""
 
     declared_seconds: float | None = None
@@ -25,8 +26,8 @@ class Source:
     bad_packets = 0
     handle: Any
 
-    def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
-        raise NotImplementedError
+    @abstractmethod
+    def blocks(self) -> Iterator[tuple[np.ndarray, int]]: ...
 
     def close(self) -> None:
         self.handle.close()

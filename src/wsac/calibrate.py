@@ -122,15 +122,18 @@ def measure(calibration: Calibration, judged: Judged) -> dict[str, float]:
     confidence = calibration(judged.features)
     clear = judged.clear
     below = (confidence < calibration.threshold).float()
-    part = lambda some: float(below[some].mean()) if some.any() else float("nan")  # noqa: E731
     return {
         "recordings": len(confidence),
         "accuracy": float(judged.right.float().mean()),
         "confidence": float(confidence.mean()),
         "calibration_error": calibration_error(confidence, judged.right),
-        "abstained_clear": part(clear),
-        "abstained_unclear": part(~clear),
+        "abstained_clear": _mean(below[clear]),
+        "abstained_unclear": _mean(below[~clear]),
     }
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 NAMES = {
@@ -146,5 +149,8 @@ NAMES = {
 def figure_rows(figures: dict) -> list[tuple[str, ...]]:
     """Rows for a table: a name, and a value for the fit and, where there is one, for the test."""
     parts = [figures[part] for part in ("fit", "test") if part in figures]
-    show = lambda key, value: f"{value:,}" if key == "recordings" else f"{100 * value:.1f} %"  # noqa: E731
-    return [(name, *(show(key, part[key]) for part in parts)) for key, name in NAMES.items()]
+    return [(name, *(_shown(key, part[key]) for part in parts)) for key, name in NAMES.items()]
+
+
+def _shown(key: str, value: float) -> str:
+    return f"{value:,}" if key == "recordings" else f"{100 * value:.1f} %"

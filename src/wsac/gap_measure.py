@@ -115,13 +115,15 @@ def write_gap_page(
     cosines, and the nearest captions of some sounds with and without it."""
     centre = torch.cat((text, audio)).mean(0)
     _, _, axes = torch.pca_lowrank(torch.cat((text, audio)) - centre, 2, niter=8)
-    flat = lambda rows: ((rows[:: -(-len(rows) // SAMPLE)] - centre) @ axes).tolist()  # noqa: E731
     shifted = inference_bridge("shift", Given(gap=gap))(audio)
+    clouds = {
+        name: ((rows[:: -(-len(rows) // SAMPLE)] - centre) @ axes).tolist()
+        for name, rows in {"texts": text, "sounds": audio, "sounds, shifted": shifted}.items()
+    }
     values = {name: some.tolist() for name, some in cosines(text, audio, paired=paired).items()}
     pictures = [
         ("Texts and sounds in two principal directions",
-         scatter_png({"texts": flat(text), "sounds": flat(audio), "sounds, shifted": flat(shifted)},
-                     title="Two principal directions")),
+         scatter_png(clouds, title="Two principal directions")),
         ("Histograms of cosines", histograms_png(values, title="Cosines")),
     ]  # fmt: skip
     heads, rows = bridge_rows(found)

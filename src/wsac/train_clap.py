@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     targets = None
     if recipe.teacher:
         key = f"teacher/{recipe.teacher}/{recipe.embed_dim}"
-        make = lambda: teach(texts, recipe.teacher, recipe.embed_dim, device=device)  # noqa: E731
+        make = partial(teach, texts, recipe.teacher, recipe.embed_dim, device=device)
         targets = load_or_make(key, texts, make, out)
     elif not groups and not any(scene.negatives and len(scene.captions) > 1 for scene in scenes):
         recipe = recipe.model_copy(update={"text_steps": 0})  # nothing to learn from text alone

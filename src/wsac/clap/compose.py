@@ -131,9 +131,8 @@ class Composer:
             wrong = []
         else:
             wrong[int(rng.integers(len(wrong)))] = self.caption(other, rng)
-        fill = lambda words: pattern.format(**dict(zip("abc", words, strict=False)))  # noqa: E731
-        false = fill(wrong) if wrong else ""
-        return Example(samples, fill(events), false, tuple(self._label[row] for row in rows))
+        false = _filled(pattern, wrong) if wrong else ""
+        return Example(samples, _filled(pattern, events), false, tuple(self._label[row] for row in rows))
 
     def distinct(self, rng: np.random.Generator, count: int) -> list[int]:
         """Rows of ``count`` clips, of different classes as far as there are so many."""
@@ -142,6 +141,10 @@ class Composer:
             if self._label[row] not in [self._label[r] for r in rows]:
                 rows.append(int(row))
         return (rows + [int(r) for r in self.draw(rng, count)])[:count]
+
+
+def _filled(pattern: str, words: Sequence[str]) -> str:
+    return pattern.format(**dict(zip("abc", words, strict=False)))
 
 
 def in_both_orders(

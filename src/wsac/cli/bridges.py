@@ -25,9 +25,11 @@ def bridges(as_json: JsonOption = False) -> None:
     ]
     if as_json:
         return print_json(rows)
-    show = lambda options: ",".join(f"{k}={v}" for k, v in options.items())  # noqa: E731
     rows.sort(key=lambda row: row["stage"], reverse=True)
-    cells = [(row["stage"], row["name"], show(row["options"]), row["about"]) for row in rows]
+    cells = [
+        (row["stage"], row["name"], ",".join(f"{k}={v}" for k, v in row["options"].items()), row["about"])
+        for row in rows
+    ]
     table("", ("stage", "name", "options", "what it is"), cells)
     say("training and head: wsac train --bridge; inference: wsac caption --bridge; + puts them in a row")
     return None

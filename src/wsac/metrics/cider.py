@@ -30,13 +30,13 @@ def cider_d(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     blocks = list(words.blocks())
     total = [np.zeros(len(block.words.lengths)) for block in blocks]
     for gram, kinds in number_grams(words, LONGEST):
-        cut = lambda block, gram=gram, kinds=kinds: count_numbered(block.words, block.cut(gram), kinds)  # noqa: E731
         documents = np.zeros(kinds, np.int32)
         for block in blocks:
-            documents[:] += _documents(block.words, cut(block))
+            documents[:] += _documents(block.words, count_numbered(block.words, block.cut(gram), kinds))
         rarity = np.log(words.size) - np.log(np.maximum(documents, 1))  # [kinds]
         for sums, block in zip(total, blocks, strict=True):
-            sums += _similarity(block.words, cut(block), rarity)
+            grams = count_numbered(block.words, block.cut(gram), kinds)  # again: kept, they fill the memory
+            sums += _similarity(block.words, grams, rarity)
     per_item = np.concatenate([_per_item(block.words, sums) for block, sums in zip(blocks, total, strict=True)])
     return [Score("cider_d", float(per_item.mean()), per_item)]
 
