@@ -229,6 +229,12 @@ def test_a_table_of_all_rows_and_seeds(clap_folder, tmp_path, capsys):
     page = to_markdown(table)
     assert page.count("\n") == 6
     assert "| world | PD | – | pd |" in page
+    order = table["rows"][0]["metrics"]["order"]
+    assert 0 <= order["interval"][0] <= order["interval"][1] <= 1  # over the scenes that have an order
+    spans = json.loads(next((tmp_path / "out" / "scores").iterdir()).read_text())["intervals"]
+    assert set(spans) == {"bleu_1"}  # no mean over clips, so its interval is that of the pooled counts
+    assert (tmp_path / "out" / "table.md").read_text() == page
+    assert (tmp_path / "out" / "table.png").read_bytes().startswith(b"\x89PNG")
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "scores").iterdir()}
     assert len(stamps) == 8
     capsys.readouterr()

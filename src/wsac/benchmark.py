@@ -20,7 +20,7 @@ from .bridges import parse
 from .captioner import Captioner
 from .console import say
 from .corpora import merge
-from .files import read_json, write_json
+from .files import read_json, write_bytes, write_json, write_text
 from .gap import fit_gap
 from .listening import Heard
 from .metrics import Item, Models, evaluate
@@ -30,26 +30,32 @@ from .recipe import BenchmarkRecipe, BenchmarkRow, Recipe, pin_recipe
 from .train_decoder import train
 from .types import RecipeError
 
+POOLED = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "meteor")  # corpus figures that are no means over clips
 GAP_TEXTS = 5000  # texts that the gap is fitted on, at most
 
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
     """A row of the table. values: per metric the corpus figure of every seed; single: per metric the mean over seeds of
-    the value of every clip, [N]."""
+    the value of every clip that has one, [N]; intervals: per metric the interval of every seed, of metrics whose corpus
+    figure is no mean over clips."""
 
     row: BenchmarkRow
     values: dict[str, list[float]]
     single: dict[str, np.ndarray]
+    intervals: dict[str, list[tuple[float, float]]]
 
     def figure(self, metric: str) -> float:
         return float(np.mean(self.values[metric]))
 
 
-def run_benchmark(recipe: BenchmarkRecipe, out: str | Path, *, device: str = "auto") -> dict[str, Any]:
+def run_benchmark(
+    recipe: BenchmarkRecipe, out: str | Path, *, own: Sequence[Data] = (), device: str = "auto"
+) -> dict[str, Any]:
     """Train, caption and score every row for every seed; returns the table, which ``out`` also gets as JSON.
 
-    What is finished in ``out`` is not done again. Raises RecipeError for rows that cannot be, before anything is run.
+    own: data of the recipe, by name, that are at hand already instead of being prepared as it says. What is finished
+    in ``out`` is not done again. Raises RecipeError for rows that cannot be, before anything is run.
     """
     out = Path(out)
     check_rows(recipe)
@@ -58,19 +64,24 @@ def run_benchmark(recipe: BenchmarkRecipe, out: str | Path, *, device: str = "au
     data = {
         name: prepare(name, options, out / "data" / f"{name}-{_key(options.model_dump())}", tested=name in tested)
         for name, options in recipe.data.items()
-    }
+        if name not in {given.name for given in own}
+    } | {given.name: given for given in own}
     results = []
     for row in recipe.rows:
         found = [_scores(recipe, row, data, seed, out, device) for seed in recipe.seeds]
         single = {
-            metric: np.mean([one["single"][metric] for one in found], axis=0)
+            metric: np.mean([[v for v in one["single"][metric] if v is not None] for one in found], axis=0)
             for metric in found[0]["single"]
-            if all(value is not None for one in found for value in one["single"][metric])
         }
-        values = {metric: [one["values"][metric] for one in found] for metric in found[0]["values"]}
-        results.append(RowResult(row, values, single))
+        values, spans = (
+            {metric: [one[part][metric] for one in found] for metric in found[0][part]}
+            for part in ("values", "intervals")
+        )
+        results.append(RowResult(row, values, single, spans))
     table = tabulate(recipe, results)
     write_json(out / "table.json", table)
+    write_text(out / "table.md", to_markdown(table))
+    write_bytes(out / "table.png", to_png(table))
     return table
 
 
@@ -121,7 +132,10 @@ def _scores(
             known = [value for value in judged if value is not None]
             values[name] = float(np.mean(known)) if known else float("nan")
             single[name] = judged
-    done = plan | {"values": values, "single": single, "captions": captions, "missing": report.missing}
+    spans = {name: report.intervals[name] for name in POOLED if name in values and name in report.intervals}
+    done = plan | {"values": values, "single": single, "intervals": spans, "captions": captions}
+    for name, why in report.missing.items():
+        say(f"{name}: left out; {why}")
     write_json(path, done)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in list(values.items())[:3])
     say(f"{row.data}, {row.name}, seed {seed}: {shown}")
@@ -151,23 +165,37 @@ def _captioner(recipe: BenchmarkRecipe, row: BenchmarkRow, data: Data, seed: int
 
 
 def _gap(recipe: BenchmarkRecipe, data: Data, out: Path, device: str) -> str:
-    """The gap of the data's training sounds and texts; of pairs, where there are pairs."""
+    """The gap of the data's training texts and sounds: of pairs, unless there are sounds without captions."""
     from .cache import embed_texts
     from .clap import load_clap
     from .clap.pairs import sound_rows
 
-    path = out / "data" / f"{data.name}-{_key({'clap': recipe.clap, 'pairs': data.pairs})}-gap.safetensors"
+    path = (
+        out
+        / "data"
+        / f"{data.name}-{_key({'clap': recipe.clap, 'pairs': data.pairs, 'sounds': data.sounds})}-gap.safetensors"
+    )
     if not path.is_file():
-        if not data.pairs:
+        if not data.pairs and not data.sounds:
             raise RecipeError(f"data '{data.name}': no training sounds, which a gap needs; give pairs")
         clap = load_clap(recipe.clap, device=device)
-        first: dict[str, str] = {}
-        for audio, row in sound_rows(data.pairs, ("audio", "caption")):
-            first.setdefault(audio, str(row["caption"]))
-        some = dict(list(first.items())[:GAP_TEXTS])
-        texts, sounds = embed_texts(clap, list(some.values())), embed_sounds(list(some), clap)
-        fit_gap(texts, sounds, paired=True, fingerprint=clap.fingerprint).save(path)
+        if data.sounds:
+            texts = _spread([example.caption for example in merge(data.captions).examples])
+            sounds = _spread(data.sounds)
+        else:
+            first: dict[str, str] = {}
+            for audio, row in sound_rows(data.pairs, ("audio", "caption")):
+                first.setdefault(audio, str(row["caption"]))
+            sounds = list(first)[:GAP_TEXTS]
+            texts = [first[sound] for sound in sounds]
+        found = embed_texts(clap, texts), embed_sounds(sounds, clap)
+        fit_gap(*found, paired=not data.sounds, fingerprint=clap.fingerprint).save(path)
     return str(path)
+
+
+def _spread(values: Sequence[str]) -> list[str]:
+    """Some GAP_TEXTS of them, evenly from first to last."""
+    return list(values[:: -(-len(values) // GAP_TEXTS)])
 
 
 def _key(plan: dict[str, Any]) -> str:
@@ -184,7 +212,10 @@ def tabulate(recipe: BenchmarkRecipe, results: Sequence[RowResult]) -> dict[str,
         row: dict[str, Any] = {"data": result.row.data, "name": result.row.name, **_specs(result.row), "metrics": {}}
         for metric in result.values:
             cell: dict[str, Any] = {"value": result.figure(metric), "seeds": result.values[metric]}
-            if metric in result.single:
+            if metric in result.intervals:
+                low, high = np.mean(result.intervals[metric], axis=0).tolist()
+                cell["interval"] = (low, high)
+            elif metric in result.single:
                 cell["interval"] = _interval(result.single[metric])
             if base is not None and base is not result and metric in base.values and base.figure(metric):
                 cell["ratio"] = result.figure(metric) / base.figure(metric)
@@ -223,6 +254,20 @@ def _means(values: np.ndarray) -> np.ndarray:
     size = values.shape[1]
     drawn = [np.bincount(rng.integers(0, size, size), minlength=size) for _ in range(RESAMPLES)]
     return values @ np.stack(drawn, axis=1) / size
+
+
+def to_png(table: dict[str, Any]) -> bytes:
+    """The rows as a picture: the first metric with its interval."""
+    from .pictures import bars_png
+
+    metric = next(iter(table["rows"][0]["metrics"]))
+    several = len({row["data"] for row in table["rows"]}) > 1
+    bars = {}
+    for row in table["rows"]:
+        cell = row["metrics"][metric]
+        low, high = cell.get("interval", (cell["value"], cell["value"]))
+        bars[f"{row['data']}: {row['name']}" if several else row["name"]] = (cell["value"], low, high)
+    return bars_png(bars, title=f"{metric}, {LEVEL:.0%} intervals over clips")
 
 
 def to_markdown(table: dict[str, Any], metrics: Sequence[str] = ()) -> str:

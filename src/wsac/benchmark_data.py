@@ -22,13 +22,15 @@ Judge = Callable[[Sequence[str]], dict[str, list[float | None]]]
 @dataclass(frozen=True, slots=True)
 class Data:
     """captions: files to train on. pairs: CSV audio,caption of training sounds, "" if there are none. test: clips with
-    references. judge: further figures of captions, a value a clip, None where a clip has none."""
+    references. judge: further figures of captions, a value a clip, None where a clip has none. sounds: without captions,
+    for bridges that need to know where sounds lie; left out: those of the pairs."""
 
     name: str
     captions: tuple[str, ...]
     pairs: str
     test: tuple[DatasetItem, ...]
     judge: Judge | None = None
+    sounds: tuple[str, ...] = ()
 
 
 def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = True) -> Data:

@@ -49,6 +49,12 @@ def write_text(target: str | Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def write_bytes(target: str | Path, value: bytes) -> None:
+    """Write value, whole or not at all."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(value)
+
+
 def write_json(target: str | Path, value: Any) -> None:
     """Write indented JSON, whole or not at all."""
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

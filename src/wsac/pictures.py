@@ -143,6 +143,21 @@ def scatter_png(series: Mapping[str, Points], *, title: str) -> bytes:
     return _png(figure)
 
 
+def bars_png(bars: Mapping[str, tuple[float, float, float]], *, title: str) -> bytes:
+    """Draw named values with their lower and upper bounds, one bar each from top to bottom, as a transparent PNG."""
+    figure, axes = _figure(7.2, 0.8 + 0.28 * len(bars))
+    values = [value for value, _, _ in bars.values()]
+    errors = [[max(0.0, v - low) for v, low, _ in bars.values()], [max(0.0, high - v) for v, _, high in bars.values()]]
+    places = range(len(bars))
+    axes.barh(places, values, color=LINES[0], alpha=0.85, height=0.7, xerr=errors, error_kw={"ecolor": INK, "lw": 1.2})
+    axes.set_yticks(places, list(bars))
+    axes.invert_yaxis()
+    axes.set_title(title, fontsize=10, color=INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return _png(figure)
+
+
 def _figure(width: float, height: float) -> tuple[Any, Any]:
     """A figure of so many inches with one pair of axes, drawn without pyplot: no global state, no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -163,7 +163,7 @@ class BenchmarkRecipe(Section):
 
     clap: str = "pocket"
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
-    metrics: tuple[str, ...] = Field(("cider_d", "rouge_l", "bleu_4"), min_length=1)
+    metrics: tuple[str, ...] = Field(("compact",), min_length=1)
     against: str = ""
     data: dict[str, DataOptions]
     rows: tuple[BenchmarkRow, ...] = Field(min_length=1)

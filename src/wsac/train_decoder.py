@@ -22,7 +22,7 @@ from .console import progress, say
 from .corpora import merge, restyle
 from .decoder import TransformerDecoder
 from .device import pick_device
-from .files import atomic_path
+from .files import write_bytes
 from .gap import Gap
 from .memory import SupportMemory
 from .pictures import curve_png
@@ -299,5 +299,4 @@ def _draw_losses(metrics: Path, target: Path) -> None:
         "training (with dropout)": [(row["epoch"], row["train_loss"]) for row in rows],
         "held out": [(row["epoch"], row["validation_loss"]) for row in rows],
     }
-    with atomic_path(target) as path:
-        path.write_bytes(curve_png(series, title="Loss", x_label="epoch", y_label="nats per token"))
+    write_bytes(target, curve_png(series, title="Loss", x_label="epoch", y_label="nats per token"))

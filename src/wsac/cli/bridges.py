@@ -110,17 +110,14 @@ def benchmark(
     wsac benchmark recipes/paper-table.toml -o runs/table
     """
     from ..benchmark import run_benchmark, to_markdown
-    from ..files import write_text
     from ..recipe import BenchmarkRecipe, load_recipe
 
     found = run_benchmark(load_recipe(BenchmarkRecipe, recipe, overrides({}, changes)), out, device=device)
-    page = to_markdown(found)
-    write_text(out / "table.md", page)
-    say(f"{out / 'table.md'} and {out / 'table.json'}")
+    say(f"{out / 'table.md'}, table.json and table.png")
     if as_json:
         print_json(found)
     else:
-        print(page, end="")
+        print(to_markdown(found), end="")
 
 
 def tune(

@@ -153,6 +153,7 @@ METRICS: dict[str, Metric] = {
 _BLEUS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4")
 _VARIETY = ("length", "vocabulary", "distinct_1", "distinct_2", "self_bleu")
 SETS: dict[str, tuple[str, ...]] = {
+    "compact": ("cider_d", "meteor", "rouge_l", "bleu_4"),
     "fast": (*_BLEUS, "rouge_l", "cider_d", *_VARIETY),
     "classic": (*_BLEUS, "meteor", "rouge_l", "cider_d", "spice", "spider"),
     "dcase2024": ("meteor", "cider_d", "spice", "spider", "spider_fl", "fense", "sbert_sim", "fer", "vocabulary"),

@@ -1,0 +1,99 @@
+"""What choosing without labels loses against choosing with them (wsac tune), on ESC-50 fold 5 and on SoundWorld.
+
+    python benchmarks/tune_regret.py --audio ../shared/audio --model pocket
+    python benchmarks/tune_regret.py --soundworld runs/paper-table/data/soundworld-*/test --model runs/paper-table/runs/...
+
+Every setting that wsac tune tries is also scored with labels: event recall of ESC-50, CIDEr-D of SoundWorld. Regret is
+the score of the best setting by labels minus that of the setting that tune picks; the sounds are those tuned on, so the
+best by labels is an optimistic one. Repeated on random halves of the sounds, with the spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from event_recall import names_event
+from wsac.audio_embeddings import embed_sounds
+from wsac.captioner import Captioner
+from wsac.console import table
+from wsac.gap import Gap
+from wsac.metrics import Item, evaluate
+from wsac.tune import tune
+
+Score = Callable[[Sequence[str], Sequence[int]], float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--audio", type=Path, help="the folder with manifest.csv: ESC-50 fold 5")
+    where.add_argument("--soundworld", type=Path, help="a folder of wsac soundworld")
+    parser.add_argument("--model", nargs="+", default=["pocket"])
+    parser.add_argument("--gap", type=Path, help="of wsac gap --save: bridges that need it are tried too")
+    parser.add_argument("--halves", type=int, default=4, help="random halves to repeat it on")
+    options = parser.parse_args()
+    files, score = esc50(options.audio) if options.audio else soundworld(options.soundworld)
+    rows = []
+    for model in options.model:
+        captioner = Captioner.load(model)
+        if options.gap:
+            captioner = captioner.with_gap(Gap.load(options.gap))
+        sounds = torch.as_tensor(embed_sounds(files, captioner.clap))
+        rng = np.random.default_rng(0)
+        parts = [np.arange(len(files))]
+        parts += [np.sort(rng.permutation(len(files))[: len(files) // 2]) for _ in range(options.halves)]
+        for part in parts:
+            trials = tune(captioner, sounds[part])
+            scores = [score(trial.captions, part.tolist()) for trial in trials]
+            best = int(np.argmax(scores))
+            usual = next(i for i, trial in enumerate(trials) if trial.options == captioner.options)
+            rows.append(
+                (model, len(part), _name(trials[0]), f"{scores[0]:.4f}", _name(trials[best]), f"{scores[best]:.4f}",
+                 f"{scores[best] - scores[0]:.4f}", f"{1 - scores[0] / scores[best]:.1%}", f"{scores[usual]:.4f}",
+                 f"{np.corrcoef([t.cycle for t in trials], scores)[0, 1]:.2f}")
+            )  # fmt: skip
+    heads = ("model", "sounds>", "picked", "score>", "best by labels", "score>", "regret>", "relative>", "usual>",
+             "cycle ~ score>")  # fmt: skip
+    table("Choosing without labels", heads, rows)
+
+
+def _name(trial) -> str:
+    options = trial.options
+    return f"{options.bridge}, beam {options.beam_size}{', ' + options.choose if options.choose else ''}"
+
+
+def esc50(audio: Path) -> tuple[list[str], Score]:
+    """Fold 5, and event recall."""
+    with (audio / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["fold"] == "5"]
+
+    def score(captions: Sequence[str], part: Sequence[int]) -> float:
+        hits = [names_event(text, rows[i]["esc50_class"]) for text, i in zip(captions, part, strict=True)]
+        return sum(hits) / len(hits)
+
+    return [str(audio / row["file"]) for row in rows], score
+
+
+def soundworld(folder: Path) -> tuple[list[str], Score]:
+    """Scenes, and CIDEr-D."""
+    with (folder / "scenes.jsonl").open(encoding="utf-8") as file:
+        scenes = [json.loads(line) for line in file]
+
+    def score(captions: Sequence[str], part: Sequence[int]) -> float:
+        items = [
+            Item(scenes[i]["file"], text, tuple(scenes[i]["captions"])) for text, i in zip(captions, part, strict=True)
+        ]
+        return float(evaluate(items, "cider_d").scores["cider_d"].corpus)
+
+    return [str(folder / scene["file"]) for scene in scenes], score
+
+
+if __name__ == "__main__":
+    main()
