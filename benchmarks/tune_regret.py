@@ -1,7 +1,7 @@
 """What choosing without labels loses against choosing with them (wsac tune), on ESC-50 fold 5 and on SoundWorld.
 
     python benchmarks/tune_regret.py --audio ../shared/audio --model pocket
-    python benchmarks/tune_regret.py --soundworld runs/paper-table/data/soundworld-*/test --model runs/paper-table/runs/...
+    python benchmarks/tune_regret.py --soundworld runs/table/data/soundworld-*/test --model runs/table/runs/*
 
 Every setting that wsac tune tries is also scored with labels: event recall of ESC-50, CIDEr-D of SoundWorld. Regret is
 the score of the best setting by labels minus that of the setting that tune picks; the sounds are those tuned on, so the

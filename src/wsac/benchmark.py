@@ -146,10 +146,7 @@ def _captioner(recipe: BenchmarkRecipe, row: BenchmarkRow, data: Data, seed: int
     """The captioner of a row, trained unless it lies there already."""
     training = recipe.training.model_copy(update={"seed": seed})
     corpus = {"pairs": (data.pairs,)} if row.supervised else {"captions": data.captions}
-    needs_gap = any(
-        "gap" in kind.given for kind, _ in (*parse(row.train, "training", "head"), *parse(row.infer, "inference"))
-    )
-    gap = _gap(recipe, data, out, device) if needs_gap else ""
+    gap = _gap(recipe, data, out, device) if _needs_gap(row.train, "training", "head") else ""
     made = Recipe(
         clap=recipe.clap,
         corpus=recipe.corpus.model_copy(update=corpus),
@@ -161,7 +158,13 @@ def _captioner(recipe: BenchmarkRecipe, row: BenchmarkRow, data: Data, seed: int
     )
     folder = out / "runs" / _key(made.model_dump())
     captioner = train(made, folder, device=device)
+    if not gap and _needs_gap(row.infer, "inference"):
+        captioner = captioner.with_gap(_gap(recipe, data, out, device))
     return captioner
+
+
+def _needs_gap(spec: str, *stages: str) -> bool:
+    return any("gap" in kind.given for kind, _ in parse(spec, *stages))
 
 
 def _gap(recipe: BenchmarkRecipe, data: Data, out: Path, device: str) -> str:

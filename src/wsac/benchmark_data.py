@@ -22,8 +22,8 @@ Judge = Callable[[Sequence[str]], dict[str, list[float | None]]]
 @dataclass(frozen=True, slots=True)
 class Data:
     """captions: files to train on. pairs: CSV audio,caption of training sounds, "" if there are none. test: clips with
-    references. judge: further figures of captions, a value a clip, None where a clip has none. sounds: without captions,
-    for bridges that need to know where sounds lie; left out: those of the pairs."""
+    references. judge: further figures of captions, a value a clip, None where a clip has none. sounds: for bridges that
+    need to know where sounds lie, without captions; left out: those of the pairs."""
 
     name: str
     captions: tuple[str, ...]
