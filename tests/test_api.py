@@ -43,6 +43,8 @@ METHODS = {
     " -> 'Captioner'",
     "save": "(self, folder: 'str | Path', *, half: 'bool' = False, memory_precision: 'str' = 'float16',"
     " notes: 'dict[str, Any] | None' = None) -> 'None'",
+    "with_gap": "(self, gap: 'Gap | str | Path') -> 'Captioner'",
+    "with_memory": "(self, captions: 'Sequence[str]') -> 'Captioner'",
     "with_options": "(self, **changes: 'Any') -> 'Captioner'",
 }
 

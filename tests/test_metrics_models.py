@@ -415,7 +415,7 @@ def test_sounds_are_embedded_once_while_they_are_the_same(clap, heard, monkeypat
 
 def test_a_sound_that_cannot_be_heard_is_no_silent_gap(clap, heard, tmp_path):
     (tmp_path / "1.wav").write_bytes(b"no sound")
-    with pytest.raises(AudioError, match=r"1\.wav: cannot be decoded, one of 1 of 4; leave their captions out"):
+    with pytest.raises(AudioError, match=r"1\.wav: cannot be decoded, one of 1 of 4; leave it and its captions out"):
         clapscore(heard, clap)
     with pytest.raises(AudioError, match="9: no sound is named"):
         clapscore([Item("9", "a dog")], clap)

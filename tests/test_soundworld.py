@@ -611,5 +611,5 @@ def test_sentences_are_read_back():
 def test_what_cannot_be_read_is_passed_over():
     assert read_kinds("") == []
     assert read_kinds("Colourless green ideas sleep") == []
-    assert read_kinds("A dog barks after a bird sings, colourless") in (["birds", "dog"],)
+    assert read_kinds("A dog barks after a bear sings") == ["dog"]
     assert read_kinds("After a dog barks, birds chirp") == ["dog", "birds"]
