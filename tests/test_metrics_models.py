@@ -419,7 +419,7 @@ def test_a_sound_that_cannot_be_heard_is_no_silent_gap(clap, heard, tmp_path):
         clapscore(heard, clap)
     with pytest.raises(AudioError, match="9: no sound is named"):
         clapscore([Item("9", "a dog")], clap)
-    with pytest.raises(AudioError, match="no captions to score"):
+    with pytest.raises(AudioError, match="no sounds to embed"):
         clapscore([], clap)
 
 
