@@ -25,7 +25,7 @@ from wsac.captioner import Captioner
 from wsac.console import table
 from wsac.gap import Gap
 from wsac.metrics import Item, evaluate
-from wsac.tune import tune
+from wsac.tune import setting, tune
 
 Score = Callable[[Sequence[str], Sequence[int]], float]
 
@@ -54,19 +54,15 @@ def main() -> None:
             scores = [score(trial.captions, part.tolist()) for trial in trials]
             best = int(np.argmax(scores))
             usual = next(i for i, trial in enumerate(trials) if trial.options == captioner.options)
+            picked, top = scores[0], scores[best]
+            agreement = np.corrcoef([trial.cycle for trial in trials], scores)[0, 1]
             rows.append(
-                (model, len(part), _name(trials[0]), f"{scores[0]:.4f}", _name(trials[best]), f"{scores[best]:.4f}",
-                 f"{scores[best] - scores[0]:.4f}", f"{1 - scores[0] / scores[best]:.1%}", f"{scores[usual]:.4f}",
-                 f"{np.corrcoef([t.cycle for t in trials], scores)[0, 1]:.2f}")
+                (model, len(part), setting(trials[0].options), f"{picked:.4f}", setting(trials[best].options),
+                 f"{top:.4f}", f"{top - picked:.4f}", f"{1 - picked / top:.1%}", f"{scores[usual]:.4f}", f"{agreement:.2f}")
             )  # fmt: skip
     heads = ("model", "sounds>", "picked", "score>", "best by labels", "score>", "regret>", "relative>", "usual>",
              "cycle ~ score>")  # fmt: skip
     table("Choosing without labels", heads, rows)
-
-
-def _name(trial) -> str:
-    options = trial.options
-    return f"{options.bridge}, beam {options.beam_size}{', ' + options.choose if options.choose else ''}"
 
 
 def esc50(audio: Path) -> tuple[list[str], Score]:

@@ -11,7 +11,7 @@ import torch
 from torch.testing import assert_close
 
 from wsac import AudioError, Caption, Captioner, ModelError, RecipeError
-from wsac.generate import GenerationOptions, generate_best
+from wsac.generate import GenerationOptions, generate_best, generate_samples
 from wsac.soundworld import KINDS
 
 
@@ -74,6 +74,8 @@ def test_options_make_a_new_captioner(captioner, wav):
         captioner.with_options(bridge="pd:temperature=-1")
     with pytest.raises(RecipeError, match="choice 'vote'"):
         captioner.with_options(choose="vote")
+    with pytest.raises(RecipeError, match="16 samples: give 1 or more, and how to choose"):
+        captioner.with_options(samples=16)
     with pytest.raises(RecipeError, match="0 candidates"):
         captioner.with_options(candidates=0)
     with pytest.raises(RecipeError, match="a beam of 1 to 256"):
@@ -102,6 +104,18 @@ def test_choosing_among_candidates(captioner, wav):
         caption = captioner.with_options(choose=way, **options).caption(wav[0])
         assert caption.text == texts[int(value.argmax())]
         assert caption.logprob == pytest.approx(found[int(value.argmax())].logprob, abs=1e-5)
+
+
+def test_choosing_among_samples(captioner, wav):
+    heard = [captioner.listen(path) for path in wav[:2]]
+    other = captioner.with_options(choose="clap", samples=8)
+    texts = [caption.text for caption in other.describe(heard)]
+    audio = torch.stack([one.embedding for one in heard])
+    found = generate_samples(captioner.decoder, captioner.bridge(audio), GenerationOptions(4, 24), 8)
+    for text, sound, row in zip(texts, audio, found, strict=True):
+        written = captioner.tokenizer.decode(one.tokens for one in row)
+        fit = captioner.clap.embed_text(written) @ sound + 0.05 * torch.tensor([one.logprob for one in row])
+        assert text == written[int(fit.argmax())]
 
 
 def test_save_and_load_give_the_same_captions(captioner, wav, tmp_path):

@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from wsac.decoder import TransformerDecoder
-from wsac.generate import GenerationOptions, generate, generate_best
+from wsac.generate import GenerationOptions, generate, generate_best, generate_samples
 from wsac.tokenizer import BOS, EOS, PAD
 from wsac.types import RecipeError
 
@@ -138,3 +138,43 @@ def test_special_tokens_never_come_out_and_limits_hold(decoder, embeddings):
     assert generate(decoder, embeddings[:0]) == []
     with pytest.raises(RecipeError, match="a beam of 1 to"):
         GenerationOptions(0)
+
+
+# -- sampling ---------------------------------------------------------------------------------------------------------
+def test_samples_follow_the_distribution(embeddings):
+    """First tokens of 4,000 draws against the softmax, and log-probabilities against the training path."""
+    decoder = small(8, 4, 3)
+    options = GenerationOptions(max_tokens=4)
+    (drawn,) = generate_samples(decoder, embeddings[:1], options, 4000, top_p=1.0)
+    first = torch.bincount(torch.tensor([(one.tokens or [EOS])[0] for one in drawn]), minlength=8) / 4000
+    with torch.inference_mode():
+        logits, _ = decoder.prefill(embeddings[:1], 4)
+        logits[:, [PAD, BOS]] = -torch.inf
+        assert_close(first, logits[0].softmax(-1), rtol=0, atol=0.03)  # 4 standard deviations of a half
+        for one in drawn[:5]:
+            ids = one.tokens if len(one.tokens) == 4 else [*one.tokens, EOS]
+            assert one.logprob == pytest.approx(float(score(decoder, embeddings[0], ids).mean()), abs=1e-5)
+
+
+def test_a_narrow_nucleus_is_greedy_and_a_wide_one_drops_the_tail(embeddings):
+    decoder = small(8, 4, 3)
+    options = GenerationOptions(beam_size=1, max_tokens=4)
+    greedy = generate(decoder, embeddings, options)
+    narrow = generate_samples(decoder, embeddings, options, 3, top_p=1e-6)
+    assert [row[i].tokens for row in narrow for i in range(3)] == [one.tokens for one in greedy for _ in range(3)]
+    with torch.inference_mode():
+        logits, _ = decoder.prefill(embeddings[:1], 4)
+        logits[:, [PAD, BOS]] = -torch.inf
+        ranked = logits[0].softmax(-1).sort(descending=True)
+    kept = ranked.indices[: int((ranked.values.cumsum(0) < 0.6).sum()) + 1]
+    (drawn,) = generate_samples(decoder, embeddings[:1], options, 500, top_p=0.6)
+    assert {(one.tokens or [EOS])[0] for one in drawn} == set(kept.tolist())
+
+
+def test_samples_do_not_depend_on_the_batch(decoder, embeddings):
+    together = generate_samples(decoder, embeddings, GenerationOptions(), 5)
+    alone = [generate_samples(decoder, row[None], GenerationOptions(), 5)[0] for row in embeddings]
+    assert [[one.tokens for one in row] for row in together] == [[one.tokens for one in row] for row in alone]
+    other = generate_samples(decoder, embeddings, GenerationOptions(), 5, seed=1)
+    assert [[one.tokens for one in row] for row in together] != [[one.tokens for one in row] for row in other]
+    assert generate_samples(decoder, embeddings[:0], GenerationOptions(), 5) == []

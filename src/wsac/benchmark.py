@@ -119,7 +119,7 @@ def _scores(
     if row.memory and row.memory != source.name:
         texts = merge(data[row.memory].captions, format=recipe.corpus.format, style=recipe.corpus.style)
         captioner = captioner.with_memory([example.caption for example in texts.examples])
-    captioner = captioner.with_options(bridge=row.infer, beam_size=row.beam, choose=row.choose)
+    captioner = captioner.with_options(bridge=row.infer, beam_size=row.beam, choose=row.choose, samples=row.samples)
     sounds = embed_sounds([clip.audio for clip in here.test], captioner.clap)
     heard = [Heard(embedding, 0.0, 0.0) for embedding in sounds]
     captions = [c.text for first in range(0, len(heard), 64) for c in captioner.describe(heard[first : first + 64])]

@@ -23,7 +23,7 @@ from .decoder import CaptionDecoder, TransformerDecoder
 from .device import pick_device
 from .files import read_json, write_json, write_tensors
 from .gap import Gap
-from .generate import GenerationOptions, generate_best
+from .generate import GenerationOptions, generate_best, generate_samples
 from .listening import WINDOWS_AT_ONCE, Audio, Heard, batches, listen, listen_windows
 from .memory import SupportMemory
 from .prompts import Prompter
@@ -39,7 +39,8 @@ class CaptionOptions:
     """How embeddings become sentences.
 
     bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. choose: mbr or clap, among
-    the best ``candidates`` (see ``wsac.choice``); "" takes the likeliest. The rest as in GenerationOptions.
+    the best ``candidates`` of the beam (see ``wsac.choice``), or, if not 0, so many ``samples`` that are drawn; ""
+    takes the likeliest. The rest as in GenerationOptions.
     """
 
     bridge: str = "pd"
@@ -47,6 +48,7 @@ class CaptionOptions:
     length_penalty: float = 1.0
     choose: str = ""
     candidates: int = 4
+    samples: int = 0
 
 
 class Captioner:
@@ -153,9 +155,13 @@ class Captioner:
     def _write(self, audio: Tensor) -> tuple[list[str], list[float]]:
         """Captions and their log-probabilities for audio embeddings [B, D]."""
         device = next(self.decoder.parameters()).device
-        count = self.options.candidates if self.options.choose else 1
         prompt = None if self.prompter is None else self.prompter.write(self.prompter.nearest(audio)).to(device)
-        found = generate_best(self.decoder, self.bridge(audio).to(device), self._generation(), count, prompt)
+        embedding, options = self.bridge(audio).to(device), self._generation()
+        if self.options.samples:
+            found = generate_samples(self.decoder, embedding, options, self.options.samples, prompt=prompt)
+        else:
+            count = self.options.candidates if self.options.choose else 1
+            found = generate_best(self.decoder, embedding, options, count, prompt)
         flat = iter(self.tokenizer.decode(one.tokens for row in found for one in row))
         texts = [[next(flat) for _ in row] for row in found]
         logprobs = [[one.logprob for one in row] for row in found]
@@ -174,6 +180,8 @@ class Captioner:
         check_way(self.options.choose)
         if self.options.candidates < 1:
             raise RecipeError(f"{self.options.candidates} candidates: give 1 or more")
+        if self.options.samples < 0 or (self.options.samples and not self.options.choose):
+            raise RecipeError(f"{self.options.samples} samples: give 1 or more, and how to choose: mbr or clap")
         return GenerationOptions(
             self.options.beam_size, self.decoder.max_tokens, length_penalty=self.options.length_penalty
         )

@@ -45,6 +45,7 @@ def caption_files(
     bridge: str | None = None,
     beam: int | None = None,
     choose: str | None = None,
+    samples: int | None = None,
     window: float | None = None,
     min_confidence: float | None = None,
     device: str = "auto",
@@ -56,7 +57,7 @@ def caption_files(
     Raises AudioError when a folder or glob holds no sound, ModelError or RecipeError for the model and its options.
     """
     files = find_audio(patterns)
-    changes = {"bridge": bridge, "beam_size": beam, "choose": choose}
+    changes = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples}
     captioner = Captioner.load(model, clap=clap, device=device)
     captioner = captioner if gap is None else captioner.with_gap(gap)
     captioner = captioner.with_options(**{key: value for key, value in changes.items() if value is not None})

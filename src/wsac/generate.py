@@ -1,4 +1,4 @@
-"""From embeddings to token rows: one batched beam search over a KV cache; a beam of one is greedy decoding."""
+"""From embeddings to token rows over a KV cache: a batched beam search (a beam of one is greedy), and sampling."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .decoder import CaptionDecoder
+from .seeding import generator_for
 from .tokenizer import BOS, EOS, PAD
 from .types import ModelError, RecipeError
 
@@ -117,3 +118,55 @@ def generate_best(
             raise ModelError("the decoder gives no finite scores; is the model whole, and are the embeddings finite?")
         out.append(written)
     return out
+
+
+@torch.inference_mode()
+def generate_samples(
+    decoder: CaptionDecoder,
+    embedding: Tensor,
+    options: GenerationOptions,
+    count: int,
+    *,
+    top_p: float = 0.9,
+    seed: int = 0,
+    prompt: Tensor | None = None,
+) -> list[list[Generated]]:
+    """``count`` hypotheses of each row, drawn from the likeliest tokens whose probabilities make up ``top_p``.
+
+    All rows share the random numbers of a seed, so a row gives the same alone and in any batch. logprob is that of the
+    whole distribution. Source: nucleus sampling, Holtzman et al. 2020; drawn as the largest of logit + Gumbel noise.
+    """
+    if not len(embedding):
+        return []
+    batch, limit = len(embedding), min(options.max_tokens, decoder.max_tokens)
+    logits, state = decoder.prefill(embedding, limit, prompt)
+    device, vocab = logits.device, logits.shape[-1]
+    state = decoder.select(state, torch.arange(batch, device=device).repeat_interleave(count))
+    logits = logits.repeat_interleave(count, dim=0)
+    total, length = torch.zeros(len(logits), device=device), torch.zeros(len(logits), dtype=torch.long, device=device)
+    ended = torch.zeros(len(logits), dtype=torch.bool, device=device)
+    tokens = torch.zeros((len(logits), limit), dtype=torch.long, device=device)
+    for place in range(limit):
+        logits[:, [PAD, BOS]] = -torch.inf
+        logprob = logits.float().log_softmax(-1)
+        chance = torch.rand((count, vocab), generator=generator_for(seed, "sample", place)).clamp(1e-20)
+        noise = -(-chance.log()).log()
+        token = (_nucleus(logprob, top_p) + noise.to(device).repeat(batch, 1)).argmax(-1)
+        live = ~ended
+        total += torch.where(live, logprob.gather(1, token[:, None])[:, 0], 0)
+        length += live
+        tokens[:, place] = torch.where(live, token, PAD)
+        ended |= token == EOS
+        if bool(ended.all()) or place + 1 == limit:
+            break
+        logits, state = decoder.step(token, state)
+    mean = (total / length).tolist()
+    drawn = [Generated([t for t in row if t not in (PAD, EOS)], mean[i]) for i, row in enumerate(tokens.tolist())]
+    return [drawn[i : i + count] for i in range(0, len(drawn), count)]
+
+
+def _nucleus(logprob: Tensor, top_p: float) -> Tensor:
+    """The same with minus infinity for the tokens beyond the likeliest that make up ``top_p``; one is always kept."""
+    ranked, order = logprob.sort(dim=-1, descending=True)
+    beyond = ranked.exp().cumsum(-1) - ranked.exp() >= top_p
+    return logprob.masked_fill(beyond.scatter(-1, order, beyond), -torch.inf)

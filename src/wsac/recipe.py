@@ -155,6 +155,7 @@ class BenchmarkRow(Section):
     memory: str = ""
     beam: int = Field(4, ge=1)
     choose: str = ""
+    samples: int = Field(0, ge=0)
     prompt: PromptOptions = PromptOptions()
 
 

@@ -28,7 +28,12 @@ REFINED = {
     "topk": ("topk:k=2", "topk:k=10", "topk:k=20"),
     "santa": ("santa:weight=0.3", "santa:weight=0.5", "santa:k=8"),
 }
-DECODING = ({"beam_size": 1}, {"beam_size": 4, "choose": "mbr"}, {"beam_size": 4, "choose": "clap"})
+DECODING = (
+    {"beam_size": 1},
+    {"beam_size": 4, "choose": "mbr"},
+    {"beam_size": 4, "choose": "clap"},
+    {"choose": "clap", "samples": 16},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
     known: dict[CaptionOptions, Trial] = {}
     first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
     usual = captioner.options
-    with progress("tune", len(first) + 8, unit="settings") as tick:
+    with progress("tune", len(first) + 9, unit="settings") as tick:
 
         def run(options: CaptionOptions) -> None:
             if options not in known:
@@ -115,12 +120,17 @@ def at_fault(caption: str) -> bool:
     return not WORDS[0] <= len(words) <= WORDS[1] or len(set(threes)) < len(threes)
 
 
+def setting(options: CaptionOptions) -> str:
+    """For people: "pd, beam 4", "ad, 16 samples, clap"."""
+    drawn = f"{options.samples} samples" if options.samples else f"beam {options.beam_size}"
+    return ", ".join(filter(None, (options.bridge, drawn, options.choose)))
+
+
 def trial_rows(trials: Sequence[Trial], usual: CaptionOptions) -> list[tuple[Any, ...]]:
     """For people: the setting, its figures, and which is the usual one."""
     rows = []
     for trial in trials:
         options = trial.options
-        name = f"{options.bridge}, beam {options.beam_size}" + (f", {options.choose}" if options.choose else "")
         mark = "usual" if options == usual else "best" if trial is trials[0] else ""
-        rows.append((name, f"{trial.cycle:.3f}", f"{trial.faults:.1%}", f"{trial.distinct:.1%}", mark))
+        rows.append((setting(options), f"{trial.cycle:.3f}", f"{trial.faults:.1%}", f"{trial.distinct:.1%}", mark))
     return rows

@@ -21,6 +21,9 @@ def caption(
     choose: Annotated[
         str | None, typer.Option(help="Among the best captions: mbr (agreement) or clap (fit to the sound).")
     ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Choose among so many captions that are drawn, not the beam's best.")
+    ] = None,
     clap: Annotated[str | None, typer.Option(help="The model's CLAP, where it lies elsewhere now.")] = None,
     gap: GapOption = None,
     window: Annotated[float | None, typer.Option(help="Caption every so many seconds instead of whole files.")] = None,
@@ -42,6 +45,7 @@ def caption(
         "bridge": bridge,
         "beam": beam,
         "choose": choose,
+        "samples": samples,
         "window": window,
         "min_confidence": min_confidence,
     }
