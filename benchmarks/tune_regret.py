@@ -55,10 +55,11 @@ def main() -> None:
             best = int(np.argmax(scores))
             usual = next(i for i, trial in enumerate(trials) if trial.options == captioner.options)
             picked, top = scores[0], scores[best]
-            agreement = np.corrcoef([trial.cycle for trial in trials], scores)[0, 1]
+            fit = np.corrcoef([trial.cycle for trial in trials], scores)[0, 1]
             rows.append(
                 (model, len(part), setting(trials[0].options), f"{picked:.4f}", setting(trials[best].options),
-                 f"{top:.4f}", f"{top - picked:.4f}", f"{1 - picked / top:.1%}", f"{scores[usual]:.4f}", f"{agreement:.2f}")
+                 f"{top:.4f}", f"{top - picked:.4f}",
+                 f"{1 - picked / top:.1%}", f"{scores[usual]:.4f}", f"{fit:.2f}")
             )  # fmt: skip
     heads = ("model", "sounds>", "picked", "score>", "best by labels", "score>", "regret>", "relative>", "usual>",
              "cycle ~ score>")  # fmt: skip
