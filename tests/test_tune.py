@@ -16,6 +16,7 @@ from torch.testing import assert_close
 
 from wsac.benchmark import run_benchmark, to_markdown
 from wsac.benchmark_data import judge_scenes
+from wsac.bridges import KINDS
 from wsac.captioner import Captioner
 from wsac.gap import Gap, fit_gap
 from wsac.gap_measure import effective_rank, measure_gap, principal_angles
@@ -354,3 +355,25 @@ def test_the_supervised_captioner_learns_from_sounds(folder, clap, clap_folder, 
     with pytest.raises(AudioError, match=r"3\.wav"):
         train(load_recipe(Recipe, overrides=common), tmp_path / "run3", device="cpu")
     assert math.isfinite(captioner.caption(folder / "sounds" / "0.wav").logprob)
+
+
+def test_a_bridge_of_ones_own_as_the_page_shows_it(clap_folder, folder, run, tmp_path, monkeypatch):
+    """docs/bridges.md: under 30 lines in one place, and it is in the list, the commands, recipes and the benchmark."""
+    page = (Path(__file__).parents[1] / "docs" / "bridges.md").read_text(encoding="utf-8")
+    code = page.partition("## A bridge of your own")[2].partition("```python\n")[2].partition("```")[0]
+    shown = code[: code.index("texts = ")]
+    assert len(shown.strip().splitlines()) < 30
+    monkeypatch.setattr("wsac.bridges.base.KINDS", kinds := dict(KINDS))
+    monkeypatch.setattr("wsac.bridges.KINDS", kinds)
+    exec(compile(shown, "own.py", "exec", dont_inherit=True), {"__name__": "own"})
+    _, out, _ = run("bridges", "--json")
+    (listed,) = [row for row in json.loads(out) if row["name"] == "halfway"]
+    assert listed["options"] == {"share": 0.5}
+    assert listed["about"].startswith("norm((1 - share)")
+    sound = folder / "sounds" / "0.wav"
+    code, out, _ = run("caption", sound, "--model", folder / "run", "--bridge", "halfway:share=1+pd", "--json")
+    assert code == 0
+    assert json.loads(out)[0]["caption"]
+    rows = [{"name": "own", "data": "world", "train": "", "infer": "halfway:share=0.3"}]
+    table = run_benchmark(tiny(clap_folder, rows=rows, against="", seeds=[0]), tmp_path / "own", device="cpu")
+    assert table["rows"][0]["infer"] == "halfway:share=0.3"
