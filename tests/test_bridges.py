@@ -346,6 +346,8 @@ def test_wrong_specs_say_what_is_wrong(spec, message, given_all):
         ("noise:variance=inf", "variance inf"),
         ("noise:variance=-1", "variance -1.0"),
         ("replace:share=2", "from 0 to 1"),
+        ("replace:k=0", "k 0: give 1 or more"),
+        ("mix:k=0", "k 0: give 1 or more"),
         ("project:temperature=0", "above 0"),
         ("pd", "unknown here"),
     ],
@@ -374,24 +376,26 @@ def test_what_is_missing_is_named(given_all):
 # -- files -----------------------------------------------------------------------------------------------------------
 def test_gap_round_trip(given_all, tmp_path):
     given_all.gap.save(tmp_path / "gap.safetensors")
-    again = Gap.load(tmp_path / "gap.safetensors", dim=DIM)
+    again = Gap.load(tmp_path / "gap.safetensors")
     x = unit(4, 1)
     for spec in ("shift", "coral", "procrustes", "pls"):
         assert torch.equal(inference_bridge(spec, Given(gap=again))(x), inference_bridge(spec, given_all)(x))
     unpaired = fit_gap(unit(30, 1), unit(40, 2), fingerprint="some")
     unpaired.save(tmp_path / "u.safetensors")
     assert Gap.load(tmp_path / "u.safetensors").pls_text is None
-    assert Gap.load(tmp_path / "u.safetensors").fingerprint == "some"
+    assert Gap.load(tmp_path / "u.safetensors", fingerprint="some").fingerprint == "some"
+    with pytest.raises(ModelError, match="the gap of CLAP some, not of other"):
+        Gap.load(tmp_path / "u.safetensors", fingerprint="other")
 
 
 def test_wrong_gaps(tmp_path, given_all):
     given_all.gap.save(tmp_path / "gap.safetensors")
     given_all.memory.save(tmp_path / "memory.safetensors")
     (tmp_path / "text").write_text("no tensors")
-    for name, message in (("gap.safetensors", "the CLAP has 8"), ("memory.safetensors", "not a gap file"),
+    for name, message in (("memory.safetensors", "not a gap file"),
                           ("text", "not a gap file"), ("absent", "not a gap file")):  # fmt: skip
         with pytest.raises(ModelError, match=message):
-            Gap.load(tmp_path / name, dim=8)
+            Gap.load(tmp_path / name)
     with pytest.raises(ModelError, match="two of each"):
         fit_gap(unit(1, 1), unit(5, 1))
     with pytest.raises(ModelError, match="are no pairs"):

@@ -24,7 +24,7 @@ ROWS = (
     ("audio_embeddings", "captioner", "tagger"),
     ("calibrate", "captioning", "gap_measure", "tagging", "train_clap", "train_decoder", "tune"),
     ("metrics",),
-    ("benchmark_data", "dataset_captions", "evaluation_report"),
+    ("benchmark_data", "benchmark_table", "dataset_captions", "evaluation_report"),
     ("benchmark",),
     ("demo",),
     ("cli",),

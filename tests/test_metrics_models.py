@@ -407,6 +407,8 @@ def test_sounds_are_embedded_once_while_they_are_the_same(clap, heard, monkeypat
         type(clap), "embed_audio", lambda self, sounds: calls.append(len(sounds)) or torch.ones(len(sounds), 16) / 4
     )
     assert torch.equal(embed_sounds(paths, clap), first)
+    monkeypatch.chdir(Path(paths[0]).parent)
+    assert torch.equal(embed_sounds([Path(path).name for path in paths], clap), first)  # the same by another path
     assert calls == []
     os.utime(paths[1], (1, 1))
     assert not torch.equal(embed_sounds(paths, clap), first)

@@ -16,9 +16,10 @@ from torch.testing import assert_close
 
 from wsac import AudioError, RecipeError, Tagger, load_clap
 from wsac.cli import main
+from wsac.corpora import read_labels
 from wsac.listening import Heard, listen
 from wsac.tagger import PROMPTS, Tag
-from wsac.tagging import read_labels, tag_files
+from wsac.tagging import tag_files
 
 LABELS = ["dog bark", "rain", "church_bells", "A siren"]
 RATE = 16_000  # Hz

@@ -14,15 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from wsac.benchmark import run_benchmark, to_markdown
-from wsac.benchmark_data import judge_scenes
+from wsac.benchmark import run_benchmark
+from wsac.benchmark_data import judge_scenes, prepare
+from wsac.benchmark_table import to_markdown
 from wsac.bridges import KINDS
 from wsac.captioner import Captioner
 from wsac.gap import Gap, fit_gap
 from wsac.gap_measure import effective_rank, measure_gap, principal_angles
-from wsac.recipe import BenchmarkRecipe, load_recipe, save_recipe
+from wsac.metrics.items import MissingError, Score
+from wsac.recipe import BenchmarkRecipe, DataOptions, load_recipe, save_recipe
 from wsac.tune import Trial, at_fault, cycle_score, tune
-from wsac.types import AudioError, RecipeError
+from wsac.types import AudioError, CorpusError, RecipeError
 
 RATE = 16_000
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -97,6 +99,10 @@ def test_the_gap_is_measured_kept_and_used(folder, run, clap_folder):
     code, out, _ = run("gap", "--pairs", folder / "pairs.csv", *clap, "--save", kept, "--json")
     assert code == 0
     assert "R@1" in json.loads(out)["bridges"]["pls"]
+    (folder / "short.csv").write_text(f"audio,caption\n{folder}/./sounds/1.wav,a tone\n{folder}/sounds/2.wav\n")
+    code, _, err = run("gap", "--pairs", folder / "short.csv", *clap)
+    assert code == 1
+    assert "short.csv, line 3: audio or caption is empty" in err
     assert Gap.load(kept).pls_text is not None
     for words, message in (
         (("gap", "--audio", folder / "sounds", *clap), "give --audio FOLDER and --captions FILE"),
@@ -262,12 +268,47 @@ def test_a_recipe_is_written_as_it_was_read(clap_folder, tmp_path):
         ({"against": "nobody"}, "no row of this name"),
         ({"rows": [{"name": "a", "data": "world", "inferr": "ad"}]}, "did you mean 'infer'"),
         ({"rows": []}, "rows"),
+        ({"rows": [{"name": "a", "data": "world", "beam": 999}]}, "a beam of 1 to 256"),
+        ({"rows": [{"name": "a", "data": "world", "samples": 4}]}, "how to choose"),
+        (
+            {"rows": [{"name": "a", "data": "world", "supervised": True}], "data": {"world": {"sounds": False}}},
+            "needs training sounds",
+        ),
     ],
 )
 def test_wrong_rows_are_known_before_anything_runs(changes, message, clap_folder, tmp_path):
     with pytest.raises(RecipeError, match=message):
         run_benchmark(tiny(clap_folder, **changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_metric_that_was_missing_is_computed_later(clap_folder, tmp_path, monkeypatch):
+    rows = [{"name": "AD", "data": "world", "train": "", "infer": "ad"}]
+    recipe = tiny(clap_folder, rows=rows, against="", metrics=["compact"])
+
+    def no_program():
+        raise MissingError("METEOR's program is not installed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wsac.metrics.meteor.find_jar", no_program)
+        table = run_benchmark(recipe, tmp_path / "out")  # on whatever device there is
+    assert "meteor" not in table["rows"][0]["metrics"]
+    monkeypatch.setattr("wsac.metrics.registry.meteor", lambda items, words: [Score("meteor", 0.5, np.full(12, 0.5))])
+    monkeypatch.setattr("wsac.benchmark._captions", None)  # nothing is captioned again
+    table = run_benchmark(recipe, tmp_path / "out")
+    assert table["rows"][0]["metrics"]["meteor"]["value"] == 0.5
+
+
+def test_a_folder_is_not_tested_on_its_training_captions(folder, clap_folder):
+    (folder / "sounds" / "captions.csv").write_text("file_name,caption\n0.wav,a tone\n1.wav,a buzz\n")
+    options = DataOptions(kind="folder", root=str(folder / "sounds"))
+    with pytest.raises(CorpusError, match=r"captions\.csv: the only captions of data 'mine'"):
+        prepare("mine", options, folder / "data")
+    for split in ("train", "test"):
+        (folder / "sounds" / f"{split}.csv").write_text((folder / "sounds" / "captions.csv").read_text())
+    data = prepare("mine", options, folder / "data")
+    assert data.captions == (str(folder / "sounds" / "train.csv"),)
+    assert len(data.test) == 2
 
 
 @pytest.fixture

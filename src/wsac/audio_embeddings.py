@@ -106,13 +106,11 @@ def embed_sounds(paths: Sequence[str | Path], clap: ClapEncoder) -> torch.Tensor
     """
     if not paths:
         raise AudioError("no sounds to embed")
-    names = [str(Path(path)) for path in paths]
-    known, embeddings, figures = _cached(names, clap)
-    missing = [name for name in names if name not in known]
-    if missing:
+    rows, embeddings, figures = _cached(paths, clap)
+    if None in rows:
         what = f"cannot be decoded, one of {figures['errors']} of {figures['files']}"
-        raise AudioError(f"{missing[0]}: {what}; leave it and its captions out, or get the file again")
-    return torch.from_numpy(np.array(embeddings[[known[name] for name in names]]))
+        raise AudioError(f"{paths[rows.index(None)]}: {what}; leave it and its captions out, or get the file again")
+    return torch.from_numpy(np.array(embeddings[rows]))
 
 
 def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[str], torch.Tensor]:
@@ -120,20 +118,22 @@ def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[
 
     Raises AudioError when none can.
     """
-    names = [str(Path(path)) for path in paths]
-    known, embeddings, _ = _cached(names, clap)
-    kept = [name for name in names if name in known]
+    rows, embeddings, _ = _cached(paths, clap)
+    kept = {i: row for i, row in enumerate(rows) if row is not None}
     if not kept:
-        raise AudioError(f"none of the {len(names)} sounds can be decoded; see the lines above")
-    return kept, torch.from_numpy(np.array(embeddings[[known[name] for name in kept]]))
+        raise AudioError(f"none of the {len(paths)} sounds can be decoded; see the lines above")
+    return [str(paths[i]) for i in kept], torch.from_numpy(np.array(embeddings[list(kept.values())]))
 
 
-def _cached(names: Sequence[str], clap: ClapEncoder) -> tuple[dict[str, int], np.ndarray, dict[str, Any]]:
-    key = "\0".join((clap.fingerprint, *(str(Path(name).absolute()) for name in names)))
+def _cached(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[int | None], np.ndarray, dict[str, Any]]:
+    """The row of each file, None where it cannot be decoded; the embeddings; and what embed_folder tells."""
+    names = [str(Path(path).absolute()) for path in paths]
+    key = "\0".join((clap.fingerprint, *names))
     folder = cache_folder() / "sounds" / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
     figures = embed_folder(clap, names, folder, dtype="float32")
     embeddings, known = read_embeddings(folder)
-    return {name: row for row, name in enumerate(known)}, embeddings, figures
+    places = {name: row for row, name in enumerate(known)}
+    return [places.get(name) for name in names], embeddings, figures
 
 
 def _embed_shard(clap: ClapEncoder, part: Sequence[Path], out: Path, number: int, dtype: str, tick) -> dict[str, Any]:

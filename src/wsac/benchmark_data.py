@@ -15,6 +15,7 @@ from .files import write_text
 from .recipe import DataOptions
 from .soundworld.reading import read_kinds
 from .soundworld.write import write_scenes
+from .types import CorpusError
 
 Judge = Callable[[Sequence[str]], dict[str, list[float | None]]]
 
@@ -47,6 +48,11 @@ def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = Tru
             say(f"{name}: {problem}")
         items = test.items[: options.scenes] if options.scenes else test.items
     captions, pairs = options.captions, ""
+    if options.kind == "folder" and tested and (options.sounds or not captions):
+        test, train = (caption_file(options.kind, options.root, split) for split in ("test", "train"))
+        if test == train:
+            raise CorpusError(f"{test}: the only captions of data '{name}'; training on them would test nothing; name "
+                              "a train and a test file, or give captions and sounds = false")  # fmt: skip
     if options.sounds:
         train = find_dataset(options.kind, options.root, "train")
         pairs = str(folder / "pairs.csv")

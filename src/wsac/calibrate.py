@@ -117,7 +117,7 @@ def calibrate(folder: str | Path, pairs: str | Path, test: str | Path | None = N
     return figures
 
 
-def measure(calibration: Calibration, judged: Judged) -> dict[str, float]:
+def measure(calibration: Calibration, judged: Judged) -> dict[str, float | None]:
     """Accuracy, mean confidence, calibration error, and which part is abstained from, of clear and unclear sounds."""
     confidence = calibration(judged.features)
     clear = judged.clear
@@ -132,8 +132,8 @@ def measure(calibration: Calibration, judged: Judged) -> dict[str, float]:
     }
 
 
-def _mean(values: Tensor) -> float:
-    return float(values.mean()) if len(values) else float("nan")
+def _mean(values: Tensor) -> float | None:
+    return float(values.mean()) if len(values) else None
 
 
 NAMES = {
@@ -152,5 +152,7 @@ def figure_rows(figures: dict) -> list[tuple[str, ...]]:
     return [(name, *(_shown(key, part[key]) for part in parts)) for key, name in NAMES.items()]
 
 
-def _shown(key: str, value: float) -> str:
+def _shown(key: str, value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:,}" if key == "recordings" else f"{100 * value:.1f} %"

@@ -51,6 +51,16 @@ class CaptionOptions:
     samples: int = 0
 
 
+def check_options(options: CaptionOptions) -> GenerationOptions:
+    """Those of the search. Raises RecipeError for what cannot be, whatever the captioner."""
+    check_way(options.choose)
+    if options.candidates < 1:
+        raise RecipeError(f"{options.candidates} candidates: give 1 or more")
+    if options.samples < 0 or (options.samples and not options.choose):
+        raise RecipeError(f"{options.samples} samples: give 1 or more, and how to choose: mbr or clap")
+    return GenerationOptions(options.beam_size, length_penalty=options.length_penalty)
+
+
 class Captioner:
     """Describes sounds.
 
@@ -90,7 +100,7 @@ class Captioner:
     def with_gap(self, gap: Gap | str | Path) -> Captioner:
         """The same captioner with another gap, such as one measured on the sounds at hand. Raises ModelError."""
         other = copy.copy(self)
-        other.gap = gap if isinstance(gap, Gap) else Gap.load(gap, dim=self.clap.embed_dim)
+        other.gap = gap if isinstance(gap, Gap) else Gap.load(gap, fingerprint=self.clap.fingerprint)
         other.bridge = other._bridge()
         return other
 
@@ -177,14 +187,7 @@ class Captioner:
         return features(self.clap, self.memory, audio, [caption.text for caption in captions], logprobs)
 
     def _generation(self) -> GenerationOptions:
-        check_way(self.options.choose)
-        if self.options.candidates < 1:
-            raise RecipeError(f"{self.options.candidates} candidates: give 1 or more")
-        if self.options.samples < 0 or (self.options.samples and not self.options.choose):
-            raise RecipeError(f"{self.options.samples} samples: give 1 or more, and how to choose: mbr or clap")
-        return GenerationOptions(
-            self.options.beam_size, self.decoder.max_tokens, length_penalty=self.options.length_penalty
-        )
+        return replace(check_options(self.options), max_tokens=self.decoder.max_tokens)
 
     # -- disk -------------------------------------------------------------------------------------------------------
     def save(
@@ -262,7 +265,7 @@ class Captioner:
             tokenizer, options = Tokenizer.load(folder / "tokenizer.json"), CaptionOptions(**card["options"])
             calibration = Calibration.from_dict(card["confidence"]) if "confidence" in card else None
             gap_file = folder / "gap.safetensors"
-            gap = Gap.load(gap_file, dim=encoder.embed_dim) if gap_file.is_file() else None
+            gap = Gap.load(gap_file, fingerprint=encoder.fingerprint) if gap_file.is_file() else None
             trained = card["trained"]
             prompter = _its_prompter(card["prompt"], encoder, memory, tokenizer) if "prompt" in card else None
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, SafetensorError) as error:

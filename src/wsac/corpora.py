@@ -15,7 +15,7 @@ from .corpus_files import corpus_error, read_text
 from .corpus_formats import FORMATS, detect_format, parse
 from .corpus_stats import CorpusStats, SourceStats, corpus_stats, stats_rows
 from .files import atomic_path
-from .types import CorpusError, Example
+from .types import CorpusError, Example, RecipeError
 
 __all__ = [
     "FORMATS",
@@ -137,3 +137,17 @@ def _tidy(caption: str) -> str:
 def _check_style(style: str) -> None:
     if style not in STYLES:
         raise CorpusError(f"unknown style {style!r}; choose one of {', '.join(STYLES)}")
+
+
+def read_labels(path: str | Path) -> list[str]:
+    """Labels of a UTF-8 text file, one a line; blank lines and lines that begin with # are left out."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot read the labels ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: the labels are not UTF-8 text; save them as UTF-8, one a line") from error
+    labels = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not labels:
+        raise RecipeError(f"{path}: no labels in this file; write two or more, one a line")
+    return labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from .captioning import Row, caption_files
 from .datasets import Dataset
@@ -16,6 +17,7 @@ def caption_dataset(
     model: str | Path = "pocket",
     bridge: str | None = None,
     beam: int | None = None,
+    gap: str | Path | None = None,
     skip_invalid: bool = False,
     device: str = "auto",
 ) -> tuple[list[Item], dict[str, int]]:
@@ -25,7 +27,8 @@ def caption_dataset(
     nothing is left.
     """
     paths = [item.audio for item in dataset.items]
-    found = {row.file: row for row in caption_files(paths, model=model, bridge=bridge, beam=beam, device=device)}
+    options: dict[str, Any] = {"model": model, "bridge": bridge, "beam": beam, "gap": gap, "device": device}
+    found = {row.file: row for row in caption_files(paths, **options)}
     rows = [found[str(Path(path))] for path in paths]  # two clips may share a file
     failed = [row for row in rows if row.error]
     if failed and (not skip_invalid or len(failed) == len(rows)):

@@ -74,7 +74,7 @@ def caption_file(name: str, root: str | Path, split: str = "train") -> Path:
         return _clotho_table(Tree(Path(root)), _split(name, split, CLOTHO_SPLITS))
     if name == "audiocaps":
         return _audiocaps_table(Tree(Path(root)), _split(name, split, AUDIOCAPS_SPLITS))
-    return Path(root)
+    return _plain_table(Path(root), split)
 
 
 def _clotho_table(tree: Tree, split: str) -> Path:
@@ -128,18 +128,21 @@ def _audiocaps(tree: Tree, split: str) -> Dataset:
     return Dataset("audiocaps", split, items, tuple(problems), len(listed))
 
 
+def _plain_table(root: Path, split: str) -> Path:
+    if root.is_file():
+        return root
+    tables = [path for path in Tree(root).tables if path.parent == root]
+    named = [path for path in tables if split.lower() in re.split(r"[^a-z0-9]+", path.name.lower())]
+    chosen = named or [path for path in tables if path.stem.lower() == "captions"] or tables
+    if len(chosen) != 1:
+        what = f"{', '.join(path.name for path in chosen[:4])}: which one?" if chosen else "no caption file here;"
+        raise CorpusError(f"{root}: {what} name the file itself ({', '.join(TABLES)}; columns file_name,caption)")
+    return chosen[0]
+
+
 def _plain(root: Path, split: str) -> Dataset:
     """A caption file of any format of ours that names sound files, beside it, under its folder, or by full path."""
-    tree = Tree(root.parent if root.is_file() else root)
-    captions = root
-    if not root.is_file():
-        tables = [path for path in tree.tables if path.parent == root]
-        named = [path for path in tables if split.lower() in re.split(r"[^a-z0-9]+", path.name.lower())]
-        chosen = named or [path for path in tables if path.stem.lower() == "captions"] or tables
-        if len(chosen) != 1:
-            what = f"{', '.join(path.name for path in chosen[:4])}: which one?" if chosen else "no caption file here;"
-            raise CorpusError(f"{root}: {what} name the file itself ({', '.join(TABLES)}; columns file_name,caption)")
-        [captions] = chosen
+    tree, captions = Tree(root.parent if root.is_file() else root), _plain_table(root, split)
     listed, items = _joined(captions, ByPath(tree))
     if not items:
         raise AudioError(f"{captions}: none of its {len(listed)} recordings is here; paths count from {tree.root}")

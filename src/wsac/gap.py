@@ -52,8 +52,8 @@ class Gap:
         )
 
     @classmethod
-    def load(cls, path: str | Path, *, dim: int | None = None) -> Gap:
-        """Read what ``save`` wrote. Raises ModelError when it cannot be read or has not ``dim`` dimensions."""
+    def load(cls, path: str | Path, *, fingerprint: str = "") -> Gap:
+        """Read what ``save`` wrote. Raises ModelError when it cannot be read or is of another CLAP than this one."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -62,8 +62,9 @@ class Gap:
                 gap = cls(**tensors, fingerprint=(file.metadata() or {}).get("fingerprint", ""))
         except (OSError, SafetensorError, TypeError) as error:
             raise ModelError(f"{path}: not a gap file ({error}); wsac gap --save writes one") from error
-        if dim is not None and gap.dim != dim:
-            raise ModelError(f"{path}: of {gap.dim} dimensions, the CLAP has {dim}; measure the gap of this CLAP")
+        if fingerprint and gap.fingerprint != fingerprint:
+            raise ModelError(f"{path}: the gap of CLAP {gap.fingerprint or 'unknown'}, not of {fingerprint}; "
+                             "measure this one's with wsac gap")  # fmt: skip
         return gap
 
 

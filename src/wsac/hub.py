@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from .console import progress, say
 from .files import atomic_path
@@ -99,7 +100,7 @@ def _reachable() -> bool:
     """Whether the Hub answers at all; its library would try for half a minute. With a proxy that is left to it."""
     from huggingface_hub import constants
 
-    if constants.HF_HUB_OFFLINE or any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+    if constants.HF_HUB_OFFLINE or getproxies():
         return True  # it knows what to do
     place = urlsplit(constants.ENDPOINT)
     return _answers(place.hostname or "", place.port or (80 if place.scheme == "http" else 443))
@@ -127,7 +128,8 @@ def _check(path: Path) -> None:
         blob.unlink()
         raise ModelError(f"{path}: its SHA-256 is not the published one; the download was damaged and is deleted, "
                          "give the command again")  # fmt: skip
-    stamp.write_text(facts)
+    with suppress(OSError):  # a cache that others own: it is checked again the next time
+        stamp.write_text(facts)
 
 
 def _sha256(path: Path) -> str:

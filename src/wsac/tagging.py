@@ -61,20 +61,6 @@ def tag_files(
     return rows
 
 
-def read_labels(path: str | Path) -> list[str]:
-    """Labels of a UTF-8 text file, one a line; blank lines and lines that begin with # are left out."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot read the labels ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: the labels are not UTF-8 text; save them as UTF-8, one a line") from error
-    labels = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not labels:
-        raise RecipeError(f"{path}: no labels in this file; write two or more, one a line")
-    return labels
-
-
 def _whole(tagger: Tagger, file: Path, top: int) -> Row:
     try:
         heard = listen(tagger.clap, file)

@@ -102,10 +102,11 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
             stage = "pairs" if joint >= 0 else "text"
             tick(note=f"{stage} loss {losses[-1]:.3f}")
             row = {"step": step, "stage": stage, "loss": sum(losses) / len(losses)}
-            if validation and (step == total or (joint >= 0 and step % recipe.evaluate_every == 0)):
+            evaluated = bool(validation) and joint >= 0 and step % recipe.evaluate_every == 0
+            if evaluated or (validation and step == total):
                 for name, held_out in validation.items():
                     row |= {f"{name} {key}": value for key, value in evaluate(average.eval(), held_out).items()}
-            if step % recipe.save_every == 0 or step == total:
+            if evaluated or step % recipe.save_every == 0 or step == total:
                 append_metrics(metrics, row | {"seconds": round(time.perf_counter() - began, 1)})
                 save_checkpoint(checkpoint, both, optimizer, {"step": step, "inputs": inputs})
                 say(_summary(row, total, time.perf_counter() - began))

@@ -17,9 +17,9 @@ from .cache import embed_texts
 from .captioner import Captioner
 from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
 from .clap import ClapEncoder, load_clap
-from .clap.pairs import sound_rows
+from .clap.pairs import PAIR, sound_rows
 from .console import progress, say
-from .corpora import merge, restyle
+from .corpora import merge, read_labels, restyle
 from .decoder import TransformerDecoder
 from .device import pick_device
 from .files import write_bytes
@@ -125,9 +125,9 @@ class _Run:
 def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     options = recipe.training
     device = pick_device(device)
-    clap = load_clap(recipe.clap)
+    clap = load_clap(recipe.clap, device=device)
     captions, sounds = _material(recipe, clap)
-    gap = Gap.load(recipe.bridge.gap, dim=clap.embed_dim) if recipe.bridge.gap else None
+    gap = Gap.load(recipe.bridge.gap, fingerprint=clap.fingerprint) if recipe.bridge.gap else None
     anything = SupportMemory(torch.eye(2, clap.embed_dim))
     training_bridge(recipe.bridge.train, Given(anything, gap))  # a wrong one is known at once
     order = torch.randperm(len(captions), generator=generator_for(options.seed, "split")).tolist()
@@ -176,13 +176,7 @@ def _prompter(
     size: dict[str, Any] = {"count": options.count, "tokens": options.tokens}
     if not options.labels:
         return Prompter.make(captions, memory, tokenizer, low=options.low, high=options.high, **size)
-    try:
-        lines = Path(options.labels).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{options.labels}: cannot read the labels ({error})") from error
-    labels = list(dict.fromkeys(filter(None, (line.strip() for line in lines))))
-    if not labels:
-        raise CorpusError(f"{options.labels}: no labels; give one a line")
+    labels = list(dict.fromkeys(read_labels(options.labels)))
     return Prompter.make(labels, SupportMemory(clap.embed_text(labels)), tokenizer, labels=True, **size)
 
 
@@ -197,9 +191,7 @@ def _material(recipe: Recipe, clap: ClapEncoder) -> tuple[list[str], Tensor | No
     heads = [kind.name for kind, _ in parse(recipe.bridge.train, "training", "head") if kind.stage == "head"]
     if heads:
         raise RecipeError(f"bridge '{heads[0]}' is for texts; with corpus.pairs the sounds themselves are trained on")
-    rows = [
-        (path, str(row["caption"])) for file in corpus.pairs for path, row in sound_rows(file, ("audio", "caption"))
-    ]
+    rows = [(path, row["caption"]) for file in corpus.pairs for path, row in sound_rows(file, PAIR, filled=PAIR)]
     if not rows:
         raise CorpusError(f"{', '.join(corpus.pairs)}: no pairs; give rows audio,caption")
     places = {path: i for i, path in enumerate(dict.fromkeys(path for path, _ in rows))}

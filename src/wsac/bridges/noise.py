@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from ..memory import SupportMemory
 from .base import register
-from .retrieval import nearest
+from .retrieval import nearest, positive
 
 SAMPLE = 2048  # texts that covariance and neighbours are estimated from
 
@@ -97,6 +97,7 @@ class InstanceReplacement:
 
     def __post_init__(self) -> None:
         _share(self.share)
+        positive(k=self.k)
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
         chosen = torch.rand(len(embedding), generator=rng) < self.share
@@ -117,6 +118,7 @@ class Mixing:
 
     def __post_init__(self) -> None:
         _share(self.most)
+        positive(k=self.k)
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
         alpha = (self.most * torch.rand(len(embedding), 1, generator=rng)).to(embedding)
@@ -141,6 +143,7 @@ class ProjectedTexts:
 
     def __post_init__(self) -> None:
         _share(self.share)
+        positive(k=self.k)
         if not self.temperature > 0:
             raise ValueError(f"temperature {self.temperature}: give a number above 0")
 

@@ -48,7 +48,7 @@ class TopMean:
     k: int = 5
 
     def __post_init__(self) -> None:
-        _positive(k=self.k)
+        positive(k=self.k)
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
         return F.normalize(nearest(embedding, self.memory, self.k)[1].mean(dim=1), dim=-1)
@@ -105,7 +105,7 @@ class Santa:
     sharpness: float = 10.0
 
     def __post_init__(self) -> None:
-        _positive(k=self.k)
+        positive(k=self.k)
         if not 0 <= self.weight <= 1:
             raise ValueError(f"weight {self.weight}: give a number from 0 to 1")
 
@@ -150,7 +150,7 @@ def _tiles(memory: SupportMemory, embedding: Tensor) -> Iterator[Tensor]:
         yield entries.to(embedding)
 
 
-def _positive(**values: int) -> None:
+def positive(**values: int) -> None:
     for name, value in values.items():
         if value < 1:
             raise ValueError(f"{name} {value}: give 1 or more")

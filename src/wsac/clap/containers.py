@@ -183,6 +183,8 @@ def _fingerprint(paths: Iterable[Path], model: PublicClap) -> str:
 
 def _find_tokenizer(place: str | Path) -> Path | None:
     place = Path(place)
+    if not place.exists():
+        raise ModelError(f"{place}: no such tokenizer; give a folder or a tokenizer.json")
     for candidate in (place, place / "tokenizer.json", place.parent / "tokenizer.json"):
         if candidate.is_file() and candidate.name.endswith(".json"):
             return candidate

@@ -54,6 +54,9 @@ def read_pairs(paths: Sequence[str | Path]) -> list[Clip]:
     ]
 
 
+PAIR = ("audio", "caption")
+
+
 def sound_rows(
     path: str | Path, columns: tuple[str, ...], *, filled: tuple[str, ...] = ("audio",)
 ) -> Iterator[tuple[str, dict[str, str]]]:
@@ -76,7 +79,7 @@ def sound_rows(
                     )
                 audio = row["audio"].strip()
                 beside = path.parent / audio
-                yield str(beside) if beside.is_file() else audio, row
+                yield str(beside if beside.is_file() else Path(audio)), row
     except OSError as error:
         raise CorpusError(f"{path}: cannot read ({error.strerror}); check the path") from error
     except csv.Error as error:

@@ -195,7 +195,7 @@ class PublicClap(nn.Module):
         if self.tokenizer is None:
             raise ModelError(
                 f"this {self.family.name} checkpoint has no tokenizer beside it; "
-                f"give --tokenizer, a folder or Hub id such as {self.family.tokenizer}"
+                f"put the tokenizer.json of {self.family.tokenizer} there, or convert it: wsac convert-clap --tokenizer"
             )
         limit = self.family.text_tokens
         if self.family.cleaned:

@@ -73,13 +73,10 @@ def main(argv: list[str] | None = None) -> int:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
         if stop.code == 130:
-            say("interrupted; the same command goes on from the last checkpoint")
+            say("interrupted; a training goes on from its last checkpoint when the command is given again")
         return stop.code if isinstance(stop.code, int) else 1
     except WsacError as error:
         say(f"error: {error}")
-        return 1
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
         return 1
     except OSError as error:
         say(f"error: {error.filename or 'output'}: {error.strerror or error}; check the path, its rights and the space")

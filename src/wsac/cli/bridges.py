@@ -60,7 +60,7 @@ def gap(
     from ..audio_embeddings import embed_audible
     from ..cache import embed_texts
     from ..clap import load_clap
-    from ..clap.pairs import sound_rows
+    from ..clap.pairs import PAIR, sound_rows
     from ..corpora import merge
     from ..device import pick_device
     from ..gap import fit_gap
@@ -70,8 +70,8 @@ def gap(
         if audio or captions:
             raise WsacError("--pairs has sounds and captions; leave --audio and --captions out")
         first: dict[str, str] = {}
-        for path, row in sound_rows(pairs, ("audio", "caption")):
-            first.setdefault(path, str(row["caption"]).strip())
+        for path, row in sound_rows(pairs, PAIR, filled=PAIR):
+            first.setdefault(path, row["caption"].strip())
         paths, texts = list(first), list(first.values())
     else:
         if not audio or not captions:
@@ -109,7 +109,8 @@ def benchmark(
 
     wsac benchmark recipes/paper-table.toml -o runs/table
     """
-    from ..benchmark import run_benchmark, to_markdown
+    from ..benchmark import run_benchmark
+    from ..benchmark_table import to_markdown
     from ..recipe import BenchmarkRecipe, load_recipe
 
     found = run_benchmark(load_recipe(BenchmarkRecipe, recipe, overrides({}, changes)), out, device=device)

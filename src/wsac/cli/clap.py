@@ -102,7 +102,7 @@ def embed_one(
         raise WsacError('nothing to embed; give --text "a dog barks" or --audio FILE')
     model = load_clap(name, tokenizer=tokenizer, offline=offline)
     names = [*(text or []), *map(str, audio or [])]
-    rows = [*model.embed_text(text or []), *(listen(model, file).embedding for file in audio or [])]
+    rows = [*(model.embed_text(text) if text else ()), *(listen(model, file).embedding for file in audio or [])]
     embeddings = torch.stack(rows)
     similarity = embeddings @ embeddings.T
     if as_json:

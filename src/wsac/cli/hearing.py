@@ -69,7 +69,8 @@ def tag(
 
     wsac tag dog.wav recordings/ --labels "dog bark, rain, siren"
     """
-    from ..tagging import print_rows, read_labels, tag_files
+    from ..corpora import read_labels
+    from ..tagging import print_rows, tag_files
 
     style = row_style(as_json, as_csv, window)
     if labels is not None and labels_file is not None:
@@ -80,8 +81,6 @@ def tag(
         words = labels.split(",")
     else:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
-    if top < 1:
-        raise WsacError(f"--top {top}: nothing would be shown; give 1 or more")
     rows = tag_files(files, words, clap=clap, top=top, window=window, device=device)
     print_rows(rows, style)
     report_failures(rows, "tagged")

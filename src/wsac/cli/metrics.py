@@ -9,7 +9,7 @@ import typer
 
 from ..console import print_json, say, table
 from ..types import WsacError
-from .options import DeviceOption, JsonOption, OfflineOption
+from .options import DeviceOption, GapOption, JsonOption, OfflineOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,8 @@ ReferencesOption = Annotated[
     Path | None, typer.Option("--references", "-r", help="Captions by people, one or several a sound.")
 ]
 MetricsOption = Annotated[
-    str | None, typer.Option(help="fast, classic, dcase2024, reference-free, or names with commas: wsac metrics list.")
+    str | None,
+    typer.Option(help="fast, compact, classic, dcase2024, reference-free, or names: wsac metrics list."),
 ]
 AudioOption = Annotated[Path | None, typer.Option(help="The folder of the sounds, for clapscore.")]
 TrainingOption = Annotated[Path | None, typer.Option(help="The captions of the training, for novelty.")]
@@ -48,8 +49,9 @@ def evaluate(
     dataset: Annotated[str | None, typer.Option(help="What it captions: clotho, audiocaps or folder.")] = None,
     root: Annotated[Path | None, typer.Option(help="Where the dataset lies.")] = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    bridge: Annotated[str | None, typer.Option(help="Of the captioner: ad, nnd or pd.")] = None,
+    bridge: Annotated[str | None, typer.Option(help="Of the captioner: wsac bridges lists them.")] = None,
     beam: Annotated[int | None, typer.Option(help="Of the captioner.")] = None,
+    gap: GapOption = None,
     audio: AudioOption = None,
     training_text: TrainingOption = None,
     skip_invalid: SkipOption = False,
@@ -69,7 +71,7 @@ def evaluate(
 
     models = _models(clap, encoder, checker, training_text, offline, device)
     if candidates is not None:
-        if model or dataset or root or bridge or beam:
+        if model or dataset or root or bridge or beam or gap:
             raise WsacError("--candidates are captions that are there already; leave --model, --dataset and --root out")
         report = _evaluated(candidates, references, metrics, models, audio, skip_invalid)
         title = str(candidates)
@@ -85,7 +87,8 @@ def evaluate(
             )
         if references or audio:
             raise WsacError("a dataset has its references and sounds; leave --references and --audio out")
-        options = {"model": model or "pocket", "bridge": bridge, "beam": beam, "skip_invalid": skip_invalid}
+        options = {"model": model or "pocket", "bridge": bridge, "beam": beam, "gap": gap}
+        options["skip_invalid"] = skip_invalid
         report = _captioned(dataset, root, split, metrics, models, options)
         title = ", ".join(f"{name} {value}" for name, value in report.about.items())
     if out is not None:
@@ -258,7 +261,7 @@ def _captioned(
     items, skipped = caption_dataset(found, device=models.device, **options)
     about = {"model": options["model"], "dataset": dataset, "root": str(root)}
     about |= {} if dataset == "folder" else {"split": found.split}
-    about |= {name: str(options[name]) for name in ("bridge", "beam") if options[name] is not None}
+    about |= {name: str(options[name]) for name in ("bridge", "beam", "gap") if options[name] is not None}
     return _scored(items, names, models, skipped, found.problems, about)
 
 

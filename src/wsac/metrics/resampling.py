@@ -49,7 +49,7 @@ def intervals(
     if not usable:
         return {}
     columns, places = _columns(usable)
-    sums = np.concatenate([weights @ columns for weights in _resamples(len(columns), resamples, seed)])
+    sums = np.concatenate([weights @ columns for weights in resampled(len(columns), resamples, seed)])
     tails = [100 * (1 - level) / 2, 100 * (1 + level) / 2]
     found = {}
     for score in usable:
@@ -75,7 +75,7 @@ def compare(
     if a.shape != b.shape:
         raise WsacError(f"{len(a)} and {len(b)} captions; compare the same sounds")
     size, tails = len(a), [100 * (1 - level) / 2, 100 * (1 + level) / 2]
-    drawn = [(weights @ a, weights @ b) for weights in _resamples(size, resamples, seed)]
+    drawn = [(weights @ a, weights @ b) for weights in resampled(size, resamples, seed)]
     swapped = np.concatenate([swaps @ (b - a) for swaps in _swaps(size, permutations, seed)])
     rows = []
     for one, other in pairs:
@@ -127,7 +127,7 @@ def _figure(name: str, sums: np.ndarray, size: int) -> np.ndarray:
     return sums[..., 0] / size
 
 
-def _resamples(size: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def resampled(size: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """How often each item is drawn: blocks [R, N] of weights that sum to N."""
     rng = np.random.default_rng(seed)
     step = max(1, _BLOCK // size)
