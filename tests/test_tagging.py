@@ -280,7 +280,7 @@ def test_the_table_names_each_file_once_with_bars_and_notes(run, folder, monkeyp
         (["x.wav", "--labels-file", "."], "cannot read the labels"),
         (["x.wav", "--labels-file", "latin.txt"], "latin.txt: the labels are not UTF-8"),
         (["x.wav", "--labels-file", "comments.txt"], "comments.txt: no labels"),
-        (["x.wav", "--labels", "a,b", "--top", "0"], "--top 0"),
+        (["x.wav", "--labels", "a,b", "--top", "0"], "top 0: nothing"),
         (["x.wav", "--labels", "a,b", "--window", "0.1"], "at least 0.5"),
         (["x.wav", "--labels", "a,b", "--json", "--csv"], "choose one"),
         (["x.wav", "--labels", "a,b", "--device", "nonsense"], "choose cpu, cuda or auto"),

@@ -293,7 +293,8 @@ def test_a_metric_that_was_missing_is_computed_later(clap_folder, tmp_path, monk
         patch.setattr("wsac.metrics.meteor.find_jar", no_program)
         table = run_benchmark(recipe, tmp_path / "out")  # on whatever device there is
     assert "meteor" not in table["rows"][0]["metrics"]
-    monkeypatch.setattr("wsac.metrics.registry.meteor", lambda items, words: [Score("meteor", 0.5, np.full(12, 0.5))])
+    found = Score("meteor", 0.5, np.full(12, 0.5), pooled=np.ones((12, 23)))
+    monkeypatch.setattr("wsac.metrics.registry.meteor", lambda items, words: [found])
     monkeypatch.setattr("wsac.benchmark._captions", None)  # nothing is captioned again
     table = run_benchmark(recipe, tmp_path / "out")
     assert table["rows"][0]["metrics"]["meteor"]["value"] == 0.5

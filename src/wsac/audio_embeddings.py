@@ -107,10 +107,11 @@ def embed_sounds(paths: Sequence[str | Path], clap: ClapEncoder) -> torch.Tensor
     if not paths:
         raise AudioError("no sounds to embed")
     rows, embeddings, figures = _cached(paths, clap)
-    if None in rows:
+    known = [row for row in rows if row is not None]
+    if len(known) < len(rows):
         what = f"cannot be decoded, one of {figures['errors']} of {figures['files']}"
         raise AudioError(f"{paths[rows.index(None)]}: {what}; leave it and its captions out, or get the file again")
-    return torch.from_numpy(np.array(embeddings[rows]))
+    return torch.from_numpy(np.array(embeddings[known]))
 
 
 def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[str], torch.Tensor]:

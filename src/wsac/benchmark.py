@@ -18,6 +18,7 @@ from .audio_embeddings import embed_sounds
 from .benchmark_data import Data, prepare
 from .benchmark_table import RowResult, tabulate, to_markdown, to_png
 from .bridges import parse
+from .bridges.base import Stage
 from .captioner import Captioner, CaptionOptions, check_options
 from .console import say
 from .corpora import merge
@@ -175,7 +176,7 @@ def _options(row: BenchmarkRow) -> CaptionOptions:
     return CaptionOptions(row.infer, row.beam, choose=row.choose, samples=row.samples)
 
 
-def _needs_gap(spec: str, *stages: str) -> bool:
+def _needs_gap(spec: str, *stages: Stage) -> bool:
     return any("gap" in kind.given for kind, _ in parse(spec, *stages))
 
 

@@ -49,9 +49,9 @@ def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = Tru
         items = test.items[: options.scenes] if options.scenes else test.items
     captions, pairs = options.captions, ""
     if options.kind == "folder" and tested and (options.sounds or not captions):
-        test, train = (caption_file(options.kind, options.root, split) for split in ("test", "train"))
-        if test == train:
-            raise CorpusError(f"{test}: the only captions of data '{name}'; training on them would test nothing; name "
+        files = {caption_file(options.kind, options.root, split) for split in ("test", "train")}
+        if len(files) == 1:
+            raise CorpusError(f"{files.pop()}: the only captions of data '{name}'; training on them would test nothing; name "
                               "a train and a test file, or give captions and sounds = false")  # fmt: skip
     if options.sounds:
         train = find_dataset(options.kind, options.root, "train")

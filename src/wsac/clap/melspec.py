@@ -13,8 +13,8 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, low: float, high: flo
 
     sample_rate, low, high: Hz.
     """
-    ends = [2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (low, high)]
-    mels = torch.linspace(*ends, n_mels + 2, dtype=torch.float64)
+    lowest, highest = (2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (low, high))
+    mels = torch.linspace(lowest, highest, n_mels + 2, dtype=torch.float64)
     edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
     bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
