@@ -51,7 +51,7 @@ def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = Tru
     if options.kind == "folder" and tested and (options.sounds or not captions):
         files = {caption_file(options.kind, options.root, split) for split in ("test", "train")}
         if len(files) == 1:
-            raise CorpusError(f"{files.pop()}: the only captions of data '{name}'; training on them would test nothing; name "
+            raise CorpusError(f"{files.pop()}: the only captions of data '{name}', to train and to test on; name "
                               "a train and a test file, or give captions and sounds = false")  # fmt: skip
     if options.sounds:
         train = find_dataset(options.kind, options.root, "train")
