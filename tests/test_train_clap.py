@@ -18,9 +18,10 @@ from wsac.clap.compose import COUNTED, Composer, crop, far, in_both_orders, leve
 from wsac.clap.objectives import label_loss, order_loss, pair_loss
 from wsac.clap.pairs import AudioStore, read_pairs
 from wsac.clap.retrieval import evaluate, label_embeddings, recall_at
+from wsac.clap.towers import PocketConfig
 from wsac.recipe import ClapRecipe, load_recipe
 from wsac.soundworld import KINDS
-from wsac.train_clap import train_clap
+from wsac.train_clap import _rate, _sampler, train_clap
 from wsac.types import AudioError, CorpusError
 
 RATE = 16_000
@@ -325,6 +326,28 @@ def test_training_resumes_bit_for_bit(folder, tmp_path, monkeypatch):
         for run in ("cut", "whole")
     )
     assert cut == uncut
+
+
+def test_the_last_steps_begin_again_at_a_third_of_the_rate(folder):
+    recipe = tiny_recipe(folder, text_steps=10, steps=30, finish_steps=20, learning_rate=0.3, text_learning_rate=0.9)
+    rates = [_rate(recipe, step, "audio") for step in range(60)]
+    assert rates[14] == pytest.approx(0.3)  # after the warm-up of the pairs
+    assert rates[39] < 0.01
+    assert rates[44] == pytest.approx(0.1)
+    assert rates[59] < 0.002
+    assert _rate(recipe, 44, "text") == pytest.approx(0.1)
+
+
+def test_the_last_steps_hear_more_events(folder, tmp_path):
+    recipe = tiny_recipe(folder, text_steps=0, steps=200, finish_steps=200, scene_share=0.3, order_share=0.3,
+                         batch_size=2)  # fmt: skip
+    clips = read_pairs([folder / "pairs.csv"])
+    composer = Composer(clips, AudioStore(clips, RATE, tmp_path), 0.5)
+    draw = _sampler(recipe, PocketConfig(window_seconds=1.0), composer, [], None)
+    kinds = [draw(step)[0] for step in range(400)]
+    for first, share in ((0, 0.3), (200, 0.15)):
+        for kind in ("scenes", "twins"):
+            assert kinds[first : first + 200].count(kind) / 200 == pytest.approx(share, abs=0.1)
 
 
 def test_bfloat16_is_close_and_its_losses_are_finite(folder, tmp_path):

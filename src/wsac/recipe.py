@@ -184,7 +184,8 @@ class ClapRecipe(Section):
     teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first; "" means none.
     crop_seconds: training crops. mixtures: the part of the crops made of two sounds, overlaid or in sequence.
     scene_share: the part of the steps on whole scenes, as many seconds a step as of crops. order_share: the part of
-    the steps on two sounds in both orders.
+    the steps on two sounds in both orders. finish_steps: more steps after ``steps``, which begin again at a third of
+    the rates, with half as many scenes and twins.
     balance: 0 draws every sound equally often, 1 every label. average: decay of the moving average of the weights.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 on a GPU.
     """
@@ -204,6 +205,7 @@ class ClapRecipe(Section):
     text_steps: int = Field(1000, ge=0)
     text_batch: int = Field(256, ge=32)
     steps: int = Field(2000, ge=1)
+    finish_steps: int = Field(0, ge=0)
     batch_size: int = Field(64, ge=2)
     crop_seconds: float = Field(5.0, gt=0.1, le=10)
     mixtures: float = Field(0.5, ge=0, le=1)

@@ -66,7 +66,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
 
     inputs = digest(store.key, scene_store.key if scene_store else "", *texts)
     optimizer = _optimizer(recipe, model)
-    total, step, prototypes = recipe.text_steps + recipe.steps, 0, None
+    total, step, prototypes = recipe.text_steps + recipe.steps + recipe.finish_steps, 0, None
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     if checkpoint.is_file():
         step = load_checkpoint(checkpoint, both, optimizer, inputs=inputs)["step"]
@@ -157,14 +157,16 @@ def _optimizer(recipe: ClapRecipe, model: PocketClap) -> torch.optim.AdamW:
 
 
 def _rate(recipe: ClapRecipe, step: int, part: str) -> float:
-    """Each stage warms up and decays; with the pairs the text tower moves at a third of its rate."""
+    """Each stage warms up and decays; with the pairs the text tower moves at a third of its rate, and at the end both
+    at a third of that."""
     if step < recipe.text_steps:
         peak = recipe.text_learning_rate
         return learning_rate(step, recipe.text_steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine")
     peak = recipe.learning_rate if part == "audio" else recipe.text_learning_rate / 3
-    return learning_rate(
-        step - recipe.text_steps, recipe.steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine"
-    )
+    joint, total = step - recipe.text_steps, recipe.steps
+    if joint >= total:
+        joint, total, peak = joint - total, recipe.finish_steps, peak / 3
+    return learning_rate(joint, total, peak=peak, warmup=recipe.warmup_steps, schedule="cosine")
 
 
 def _sampler(
@@ -206,7 +208,7 @@ def _sampler(
 
     def draw(step: int) -> tuple[str, list[Example]]:
         rng = numpy_for(recipe.seed, "audio", step)
-        chance = rng.random()
+        chance = rng.random() * (1 if step < recipe.steps else 2)  # at the end half as many are no events
         if chance < recipe.scene_share:
             kind, examples = "scenes", whole(rng, max(2, round(recipe.batch_size * crop_length / window)))
         elif chance < recipe.scene_share + recipe.order_share:
