@@ -19,7 +19,7 @@ from .listening import Heard, listen
 from .types import AudioError, CorpusError, ModelError
 
 BATCH = 32
-ABSTAINED = 0.95  # the threshold is put where this part of the unrecognisable sounds falls below it
+ABSTAINED = 0.98  # the threshold is put where this part of the unrecognisable sounds falls below it
 
 
 @dataclass(frozen=True, slots=True)
