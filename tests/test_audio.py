@@ -206,7 +206,7 @@ def test_surround_in_aac_is_mixed_by_mean(tmp_path):
     assert pitch(recording.samples, RATE) == pytest.approx(440, abs=2)
 
 
-@pytest.mark.parametrize(("level", "silent"), [(0.0, True), (5e-5, True), (1e-3, False)])
+@pytest.mark.parametrize(("level", "silent"), [(0.0, True), (5e-4, True), (2e-3, False)])
 def test_silence_is_said(tmp_path, level, silent):
     path = tmp_path / "a.wav"
     soundfile.write(path, 2 * level * tone(1.0), RATE, subtype="FLOAT")

@@ -18,7 +18,7 @@ from wsac.prompts import Prompter
 from wsac.recipe import Recipe, load_recipe
 from wsac.tokenizer import BOS, EOS, PAD
 from wsac.train_decoder import train
-from wsac.types import CorpusError
+from wsac.types import RecipeError
 
 
 @pytest.fixture
@@ -157,5 +157,5 @@ def test_labels_that_cannot_be_read(captions, clap_folder, tmp_path):
     for name, message in (("none.txt", "cannot read the labels"), ("empty.txt", "no labels")):
         values = {"clap": str(clap_folder), "corpus.captions": [str(tmp_path / "captions.txt")], "prompt.count": 1,
                   "prompt.labels": str(tmp_path / name)}  # fmt: skip
-        with pytest.raises(CorpusError, match=message):
+        with pytest.raises(RecipeError, match=message):
             train(load_recipe(Recipe, overrides=values), tmp_path / "run", device="cpu")

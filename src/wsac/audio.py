@@ -23,7 +23,7 @@ _FORMATS = (
     "wav wave flac ogg oga opus mp3 aif aiff aifc caf au w64 rf64 m4a m4b aac ac3 mp4 m4v mov mkv mka webm wma 3gp"
 )
 AUDIO_SUFFIXES = frozenset(f".{name}" for name in _FORMATS.split())
-SILENCE_PEAK = 1e-4  # -80 dBFS: below the noise floor of any recording
+SILENCE_PEAK = 1e-3  # -60 dBFS: what is fainter lies under the floor of the log-mels, and a CLAP hears phantoms in it
 TRUNCATION_SECONDS = 0.1  # declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
 
 
@@ -101,7 +101,7 @@ class AudioStream:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing above -80 dBFS has been heard so far."""
+        """Whether nothing above -60 dBFS has been heard so far."""
         return self._samples > 0 and self._peak < SILENCE_PEAK
 
     @property
@@ -118,7 +118,7 @@ class AudioStream:
             notes.append(f"damaged: {self._nonfinite} samples are NaN or infinite, now 0")
         if self.silent:
             level = f"{20 * np.log10(self._peak):.0f} dBFS" if self._peak else "all samples are 0"
-            notes.append(f"silent: the mono mix has no sound above -80 dBFS ({level})")
+            notes.append(f"silent: the mono mix has no sound above -60 dBFS ({level})")
         return tuple(notes)
 
     def windows(self, window_seconds: float, hop_seconds: float | None = None) -> Iterator[Window]:

@@ -25,7 +25,7 @@ WINDOWS_AT_ONCE = 16  # windows of a long recording embedded together
 class Heard:
     """A sound, or a part of it, as the CLAP hears it. embedding: [D] unit norm; start, end: its span in seconds.
 
-    notes: what is wrong with the file, if anything. silent: nothing above -80 dBFS in it; a CLAP hears noise in
+    notes: what is wrong with the file, if anything. silent: nothing above -60 dBFS in it; a CLAP hears noise in
     silence, so what is silent is not put into words by its embedding.
     """
 

@@ -18,7 +18,7 @@ from .tagger import Tag, Tagger
 from .types import RecipeError, WsacError
 
 BAR = 20  # characters of a full probability bar
-SILENT_WINDOW = "silent: no sound above -80 dBFS in this window"
+SILENT_WINDOW = "silent: no sound above -60 dBFS in this window"
 
 
 @dataclass(frozen=True, slots=True)
