@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from wsac import AudioError, Caption, Captioner, ModelError, RecipeError
 from wsac.generate import GenerationOptions, generate_best, generate_samples
+from wsac.listening import listen, listen_many
 from wsac.soundworld import KINDS
 
 
@@ -30,6 +31,26 @@ def test_a_path_an_array_and_a_tensor_are_the_same_sound(captioner, wav):
     assert all(caption.end == pytest.approx(3.3) and caption.start == 0 for caption in captions)
     assert captions[0].logprob < 0
     assert captioner.caption(path).text == captions[0].text
+
+
+def test_sounds_heard_together_are_heard_one_by_one(clap, wav, tmp_path, monkeypatch):
+    path, samples = wav
+    soundfile.write(tmp_path / "short.wav", samples[:20_000], 16_000, subtype="FLOAT")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
+    (tmp_path / "broken.wav").write_text("no sound")
+    monkeypatch.setattr("wsac.listening.FILES_AT_ONCE", 3)
+    monkeypatch.setattr("wsac.listening.LONG", 2.0)  # the siren is long: it is streamed
+    sounds = [path, tmp_path / "short.wav", tmp_path / "broken.wav", samples[:5000], tmp_path / "silent.wav"]
+    found = listen_many(clap, sounds)
+    with pytest.raises(AudioError) as broken:
+        listen(clap, sounds[2])
+    assert isinstance(found[2], AudioError)
+    assert str(found.pop(2)) == str(broken.value)
+    for one, sound in zip(found, sounds[:2] + sounds[3:], strict=True):
+        alone = listen(clap, sound)
+        assert_close(one.embedding, alone.embedding)
+        assert (one.start, one.end, one.notes, one.silent) == (alone.start, alone.end, alone.notes, alone.silent)
+    assert [one.silent for one in found] == [False, False, False, True]
 
 
 def test_windows_cover_the_sound_with_their_times(captioner, wav):

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -197,8 +198,13 @@ def test_the_page_in_a_browser(scores, run, tmp_path):
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto((tmp_path / "report.html").as_uri())
-        page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth)")
-        page.wait_for_function("[...document.querySelectorAll('audio')].every(one => one.readyState >= 1)")
+        # asked again and again: wait_for_function may evaluate strings in the page, which its policy forbids
+        for loaded in ("[...document.images].every(image => image.complete && image.naturalWidth)",
+                       "[...document.querySelectorAll('audio')].every(one => one.readyState >= 1)"):  # fmt: skip
+            until = time.monotonic() + 120
+            while not page.evaluate(loaded):
+                assert time.monotonic() < until, loaded
+                page.wait_for_timeout(50)
         lengths = page.evaluate("[...document.querySelectorAll('audio')].map(one => one.duration)")
         wide = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         browser.close()

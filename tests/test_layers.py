@@ -16,14 +16,25 @@ SOURCE = Path(__file__).parents[1] / "src" / "wsac"
 # The package's own __init__ only names where the public names live, so it stands outside.
 ROWS = (
     ("types",),
-    ("console", "corpus_files", "corpus_stats", "device", "files", "seeding"),
-    ("audio_sources", "corpus_formats", "hub"),
+    ("console", "corpus_files", "corpus_stats", "device", "files", "section", "seeding"),
+    ("audio_sources", "corpus_formats", "decoder_options", "hub"),
     ("audio", "corpora", "gap", "memory", "pictures", "soundworld", "tokenizer"),
-    ("bridges", "clap", "confidence", "dataset_files", "decoder", "report"),
+    ("bridges", "clap", "confidence", "dataset_files", "decoder", "optimising", "report", "token_rows"),
     ("cache", "checkpoint", "choice", "prompts", "datasets", "generate", "listening", "recipe"),
     ("audio_embeddings", "captioner", "tagger"),
-    ("calibrate", "captioning", "gap_measure", "tagging", "train_clap", "train_decoder", "tune"),
-    ("metrics",),
+    (
+        "calibrate",
+        "captioning",
+        "convert",
+        "export_check",
+        "export_graphs",
+        "gap_measure",
+        "tagging",
+        "train_clap",
+        "train_decoder",
+        "tune",
+    ),
+    ("export", "metrics"),
     ("benchmark_data", "benchmark_table", "dataset_captions", "evaluation_report"),
     ("benchmark",),
     ("demo",),
@@ -35,8 +46,8 @@ LONGEST = 350  # lines
 
 # What takes long to import or draws: `wsac --help` and `import wsac` must not wait for it.
 HEAVY = (
-    "av", "huggingface_hub", "matplotlib", "numpy", "pydantic", "rich", "safetensors", "soundfile", "soxr",
-    "tokenizers", "torch", "transformers",
+    "av", "huggingface_hub", "matplotlib", "numpy", "onnxruntime", "peft", "pydantic", "rich", "safetensors",
+    "soundfile", "soxr", "tokenizers", "torch", "transformers",
 )  # fmt: skip
 # what few modules may import, and those inside their functions only
 HOMES = {
@@ -44,10 +55,13 @@ HOMES = {
         "clap/containers.py",
         "clap/public.py",
         "clap/teacher.py",
+        "decoder/pretrained.py",
         "metrics/encoders.py",
         "metrics/fluency.py",
     },
     "huggingface_hub": {"hub.py"},
+    "peft": {"decoder/llm.py"},
+    "onnxruntime": {"export_check.py"},
 }
 
 

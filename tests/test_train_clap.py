@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -18,11 +19,10 @@ from wsac.clap.compose import COUNTED, Composer, crop, far, in_both_orders, leve
 from wsac.clap.objectives import label_loss, order_loss, pair_loss
 from wsac.clap.pairs import AudioStore, read_pairs
 from wsac.clap.retrieval import evaluate, label_embeddings, recall_at
-from wsac.clap.towers import PocketConfig
 from wsac.recipe import ClapRecipe, load_recipe
 from wsac.soundworld import KINDS
-from wsac.train_clap import _rate, _sampler, train_clap
-from wsac.types import AudioError, CorpusError
+from wsac.train_clap import train_clap
+from wsac.types import AudioError, CorpusError, WsacError
 
 RATE = 16_000
 WORDS = {"siren": "a siren wails", "rain": "rain falls", "dog": "a dog barks", "clock": "a clock ticks"}
@@ -328,26 +328,36 @@ def test_training_resumes_bit_for_bit(folder, tmp_path, monkeypatch):
     assert cut == uncut
 
 
-def test_the_last_steps_begin_again_at_a_third_of_the_rate(folder):
-    recipe = tiny_recipe(folder, text_steps=10, steps=30, finish_steps=20, learning_rate=0.3, text_learning_rate=0.9)
-    rates = [_rate(recipe, step, "audio") for step in range(60)]
-    assert rates[14] == pytest.approx(0.3)  # after the warm-up of the pairs
-    assert rates[39] < 0.01
-    assert rates[44] == pytest.approx(0.1)
-    assert rates[59] < 0.002
-    assert _rate(recipe, 44, "text") == pytest.approx(0.1)
+def test_training_goes_on_from_another_clap(folder, tmp_path):
+    first = train_clap(tiny_recipe(folder, steps=20), tmp_path / "first", device="cpu")
+    sounds = [0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
+    changes = {"start": str(tmp_path / "first"), "text_steps": 0, "steps": 3, "warmup_steps": 0, "audio_width": 32}
+    near = train_clap(tiny_recipe(folder, **changes, learning_rate=1e-6, text_learning_rate=1e-6), tmp_path / "near",
+                      device="cpu")  # fmt: skip
+    assert near.config == first.config
+    assert near.tokenizer.encode(["a dog barks"]) == first.tokenizer.encode(["a dog barks"])
+    like = [float((model.embed_audio(sounds) * first.embed_audio(sounds)).sum(-1).min()) for model in (near, first)]
+    assert like == pytest.approx([1, 1], abs=0.05)  # statistics of the batches move on
+    far = train_clap(tiny_recipe(folder, **changes, learning_rate=1e-2), tmp_path / "far", device="cpu")
+    assert float((far.embed_audio(sounds) * first.embed_audio(sounds)).sum(-1).min()) < 0.9
+    # the recipe that is written says what was trained, and the run belongs to that beginning
+    assert load_recipe(ClapRecipe, tmp_path / "near/recipe.toml").audio_width == first.config.audio_width != 32
+    shutil.copytree(tmp_path / "far", tmp_path / "first", dirs_exist_ok=True, ignore=lambda *_: ["recipe.toml"])
+    with pytest.raises(WsacError, match="other"):
+        train_clap(tiny_recipe(folder, **changes, learning_rate=1e-6, text_learning_rate=1e-6), tmp_path / "near",
+                   device="cpu")  # fmt: skip
 
 
-def test_the_last_steps_hear_more_events(folder, tmp_path):
-    recipe = tiny_recipe(folder, text_steps=0, steps=200, finish_steps=200, scene_share=0.3, order_share=0.3,
-                         batch_size=2)  # fmt: skip
-    clips = read_pairs([folder / "pairs.csv"])
-    composer = Composer(clips, AudioStore(clips, RATE, tmp_path), 0.5)
-    draw = _sampler(recipe, PocketConfig(window_seconds=1.0), composer, [], None)
-    kinds = [draw(step)[0] for step in range(400)]
-    for first, share in ((0, 0.3), (200, 0.15)):
-        for kind in ("scenes", "twins"):
-            assert kinds[first : first + 200].count(kind) / 200 == pytest.approx(share, abs=0.1)
+@pytest.mark.parametrize(
+    ("start", "message"), [("out", "the same folder"), ("./nowhere", "nowhere"), ("public", "not a pocket CLAP")]
+)
+def test_a_beginning_that_does_not_fit_is_named(folder, tmp_path, monkeypatch, start, message):
+    monkeypatch.chdir(tmp_path)
+    if start == "public":
+        monkeypatch.setattr("wsac.train_clap.load_clap", lambda name, device: object())
+    with pytest.raises(WsacError, match=message):
+        train_clap(tiny_recipe(folder, start=start), tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
 
 
 def test_bfloat16_is_close_and_its_losses_are_finite(folder, tmp_path):

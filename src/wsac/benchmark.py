@@ -184,7 +184,7 @@ def _gap(recipe: BenchmarkRecipe, data: Data, out: Path, device: str) -> str:
     """The gap of the data's training texts and sounds: of pairs, unless there are sounds without captions."""
     from .cache import embed_texts
     from .clap import load_clap
-    from .clap.pairs import PAIR, sound_rows
+    from .clap.pairs import read_pairs
 
     path = (
         out
@@ -199,11 +199,8 @@ def _gap(recipe: BenchmarkRecipe, data: Data, out: Path, device: str) -> str:
             texts = _spread([example.caption for example in merge(data.captions).examples])
             sounds = _spread(data.sounds)
         else:
-            first: dict[str, str] = {}
-            for audio, row in sound_rows(data.pairs, PAIR, filled=PAIR):
-                first.setdefault(audio, row["caption"])
-            sounds = list(first)[:GAP_TEXTS]
-            texts = [first[sound] for sound in sounds]
+            clips = read_pairs([data.pairs])[:GAP_TEXTS]
+            sounds, texts = [clip.path for clip in clips], [clip.captions[0] for clip in clips]
         found = embed_texts(clap, texts), embed_sounds(sounds, clap)
         fit_gap(*found, paired=not data.sounds, fingerprint=clap.fingerprint).save(path)
     return str(path)

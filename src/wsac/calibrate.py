@@ -105,6 +105,8 @@ def calibrate(folder: str | Path, pairs: str | Path, test: str | Path | None = N
     Raises CorpusError, AudioError or ModelError.
     """
     card = Path(folder) / "captioner.json"
+    if str(folder) == "pocket" and not card.is_file():
+        raise ModelError("pocket: the bundled captioner is calibrated already; give the folder of a wsac train run")
     if not card.is_file():
         raise ModelError(f"{folder}: no captioner here; give the folder of a wsac train run")
     captioner = Captioner.load(folder, device=device)

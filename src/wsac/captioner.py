@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,16 @@ from .choice import check_way, choose
 from .clap import ClapEncoder, load_clap
 from .clap.base import BUNDLED
 from .confidence import Calibration, features
-from .decoder import CaptionDecoder, TransformerDecoder
+from .decoder import CaptionDecoder, build
 from .device import pick_device
 from .files import read_json, write_json, write_tensors
 from .gap import Gap
-from .generate import GenerationOptions, generate_best, generate_samples
-from .listening import WINDOWS_AT_ONCE, Audio, Heard, batches, listen, listen_windows
+from .generate import GenerationOptions, check_kinds, check_precision, generate_best, generate_samples, prepare
+from .listening import WINDOWS_AT_ONCE, Audio, Heard, batches, listen, listen_many, listen_windows
 from .memory import SupportMemory
 from .prompts import Prompter
 from .tokenizer import Tokenizer
-from .types import Caption, ModelError, RecipeError
+from .types import AudioError, Caption, ModelError, RecipeError
 
 BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
 SILENCE = "Silence"
@@ -40,7 +41,9 @@ class CaptionOptions:
 
     bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. choose: mbr or clap, among
     the best ``candidates`` of the beam (see ``wsac.choice``), or, if not 0, so many ``samples`` that are drawn; ""
-    takes the likeliest. The rest as in GenerationOptions.
+    takes the likeliest. precision: of the decoder's matrices while it writes: float32, bfloat16, int8, or auto, which
+    is bfloat16 where the processor computes in it. compiled: its steps, by torch.compile. The rest as in
+    GenerationOptions.
     """
 
     bridge: str = "pd"
@@ -49,16 +52,30 @@ class CaptionOptions:
     choose: str = ""
     candidates: int = 4
     samples: int = 0
+    early_stopping: bool = False
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int = 0
+    groups: int = 1
+    diversity_penalty: float = 0.5
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 0.9
+    seed: int = 0
+    precision: str = "float32"
+    compiled: bool = False
 
 
 def check_options(options: CaptionOptions) -> GenerationOptions:
     """Those of the search. Raises RecipeError for what cannot be, whatever the captioner."""
+    check_kinds(options)
     check_way(options.choose)
+    check_precision(options.precision)
     if options.candidates < 1:
         raise RecipeError(f"{options.candidates} candidates: give 1 or more")
-    if options.samples < 0 or (options.samples and not options.choose):
+    if options.samples < 0 or (options.samples > 1 and not options.choose):
         raise RecipeError(f"{options.samples} samples: give 1 or more, and how to choose: mbr or clap")
-    return GenerationOptions(options.beam_size, length_penalty=options.length_penalty)
+    shared = {field.name for field in fields(GenerationOptions)} & {field.name for field in fields(CaptionOptions)}
+    return GenerationOptions(**{name: getattr(options, name) for name in shared})
 
 
 class Captioner:
@@ -87,14 +104,21 @@ class Captioner:
         self.clap, self.tokenizer, self.memory, self.options = clap, tokenizer, memory, options
         self.calibration, self.gap, self.trained, self.prompter = calibration, gap, trained, prompter
         self.decoder = decoder.eval()
+        self._prepared: tuple[Any, CaptionDecoder] | None = None
         self.bridge = self._bridge()
 
     def with_options(self, **changes: Any) -> Captioner:
         """The same captioner with other CaptionOptions; weights are shared. Raises RecipeError for bad values."""
+        names = [field.name for field in fields(CaptionOptions)]
+        for name in set(changes).difference(names):
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
+            raise RecipeError(f"unknown caption option '{name}'; {hint}")
         other = copy.copy(self)
         other.options = replace(self.options, **changes)
-        other.bridge = other._bridge()
         other._generation()
+        other.bridge = other._bridge()
+        other._writer()
         return other
 
     def with_gap(self, gap: Gap | str | Path) -> Captioner:
@@ -114,6 +138,16 @@ class Captioner:
         other.bridge = other._bridge()
         return other
 
+    def _writer(self) -> CaptionDecoder:
+        """The decoder in the precision of the options; the decoder itself for float32. Made once.
+
+        Raises RecipeError where the precision does not work.
+        """
+        wanted = self.decoder, self.options.precision, self.options.compiled
+        if self._prepared is None or self._prepared[0] != wanted:
+            self._prepared = wanted, prepare(*wanted)
+        return self._prepared[1]
+
     def _bridge(self) -> Bridge:
         given = Given(self.memory, self.gap, getattr(self.clap, "temperature", 0.07))
         return inference_bridge(self.options.bridge, given, self.trained)
@@ -125,7 +159,12 @@ class Captioner:
 
     def caption_batch(self, audio: Sequence[Audio]) -> list[Caption]:
         """One caption a sound, in order. Raises AudioError for the first file that cannot be decoded."""
-        return self.describe([self.listen(one) for one in audio])
+        heard = []
+        for one in listen_many(self.clap, audio):
+            if isinstance(one, AudioError):
+                raise one
+            heard.append(one)
+        return self.describe(heard)
 
     def caption_windows(
         self, audio: Audio | AudioStream, *, window_seconds: float = 10.0, hop_seconds: float | None = None
@@ -166,12 +205,12 @@ class Captioner:
         """Captions and their log-probabilities for audio embeddings [B, D]."""
         device = next(self.decoder.parameters()).device
         prompt = None if self.prompter is None else self.prompter.write(self.prompter.nearest(audio)).to(device)
-        embedding, options = self.bridge(audio).to(device), self._generation()
+        embedding, options, decoder = self.bridge(audio).to(device), self._generation(), self._writer()
         if self.options.samples:
-            found = generate_samples(self.decoder, embedding, options, self.options.samples, prompt=prompt)
+            found = generate_samples(decoder, embedding, options, self.options.samples, prompt)
         else:
             count = self.options.candidates if self.options.choose else 1
-            found = generate_best(self.decoder, embedding, options, count, prompt)
+            found = generate_best(decoder, embedding, options, count, prompt)
         flat = iter(self.tokenizer.decode(one.tokens for row in found for one in row))
         texts = [[next(flat) for _ in row] for row in found]
         logprobs = [[one.logprob for one in row] for row in found]
@@ -205,7 +244,10 @@ class Captioner:
         one, of hundreds of megabytes, is named instead, and loaded again from where it came.
         """
         folder = Path(folder)
-        state = {name: (value.half() if half else value).detach() for name, value in self.decoder.state_dict().items()}
+        state = {
+            name: (value.half() if half and value.is_floating_point() else value).detach()
+            for name, value in self.decoder.state_dict().items()
+        }
         write_tensors(folder / "decoder.safetensors", state)
         self.tokenizer.save(folder / "tokenizer.json")
         if self.memory is not None:
@@ -219,7 +261,7 @@ class Captioner:
             "version": 1,
             "clap": "pocket" if built_in else self.clap.source or "clap",
             "clap_fingerprint": self.clap.fingerprint,
-            "decoder": {"kind": "transformer", **self.decoder.config},
+            "decoder": {"kind": self.decoder.kind, **self.decoder.config},
             "options": asdict(self.options),
             "memory_entries": 0 if self.memory is None else len(self.memory),
             "trained": self.trained,
@@ -256,13 +298,12 @@ class Captioner:
                 raise ModelError(f"{folder}: trained with CLAP {card['clap_fingerprint']}, but the one here is "
                                  f"{encoder.fingerprint}; give that one as --clap, or train it again")  # fmt: skip
             config = dict(card["decoder"])
-            config.pop("kind")
-            decoder = TransformerDecoder(**config)
-            state = load_file(folder / "decoder.safetensors")
-            decoder.load_state_dict({name: value.float() for name, value in state.items()})
+            decoder = build(config.pop("kind"), config)
+            decoder.load_state_dict(load_file(folder / "decoder.safetensors"))
             memory_file = folder / "memory.safetensors"
             memory = SupportMemory.load(memory_file) if card["memory_entries"] else None
-            tokenizer, options = Tokenizer.load(folder / "tokenizer.json"), CaptionOptions(**card["options"])
+            tokenizer = decoder.read_tokenizer(folder / "tokenizer.json")
+            options = CaptionOptions(**card["options"])
             calibration = Calibration.from_dict(card["confidence"]) if "confidence" in card else None
             gap_file = folder / "gap.safetensors"
             gap = Gap.load(gap_file, fingerprint=encoder.fingerprint) if gap_file.is_file() else None

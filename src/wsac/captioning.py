@@ -8,11 +8,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from .audio import AudioStream, find_audio
 from .captioner import SILENCE, Captioner
 from .console import progress, table
-from .listening import Heard
+from .listening import Heard, listen_many
 from .types import Caption, RecipeError, WsacError
 
 BATCH = 32  # files decoded together
@@ -48,19 +49,23 @@ def caption_files(
     samples: int | None = None,
     window: float | None = None,
     min_confidence: float | None = None,
+    precision: str | None = None,
+    settings: dict[str, Any] | None = None,
     device: str = "auto",
 ) -> list[Row]:
     """Caption files, folders and globs in order; with ``window`` (seconds) one row a window.
 
     clap: that of the model, where it lies elsewhere now. gap: for bridges that need one.
     min_confidence: below it there is only a guess; left out, the threshold that the model was calibrated to.
+    settings: more CaptionOptions by name.
     Raises AudioError when a folder or glob holds no sound, ModelError or RecipeError for the model and its options.
     """
     files = find_audio(patterns)
-    changes = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples}
+    changes = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples, "precision": precision}
     captioner = Captioner.load(model, clap=clap, device=device)
     captioner = captioner if gap is None else captioner.with_gap(gap)
-    captioner = captioner.with_options(**{key: value for key, value in changes.items() if value is not None})
+    given = {key: value for key, value in changes.items() if value is not None}
+    captioner = captioner.with_options(**(settings or {}) | given)
     least = _least(captioner, min_confidence, str(model))
     rows: list[Row] = []
     with progress("caption", len(files), unit="files") as tick:
@@ -78,7 +83,8 @@ def _least(captioner: Captioner, wanted: float | None, model: str) -> float:
     if wanted is None:
         return captioner.calibration.threshold if captioner.calibration else 0.0
     if not 0 <= wanted <= 1:
-        raise RecipeError(f"minimum confidence {wanted:g}: give a number from 0 to 1")
+        hint = f", perhaps {wanted / 100:g}" if 1 < wanted <= 100 else ""
+        raise RecipeError(f"minimum confidence {wanted:g}: give a number from 0 to 1{hint}")
     if captioner.calibration is None:
         raise RecipeError(f"{model}: has no confidence yet; fit it with wsac calibrate, or leave --min-confidence out")
     return wanted
@@ -91,13 +97,8 @@ def _held_back(row: Row, least: float) -> Row:
 
 
 def _batch(captioner: Captioner, files: Sequence[Path], tick) -> list[Row]:
-    heard: list[tuple[Path, Heard | WsacError]] = []
-    for file in files:
-        try:
-            heard.append((file, captioner.listen(file)))
-        except WsacError as error:
-            heard.append((file, error))
-        tick()
+    heard = list(zip(files, listen_many(captioner.clap, files), strict=True))
+    tick(len(files))
     captions = iter(captioner.describe([one for _, one in heard if isinstance(one, Heard)]))
     return [
         _row(file, next(captions), one.notes) if isinstance(one, Heard) else Row(str(file), error=str(one))

@@ -38,7 +38,7 @@ def features(
     said = (audio * clap.embed_text(list(captions))).sum(dim=-1)
     score = torch.zeros(len(audio))
     if memory is not None:
-        similarity = audio @ memory.embeddings.float().T
+        similarity = torch.cat([audio @ entries.T for entries in memory.tiles()], dim=1)
         score = (similarity.amax(dim=1) - similarity.mean(dim=1)) / similarity.std(dim=1).clamp(min=1e-6)
     unclear = (audio @ clap.embed_text(UNCLEAR).T).amax(dim=1)
     return torch.stack((said, score, logprobs.cpu().float(), unclear), dim=1)

@@ -7,8 +7,9 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from .corpus_files import corpus_error, read_text
@@ -50,7 +51,7 @@ def read_captions(path: str | Path, *, format: str = "auto") -> list[Example]:
     when the format text is forced: then each line is one.
     Raises CorpusError (file, line, remedy) for anything that is not a readable corpus with at least one row.
     """
-    return _read(path, format)[1]
+    return list(_read(path, format)[1])
 
 
 def merge(paths: str | Path | Iterable[str | Path], *, format: str = "auto", style: str = "keep") -> Corpus:
@@ -67,14 +68,15 @@ def merge(paths: str | Path | Iterable[str | Path], *, format: str = "auto", sty
     sources = []
     for path in paths:
         found, rows = _read(path, format)
-        before, empty = len(kept), 0
-        for row in rows:
+        before, empty, read = len(kept), 0, 0
+        for row in rows:  # one at a time: what is dropped never adds up
+            read += 1
             caption = restyle(_tidy(row.caption), style)
             empty += not caption
             if caption and caption not in kept:
                 kept[caption] = Example(caption, row.clip)
         new = len(kept) - before
-        sources.append(SourceStats(str(path), found, len(rows), new, empty, len(rows) - new - empty))
+        sources.append(SourceStats(str(path), found, read, new, empty, read - new - empty))
     if not kept:
         names = ", ".join(str(path) for path in paths)
         raise corpus_error(
@@ -118,16 +120,16 @@ def _line(example: Example) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
-def _read(path: str | Path, format: str) -> tuple[str, list[Example]]:
-    """The format found, and the rows."""
+def _read(path: str | Path, format: str) -> tuple[str, Iterator[Example]]:
+    """The format found, and the rows; what is wrong with one is raised when it is come to."""
     if format not in FORMATS:
         raise corpus_error(path, f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
     text = read_text(path)
     found = detect_format(path, text) if format == "auto" else format
-    examples = list(parse(path, text, found))
-    if not examples:
+    rows = parse(path, text, found)
+    if (first := next(rows, None)) is None:
         raise corpus_error(path, f"no captions in it (read as {found}); is the download complete?")
-    return found, examples
+    return found, chain((first,), rows)
 
 
 def _tidy(caption: str) -> str:

@@ -25,6 +25,7 @@ _COLUMN = re.compile(r"[\w.:\-/()#]{1,40}( [\w.:\-/()#]{1,40}){0,2}(?<!\.)")  # 
 _TABLE_ROW = re.compile(r"[^,;\t]+\.(wav|flac|mp3|ogg|opus|m4a|aiff?)\s*([,;\t]|$)|\d+([;\t]|,(?!\d{3}\b))\S", re.I)
 _NO_DELIMITER = "\x1f"  # a table of one column: commas belong to the caption
 _NEWLINE = re.compile(r"\r\n|\n|\r")  # not str.splitlines, which also splits at U+2028 and form feeds
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 
 def detect_format(path: str | Path, text: str) -> str:
@@ -60,14 +61,18 @@ def parse(path: str | Path, text: str, format: str) -> Iterator[Example]:
     """
     match format:
         case "text":
-            lines = _NEWLINE.split(text)
-            yield from (Example(line) for line in (lines if lines[-1] else lines[:-1]))
+            yield from (Example(line.rstrip("\r\n")) for line in _lines(text))
         case "jsonl":
             yield from _parse_jsonl(path, text)
         case "json" | "wavcaps":
             yield from _parse_json(path, text, format)
         case _:
             yield from _parse_csv(path, text, format)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines with their ends, one at a time: a million of them at once would take more memory than the file."""
+    return (found.group() for found in _LINE.finditer(text))
 
 
 def caption_columns(names: Sequence[str]) -> list[int]:
@@ -102,7 +107,7 @@ def _parse_csv(path: str | Path, text: str, format: str) -> Iterator[Example]:
 def _csv_rows(path: str | Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not blank with the line it begins on. Strict: an open quote would swallow what follows."""
     spaced = f"{delimiter} " in _NEWLINE.split(text.lstrip(), maxsplit=1)[0]  # written by hand: file_name, caption
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=spaced)
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True, skipinitialspace=spaced)
     line = 1
     try:
         for row in reader:
@@ -189,9 +194,9 @@ def _parse_json(path: str | Path, text: str, format: str) -> Iterator[Example]:
 
 
 def _parse_jsonl(path: str | Path, text: str) -> Iterator[Example]:
-    for number, line in enumerate(_NEWLINE.split(text), 1):
+    for number, line in enumerate(_lines(text), 1):
         if line.strip():
-            yield from _json_examples(path, _load_json(path, line, number), "", number)
+            yield from _json_examples(path, _load_json(path, line.rstrip("\r\n"), number), "", number)
 
 
 def _json_examples(path: str | Path, item: Any, place: str, line: int | None = None) -> Iterator[Example]:

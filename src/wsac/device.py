@@ -1,6 +1,9 @@
-"""Where tensors live."""
+"""Where tensors live, and what the processor can."""
 
 from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 
@@ -19,3 +22,20 @@ def pick_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise RecipeError(f"device '{name}' does not work here ({reason}); use cpu or auto") from error
     return name
+
+
+def has_bfloat16(device: torch.device | str = "cpu") -> bool:
+    """Whether the device multiplies bfloat16 matrices itself; elsewhere that is emulated, and slow."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.device(device).type == "cpu" and bool({"avx512_bf16", "amx_bf16", "bf16"} & processor_flags())
+
+
+@lru_cache(maxsize=1)
+def processor_flags(path: str = "/proc/cpuinfo") -> frozenset[str]:
+    """What the processor says that it can; nothing where there is no such file."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.split() for line in lines if line.startswith(("flags", "Features"))), ()))

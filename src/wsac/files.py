@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 from .types import WsacError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
 
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
+
+
+def _cannot_write(target: Path, error: OSError) -> WsacError:
+    return WsacError(f"{target}: cannot write ({error.strerror or error}); check the path and the free space")
 
 
 @contextmanager
@@ -35,12 +41,34 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
         temporary.replace(target)
     except OSError as error:
-        raise WsacError(
-            f"{target}: cannot write ({error.strerror or error}); check the path and the free space"
-        ) from error
+        raise _cannot_write(target, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``target``; rename it to ``target`` on success, delete it on any failure.
+
+    Raises WsacError when there is something at ``target`` already, other than an empty folder, and when it cannot be
+    made or written.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part") if target.name else target
+    try:
+        if not target.name or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+            raise WsacError(f"'{target}': there is something here already; name a new folder, or delete this one")
+        temporary.mkdir(parents=True)
+        yield temporary
+        if target.exists():
+            target.rmdir()
+        temporary.replace(target)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    finally:
+        if temporary != target:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(target: str | Path, text: str) -> None:
@@ -71,6 +99,21 @@ def write_tensors(target: str | Path, tensors: Mapping[str, Tensor], meta: dict[
             save_file(owned, path, metadata=meta)
         except SafetensorError as error:  # what a full disk is called there
             raise WsacError(f"{target}: cannot write ({error}); check the path and the free space") from error
+
+
+def write_tensor(target: str | Path, name: str, parts: Iterable[Tensor], shape: tuple[int, ...], kind: dtype) -> None:
+    """Write one tensor as safetensors, whole or not at all, from parts that follow each other: it is nowhere in memory.
+
+    kind: float32, float16 or int8.
+    """
+    short = {"torch.float32": "F32", "torch.float16": "F16", "torch.int8": "I8"}[str(kind)]
+    size = math.prod(shape) * kind.itemsize
+    header = json.dumps({name: {"dtype": short, "shape": shape, "data_offsets": [0, size]}}).encode()
+    header += b" " * (-len(header) % 8)
+    with atomic_path(target) as path, path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        for part in parts:
+            part.detach().cpu().contiguous().to(kind).numpy().tofile(file)
 
 
 def read_json(path: str | Path) -> Any:

@@ -148,7 +148,8 @@ class _explained:  # noqa: N801  a context manager, used like a function
         self.what = f"{repo}/{name}"
 
     def __enter__(self) -> None:
-        say(f"{self.what}: from the cache of the Hub" if self.offline else f"{self.what}: from the Hub, or its cache")
+        place = "looked for in the cache of the Hub" if self.offline else "from the Hub, or its cache"
+        say(f"{self.what}: {place}")
 
     def __exit__(self, kind, error, trace) -> None:  # type: ignore[no-untyped-def]
         from huggingface_hub import errors

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +22,8 @@ from .types import AudioError
 
 Audio: TypeAlias = "str | Path | np.ndarray | Tensor"  # a file, or mono float samples [T] at the rate of the CLAP
 WINDOWS_AT_ONCE = 16  # windows of a long recording embedded together
+FILES_AT_ONCE = 32  # short files decoded and embedded together
+LONG = 30.0  # seconds; longer files are streamed, so that their length does not matter for memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,34 @@ def listen(clap: ClapEncoder, audio: Audio) -> Heard:
         return _finite(Heard(pool.embedding(), 0.0, stream.seconds, stream.notes, stream.silent), str(audio))
 
 
+def listen_many(clap: ClapEncoder, audio: Sequence[Audio]) -> list[Heard | AudioError]:
+    """The same of several sounds, an error in the place of each that cannot be heard.
+
+    Short files are decoded in threads and embedded together, which gives the same as one by one, in less time.
+    """
+    found: list[Heard | AudioError] = []
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for some in batches(audio, FILES_AT_ONCE):
+            found += _listen_together(clap, some, list(pool.map(partial(_decode, clap.sample_rate), some)))
+    return found
+
+
+def _listen_together(
+    clap: ClapEncoder, audio: Sequence[Audio], sounds: Sequence[_Sound | AudioError | None]
+) -> Iterator[Heard | AudioError]:
+    short = [sound for sound in sounds if isinstance(sound, _Sound)]
+    embeddings = iter(clap.embed_audio([torch.from_numpy(sound.samples) for sound in short]) if short else ())
+    for one, sound in zip(audio, sounds, strict=True):
+        try:
+            if isinstance(sound, _Sound):
+                heard = Heard(next(embeddings), 0.0, sound.seconds, sound.notes, sound.silent)
+                yield _finite(heard, str(one) if isinstance(one, (str, Path)) else "the samples")
+            else:
+                yield listen(clap, one) if sound is None else sound
+        except AudioError as error:
+            yield error
+
+
 def listen_windows(
     clap: ClapEncoder, audio: Audio | AudioStream, window_seconds: float, hop_seconds: float | None = None
 ) -> Iterator[Heard]:
@@ -73,6 +106,34 @@ def listen_windows(
         embeddings = clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
         for embedding, window in zip(embeddings, windows, strict=True):
             yield _finite(Heard(embedding, window.start, window.end, silent=_is_silent(window.samples)), name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """A short sound, decoded."""
+
+    samples: np.ndarray
+    seconds: float
+    notes: tuple[str, ...]
+    silent: bool
+
+
+def _decode(sample_rate: int, audio: Audio) -> _Sound | AudioError | None:
+    """None: a long one, to be streamed."""
+    try:
+        if not isinstance(audio, (str, Path)):
+            samples = _samples(audio).numpy()
+            return _Sound(samples, len(samples) / sample_rate, (), _is_silent(samples))
+        with AudioStream(audio, sample_rate) as stream:
+            blocks, total = [], 0
+            for block in stream:
+                blocks.append(block)
+                total += len(block)
+                if total > LONG * sample_rate:
+                    return None
+            return _Sound(np.concatenate(blocks), stream.seconds, stream.notes, stream.silent)
+    except AudioError as error:
+        return error
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

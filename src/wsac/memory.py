@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .files import write_tensors
+from .files import write_tensor
 from .types import ModelError
 
+KEPT_WHOLE = 1 << 26  # numbers (256 MB); a larger memory stays in its file, in the precision it was written in
+TILE = 1 << 21  # numbers handled at once: 8 MB, so that a second look at them finds them in the processor's cache
 
-@dataclass(frozen=True, slots=True)
+
 class SupportMemory:
-    """embeddings: [N, D], unit norm, float32. Raises ValueError when there are none."""
+    """Entries ``[N, D]``, unit norm. They may be kept in half precision or int8, in a file: what is given is float32.
 
-    embeddings: Tensor
+    embeddings: [M, D]. rows: which of them are the entries, in this order; None means all. Nothing is copied.
+    Raises ValueError when there are none.
+    """
 
-    def __post_init__(self) -> None:
-        if self.embeddings.ndim != 2 or not len(self.embeddings):
-            raise ValueError(f"a support memory needs embeddings [N, D] with N > 0, got {tuple(self.embeddings.shape)}")
+    __slots__ = ("_kept", "_rows")
+
+    def __init__(self, embeddings: Tensor, rows: Tensor | None = None) -> None:
+        if embeddings.ndim != 2 or not len(embeddings) or (rows is not None and not len(rows)):
+            raise ValueError(f"a support memory needs embeddings [N, D] with N > 0, got {tuple(embeddings.shape)}")
+        self._kept, self._rows = embeddings, rows
 
     def __len__(self) -> int:
-        return len(self.embeddings)
+        return len(self._kept if self._rows is None else self._rows)
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self._kept.shape[1]
+
+    @property
+    def embeddings(self) -> Tensor:
+        """All of them, [N, D] float32; a copy where they are kept otherwise. Of a large memory, better take tiles."""
+        if self._rows is None and self._kept.dtype == torch.float32:
+            return self._kept
+        return torch.cat(list(self.tiles()))
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Entries ``[..., D]`` float32 of rows ``[...]``, any shape, as long as they lie on the CPU."""
+        return _unit(self._kept[rows if self._rows is None else self._rows[rows]])
+
+    def tiles(self, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
+        """All entries in their order, some at a time: ``[n, D]``."""
+        for first in range(0, len(self), size := max(1, TILE // self.dim)):
+            last = first + size
+            tile = self._kept[first:last] if self._rows is None else self._kept[self._rows[first:last]]
+            yield tile if tile.dtype == dtype else _unit(tile).to(dtype)
 
     def sample(self, size: int, rng: torch.Generator) -> SupportMemory:
         """At most ``size`` entries drawn without replacement, in their old order; 0 keeps all."""
-        return SupportMemory(self.embeddings[self.sample_rows(size, rng)]) if 0 < size < len(self) else self
+        return self.only(self.sample_rows(size, rng)) if 0 < size < len(self) else self
+
+    def only(self, rows: Tensor) -> SupportMemory:
+        """A memory of these rows of this one."""
+        return SupportMemory(self._kept, rows if self._rows is None else self._rows[rows])
 
     def sample_rows(self, size: int, rng: torch.Generator) -> Tensor:
         """The rows of such a sample, rising."""
@@ -38,15 +72,18 @@ class SupportMemory:
 
     def save(self, path: str | Path, precision: str = "float16") -> None:
         """Write ``memory.safetensors`` in float32, float16 or int8 (relative to the largest value of each entry)."""
-        scale = self.embeddings.abs().amax(dim=1, keepdim=True) / 127
-        match precision:
-            case "int8":
-                tensors = {"embeddings": (self.embeddings / scale).round().to(torch.int8)}
-            case "float16":
-                tensors = {"embeddings": self.embeddings.half()}
-            case _:
-                tensors = {"embeddings": self.embeddings.float()}
-        write_tensors(path, tensors)
+
+        def written(tile: Tensor) -> Tensor:
+            match precision:
+                case "int8":
+                    return (tile / tile.abs().amax(dim=1, keepdim=True) * 127).round().to(torch.int8)
+                case "float16":
+                    return tile.half()
+                case _:
+                    return tile
+
+        dtype = {"int8": torch.int8, "float16": torch.float16}.get(precision, torch.float32)
+        write_tensor(path, "embeddings", map(written, self.tiles()), (len(self), self.dim), dtype)
 
     @classmethod
     def load(cls, path: str | Path) -> SupportMemory:
@@ -55,7 +92,14 @@ class SupportMemory:
         from safetensors.torch import load_file
 
         try:
-            embeddings = load_file(path)["embeddings"].float()  # normalising also undoes the int8 scale
-        except (OSError, KeyError, SafetensorError) as error:
+            memory = cls(load_file(path)["embeddings"])  # mapped: nothing is read yet
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise ModelError(f"{path}: not a support memory ({error}); the model folder is incomplete") from error
-        return cls(F.normalize(embeddings, dim=-1))
+        if len(memory) * memory.dim > KEPT_WHOLE:
+            return memory
+        return cls(F.normalize(memory._kept.float(), dim=-1))
+
+
+def _unit(entries: Tensor) -> Tensor:
+    """float32, unit norm: what half precision rounded, and the scale that int8 left out."""
+    return entries if entries.dtype == torch.float32 else F.normalize(entries.float(), dim=-1)

@@ -7,21 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError
 
+from .decoder_options import DecoderOptions
 from .files import write_text
+from .section import Section
 from .types import RecipeError
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-
-class Section(BaseModel):
-    """A group of options: unknown keys are errors, values are checked, nothing changes after creation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CorpusOptions(Section):
@@ -48,24 +44,6 @@ class BridgeOptions(Section):
     gap: str = ""
 
 
-class DecoderOptions(Section):
-    """A transformer decoder trained from scratch. vocab_size: of the BPE; max_tokens: captions are cut there."""
-
-    layers: int = Field(2, ge=1)
-    heads: int = Field(4, ge=1)
-    width: int = Field(256, ge=8)
-    prefix_length: int = Field(4, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    vocab_size: int = Field(4096, ge=300)
-    max_tokens: int = Field(40, ge=2)
-
-    @model_validator(mode="after")
-    def _fits(self) -> DecoderOptions:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        return self
-
-
 class PromptOptions(Section):
     """Retrieval-augmented decoding: text that the decoder reads before it writes.
 
@@ -88,10 +66,14 @@ class TrainingOptions(Section):
     evaluate_every, save_every: steps; 0 means once an epoch, but not before 50 steps.
     A checkpoint is written every 30 seconds besides.
     patience: evaluations without a better held-out loss after which the run ends; 0 means never.
+    accumulate: batches whose gradients make one update, as if they were one batch, in the memory of one.
+    average: decay of a moving average of the weights, which is then what is evaluated and saved; 0 means none.
+    precision: of the forward pass: float32, bfloat16, or auto: bfloat16 where the GPU or CPU computes in it.
     """
 
     epochs: int = Field(0, ge=0)
     batch_size: int = Field(128, ge=1)
+    accumulate: int = Field(1, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(200, ge=0)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -101,7 +83,14 @@ class TrainingOptions(Section):
     evaluate_every: int = Field(0, ge=0)
     save_every: int = Field(0, ge=0)
     patience: int = Field(5, ge=0)
+    average: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
+
+    @property
+    def update_size(self) -> int:
+        """Captions of one update."""
+        return self.batch_size * self.accumulate
 
 
 class MemoryOptions(Section):
@@ -184,8 +173,8 @@ class ClapRecipe(Section):
     teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first; "" means none.
     crop_seconds: training crops. mixtures: the part of the crops made of two sounds, overlaid or in sequence.
     scene_share: the part of the steps on whole scenes, as many seconds a step as of crops. order_share: the part of
-    the steps on two sounds in both orders. finish_steps: more steps after ``steps``, which begin again at a third of
-    the rates, with half as many scenes and twins.
+    the steps on two sounds in both orders.
+    start: a pocket CLAP to go on from, a folder or a name; its shape and vocabulary are kept, whatever stands here.
     balance: 0 draws every sound equally often, 1 every label. average: decay of the moving average of the weights.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 on a GPU.
     """
@@ -195,6 +184,7 @@ class ClapRecipe(Section):
     validation: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     teacher: str = ""
+    start: str = ""
     embed_dim: int = Field(256, ge=8)
     channels: tuple[PositiveInt, ...] = Field((32, 64, 128, 256, 256), min_length=2)
     audio_width: int = Field(256, ge=8, multiple_of=4)
@@ -205,7 +195,6 @@ class ClapRecipe(Section):
     text_steps: int = Field(1000, ge=0)
     text_batch: int = Field(256, ge=32)
     steps: int = Field(2000, ge=1)
-    finish_steps: int = Field(0, ge=0)
     batch_size: int = Field(64, ge=2)
     crop_seconds: float = Field(5.0, gt=0.1, le=10)
     mixtures: float = Field(0.5, ge=0, le=1)
@@ -254,11 +243,11 @@ def load_recipe(kind: type[R], path: str | Path | None = None, overrides: dict[s
         raise RecipeError(_explain(kind, error, str(path) if path else "options")) from error
 
 
-def parse_override(text: str) -> tuple[str, Any]:
+def parse_override(text: str, example: str = "training.epochs=3") -> tuple[str, Any]:
     """``"training.epochs=3"`` → ``("training.epochs", 3)``; values are TOML, bare words are strings."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise RecipeError(f"--set {text}: write it as section.key=value, for example training.epochs=3")
+        raise RecipeError(f"--set {text}: write it as key=value, for example {example}")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -298,11 +287,19 @@ def pin_recipe(recipe: Section, folder: Path) -> None:
         raise RecipeError(f"{folder}: cannot make the run folder ({error.strerror}); give another --out") from error
     if path.is_file() and (folder / "checkpoint.safetensors").is_file():
         old = load_recipe(type(recipe), path)  # type: ignore[type-var]
-        before, now = old.model_dump(), recipe.model_dump()
+        before, now = _flat(old.model_dump()), _flat(recipe.model_dump())
         if before != now:
-            changed = ", ".join(key for key in now if before.get(key) != now[key])
+            changed = ", ".join(f"{key} was {before.get(key)!r}" for key in now if before.get(key) != now[key])
             raise RecipeError(f"{folder}: holds a run of another recipe (changed: {changed}); give another --out")
     save_recipe(recipe, path)
+
+
+def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """``{"training": {"epochs": 3}}`` → ``{"training.epochs": 3}``."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+    return flat
 
 
 def _explain(kind: type[Section], error: ValidationError, source: str) -> str:

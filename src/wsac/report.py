@@ -68,7 +68,7 @@ def table_html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def pictures_html(pictures: Sequence[tuple[str, bytes]]) -> str:
     """PNG pictures side by side, each with what it shows in words."""
-    images = [f'<img src="{_data("image/png", png)}" alt="{escape(alt)}" loading="lazy">' for alt, png in pictures]
+    images = [f'<img src="{_data("image/png", png)}" alt="{escape(alt)}" decoding="async">' for alt, png in pictures]
     return f'<div class="pictures">{NEWLINE.join(images)}</div>'
 
 
@@ -124,7 +124,7 @@ CARD = """<article>
 {sound}{lines}<dl>{facts}</dl>
 </article>"""
 SOUND = """<audio controls preload="metadata" src="{sound}" aria-label="Play {name}"></audio>
-<img src="{image}" alt="{alt}" loading="lazy">
+<img src="{image}" alt="{alt}" decoding="async">
 """
 
 STYLE = """

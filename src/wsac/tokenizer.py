@@ -12,6 +12,16 @@ PAD, BOS, EOS = 0, 1, 2
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
 
 
+def vocabulary_size(captions: Iterable[str]) -> int:
+    """How large a BPE these captions can fill: one token for every 40 words, in steps of 64, from 512 to 4,096.
+
+    A token that was seen a few times only is learned badly, and costs as much as any other at every step. Clotho alone
+    (217,000 words) reaches the largest size.
+    """
+    words = sum(len(caption.split()) for caption in captions)
+    return min(4096, max(512, words // 40 // 64 * 64))
+
+
 class Tokenizer:
     """Captions ↔ token ids. Ids 0, 1 and 2 are padding, beginning and end."""
 
@@ -22,8 +32,11 @@ class Tokenizer:
             raise ModelError("tokenizer.json: the first three tokens are not <pad>, <bos>, <eos>; train it with wsac")
 
     @classmethod
-    def train(cls, captions: Iterable[str], vocab_size: int = 4096, *, lowercase: bool = False) -> Tokenizer:
-        """Learn the merges from the captions. The same captions in any process give the same vocabulary."""
+    def train(cls, captions: Sequence[str], vocab_size: int = 4096, *, lowercase: bool = False) -> Tokenizer:
+        """Learn the merges from the captions. The same captions in any process give the same vocabulary.
+
+        vocab_size: 0 chooses it from the captions, see ``vocabulary_size``.
+        """
         from tokenizers import Tokenizer as Backend
         from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -33,7 +46,7 @@ class Tokenizer:
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         backend.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size,
+            vocab_size=vocab_size or vocabulary_size(captions),
             min_frequency=2,
             special_tokens=list(SPECIAL_TOKENS),
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from .cache import load_or_make
 from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
+from .clap.base import load_clap
 from .clap.compose import Composer, Example, batch_of_events, crop, in_both_orders, level
 from .clap.objectives import pair_loss, text_objective
 from .clap.pairs import AudioStore, Clip, read_pairs
@@ -25,6 +27,7 @@ from .clap.towers import PocketConfig
 from .console import progress, say
 from .corpora import read_captions
 from .device import pick_device
+from .optimising import follow
 from .recipe import ClapRecipe, pin_recipe
 from .seeding import numpy_for, seed_for
 from .tokenizer import Tokenizer
@@ -46,9 +49,16 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     texts, groups = _texts(recipe, clips)
     if (out / "captioner.json").is_file():
         raise RecipeError(f"{out}: holds a captioner; give a CLAP another --out")
+    if recipe.start and Path(recipe.start).resolve() == out.resolve():
+        raise RecipeError(f"start = {recipe.start}: the same folder as --out; give another --out")
+    beginning = _begin_with(recipe.start, device) if recipe.start else None
+    if beginning is not None:
+        shape = {key: value for key, value in asdict(beginning.config).items() if key in ClapRecipe.model_fields}
+        recipe = recipe.model_copy(update=shape | {"vocab_size": recipe.vocab_size})
     pin_recipe(recipe, out)
     say(f"{len(clips):,} sounds and {len(scenes):,} scenes, {len(texts):,} captions")
-    model = _new_model(recipe, texts + [c for scene in scenes for c in (*scene.captions, *scene.negatives)])
+    every = texts + [c for scene in scenes for c in (*scene.captions, *scene.negatives)]
+    model = beginning or _new_model(recipe, every)
     targets = None
     if recipe.teacher:
         key = f"teacher/{recipe.teacher}/{recipe.embed_dim}"
@@ -64,9 +74,11 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     text_loss = text_objective(model, texts, groups, targets, scenes)
     draw = _sampler(recipe, model.config, Composer(clips, store, recipe.balance), scenes, scene_store)
 
-    inputs = digest(store.key, scene_store.key if scene_store else "", *texts)
+    inputs = digest(
+        store.key, scene_store.key if scene_store else "", *texts, *([model.fingerprint] if beginning else [])
+    )
     optimizer = _optimizer(recipe, model)
-    total, step, prototypes = recipe.text_steps + recipe.steps + recipe.finish_steps, 0, None
+    total, step, prototypes = recipe.text_steps + recipe.steps, 0, None
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     if checkpoint.is_file():
         step = load_checkpoint(checkpoint, both, optimizer, inputs=inputs)["step"]
@@ -96,7 +108,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()
             since = joint if joint >= 0 else step  # the average begins anew with the pairs
-            _follow(average, model, min(recipe.average, (1 + since) / (10 + since)))
+            follow(average, model, recipe.average, since)
             losses.append(check_loss(loss.item(), step))
             step += 1
             stage = "pairs" if joint >= 0 else "text"
@@ -113,6 +125,14 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
                 losses = []
     average.cpu().eval().save(out)
     return PocketClap.load(out, device=device)
+
+
+def _begin_with(start: str, device: str) -> PocketClap:
+    """The CLAP that the training goes on from. Raises RecipeError when it is of another kind."""
+    clap = load_clap(start, device=device)
+    if not isinstance(clap, PocketClap):
+        raise RecipeError(f"start = {start}: not a pocket CLAP; train-clap goes on from these only")
+    return clap
 
 
 def _new_model(recipe: ClapRecipe, texts: list[str]) -> PocketClap:
@@ -157,16 +177,13 @@ def _optimizer(recipe: ClapRecipe, model: PocketClap) -> torch.optim.AdamW:
 
 
 def _rate(recipe: ClapRecipe, step: int, part: str) -> float:
-    """Each stage warms up and decays; with the pairs the text tower moves at a third of its rate, and at the end both
-    at a third of that."""
+    """Each stage warms up and decays; with the pairs the text tower moves at a third of its rate."""
     if step < recipe.text_steps:
         peak = recipe.text_learning_rate
         return learning_rate(step, recipe.text_steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine")
     peak = recipe.learning_rate if part == "audio" else recipe.text_learning_rate / 3
-    joint, total = step - recipe.text_steps, recipe.steps
-    if joint >= total:
-        joint, total, peak = joint - total, recipe.finish_steps, peak / 3
-    return learning_rate(joint, total, peak=peak, warmup=recipe.warmup_steps, schedule="cosine")
+    joint = step - recipe.text_steps
+    return learning_rate(joint, recipe.steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine")
 
 
 def _sampler(
@@ -208,7 +225,7 @@ def _sampler(
 
     def draw(step: int) -> tuple[str, list[Example]]:
         rng = numpy_for(recipe.seed, "audio", step)
-        chance = rng.random() * (1 if step < recipe.steps else 2)  # at the end half as many are no events
+        chance = rng.random()
         if chance < recipe.scene_share:
             kind, examples = "scenes", whole(rng, max(2, round(recipe.batch_size * crop_length / window)))
         elif chance < recipe.scene_share + recipe.order_share:
@@ -225,15 +242,6 @@ def _sampler(
 def _prototypes(model: PocketClap, clips: list[Clip], device: str) -> Tensor:
     """[L, D] label embeddings as the text tower sees them now, in the order of ``Composer.labels``."""
     return label_embeddings(model.eval(), clips, sorted({clip.label for clip in clips})).to(device)
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """average ← decay * average + (1 - decay) * model, for weights and running statistics."""
-    pairs = [(a, m) for a, m in zip(average.state_dict().values(), model.state_dict().values(), strict=True)]
-    torch._foreach_lerp_(
-        [a for a, _ in pairs if a.is_floating_point()], [m for _, m in pairs if m.is_floating_point()], 1 - decay
-    )
 
 
 def _autocast(precision: str, device: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .audio_embeddings import embed_sounds
@@ -20,21 +22,25 @@ from .clap import ClapEncoder, load_clap
 from .clap.pairs import PAIR, sound_rows
 from .console import progress, say
 from .corpora import merge, read_labels, restyle
-from .decoder import TransformerDecoder
+from .decoder import CaptionDecoder, begin
 from .device import pick_device
 from .files import write_bytes
 from .gap import Gap
 from .memory import SupportMemory
+from .optimising import adamw, autocast, follow, keep_freed_memory
 from .pictures import curve_png
 from .prompts import Prompter
 from .recipe import Recipe, TrainingOptions, pin_recipe
 from .seeding import generator_for, seed_for
-from .tokenizer import EOS, PAD, Tokenizer
+from .token_rows import TokenRows
+from .tokenizer import Tokenizer
 from .types import CorpusError, RecipeError
 
 SAVE_SECONDS = 30  # what an interruption costs at most
 EPOCHS, STEPS = 4, 800  # of a run whose recipe leaves the length open
-CHUNK = 64  # batches: captions are sorted by length within chunks of so many batches
+CHUNK = 64  # updates: captions are sorted by length within chunks of so many
+FEW = 20  # captions
+LOOK_EVERY = 16  # steps after which the losses are looked at: a GPU is not waited for at each
 
 
 def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner:
@@ -45,9 +51,10 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     Raises CorpusError, RecipeError or ModelError for captions, options or a CLAP that cannot be used.
     """
     out, options = Path(out), recipe.training
+    keep_freed_memory()
     run = _prepare(recipe, out, device)
     decoder, optimizer = run.decoder, run.optimizer
-    per_epoch = -(-len(run.train_rows) // options.batch_size)
+    per_epoch = -(-len(run.train_rows) // options.update_size)
     epochs = options.epochs or max(EPOCHS, -(-STEPS // per_epoch))
     total = per_epoch * epochs
     warmup, often = min(options.warmup_steps, total // 10), max(per_epoch, 50)
@@ -57,11 +64,12 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
         "stale": 0,
         "loss_sum": 0.0,
         "loss_count": 0,
+        "last": 0.0,
         "inputs": run.inputs,
     }
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     if checkpoint.is_file():
-        state = load_checkpoint(checkpoint, decoder, optimizer, inputs=run.inputs)
+        state |= load_checkpoint(checkpoint, run.weights, optimizer, inputs=run.inputs)
         say(
             f"{out}: already trained"
             if _is_over(state, total, options)
@@ -73,11 +81,14 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
         f"{decoder.vocab_size:,}, {sum(map(torch.numel, decoder.parameters())) / 1e6:.1f} M parameters, {total:,} steps"
     )
 
+    if len(run.tokens) < FEW:
+        say(f"note: only {len(run.tokens)} different captions; is the column right? They are all that it can say")
     if total < 100:
         say(f"note: only {total} steps of training, captions will be poor; leave the epochs out or raise them")
     began = saved = time.perf_counter()
     batches, batches_of = [], -1
-    done = min(state["step"] * options.batch_size, epochs * len(run.train_rows))
+    losses: list[Tensor] = []
+    done = min(state["step"] * options.update_size, epochs * len(run.train_rows))
     with progress("train", epochs * len(run.train_rows), unit="captions", done=done) as tick:
         while not _is_over(state, total, options):
             epoch, place = divmod(state["step"], per_epoch)
@@ -85,17 +96,17 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
                 batches, batches_of = _batches(run, options, epoch), epoch
             rate = learning_rate(state["step"], total, peak=options.learning_rate, warmup=warmup,
                                  schedule=options.schedule)  # fmt: skip
-            loss = _step(run, batches[place], rate, options, state["step"])
+            losses.append(_step(run, batches[place], rate, options, state["step"]))
             state["step"] += 1
-            state["loss_sum"] += loss
-            state["loss_count"] += 1
-            tick(len(batches[place]), f"loss {loss:.3f}")
-
-            if state["step"] == total or _due(state["step"], options.evaluate_every or often):
+            evaluate = state["step"] == total or _due(state["step"], options.evaluate_every or often)
+            save = _due(state["step"], options.save_every or often) or time.perf_counter() - saved > SAVE_SECONDS
+            if evaluate or save or len(losses) == LOOK_EVERY:
+                _look_at(losses, state)
+            tick(len(batches[place]), f"loss {state['last']:.3f}" if state["last"] else "")
+            if evaluate:
                 _evaluate(run, recipe, state, out, rate, state["step"] / per_epoch, time.perf_counter() - began)
-            due = _due(state["step"], options.save_every or often) or time.perf_counter() - saved > SAVE_SECONDS
-            if due or _is_over(state, total, options):
-                save_checkpoint(checkpoint, decoder, optimizer, state)
+            if save or _is_over(state, total, options):
+                save_checkpoint(checkpoint, run.weights, optimizer, state)
                 saved = time.perf_counter()
     _draw_losses(metrics, out / "loss.png")
     return Captioner.load(out, device=device)
@@ -103,23 +114,32 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What a run holds. tokens: ids of each caption, the end token last; embeddings: [N, D]; rows index both."""
+    """What a run holds. embeddings: [N, D], of which a batch is read at a time; train_rows, held_rows: rising.
+
+    decoder: what is trained. The captioner's own is what is evaluated and saved: the same, or its moving average.
+    """
 
     captioner: Captioner
-    decoder: TransformerDecoder
+    decoder: CaptionDecoder
     optimizer: torch.optim.Optimizer
     bridge: Bridge
-    tokens: list[Tensor]
+    tokens: TokenRows
     embeddings: Tensor
-    train_rows: list[int]
-    held_rows: list[int]
+    train_rows: Tensor
+    held_rows: Tensor
     inputs: str
     prompter: Prompter | None = None
 
-    def batch(self, rows: list[int]) -> tuple[Tensor, Tensor]:
-        """embeddings [B, D] and padded tokens [B, L]."""
-        padded = nn.utils.rnn.pad_sequence([self.tokens[i] for i in rows], batch_first=True, padding_value=PAD)
-        return self.embeddings[rows], padded
+    @property
+    def weights(self) -> nn.Module:
+        """All that a checkpoint keeps."""
+        average = self.captioner.decoder
+        return self.decoder if average is self.decoder else nn.ModuleDict({"model": self.decoder, "average": average})
+
+    def embedding(self, rows: Tensor) -> Tensor:
+        """[B, D] float32, unit norm also where they are kept in half precision."""
+        found = self.embeddings[rows]
+        return found if found.dtype == torch.float32 else F.normalize(found.float(), dim=-1)
 
 
 def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
@@ -130,53 +150,64 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     gap = Gap.load(recipe.bridge.gap, fingerprint=clap.fingerprint) if recipe.bridge.gap else None
     anything = SupportMemory(torch.eye(2, clap.embed_dim))
     training_bridge(recipe.bridge.train, Given(anything, gap))  # a wrong one is known at once
-    order = torch.randperm(len(captions), generator=generator_for(options.seed, "split")).tolist()
-    held = round(len(order) * recipe.corpus.validation)
-    if recipe.corpus.validation:  # of a small corpus somewhat more, as a loss over two captions says nothing
-        held = max(held, min(10, len(order) // 10))
-    held_rows, train_rows = sorted(order[:held]), sorted(order[held:])
-    if not train_rows:
+    held_rows, train_rows = _split(len(captions), recipe)
+    if not len(train_rows):
         raise CorpusError(f"{len(captions)} captions leave none to train on; add captions or lower corpus.validation")
     if (out / "clap.json").is_file():
         raise RecipeError(f"{out}: holds a CLAP; give a captioner another --out")
+    prompt = recipe.prompt
+    labels = list(dict.fromkeys(read_labels(prompt.labels))) if prompt.count and prompt.labels else []
+    torch.manual_seed(seed_for(options.seed, "weights"))
+    decoder, tokenizer = begin(
+        recipe.decoder.model_dump(), [*captions, *labels], embed_dim=clap.embed_dim,
+        prompt_tokens=prompt.tokens if prompt.count else 0,
+    )  # fmt: skip
     pin_recipe(recipe, out)
 
-    tokenizer = Tokenizer.train(captions, recipe.decoder.vocab_size)
-    limit = recipe.decoder.max_tokens - 1
-    tokens = [torch.tensor([*ids[:limit], EOS]) for ids in tokenizer.encode(captions)]
-    texts = embed_texts(clap, captions)
+    tokens = TokenRows.make(captions, tokenizer, recipe.decoder.max_tokens)
+    texts = embed_texts(clap, captions, half=True)
     embeddings = texts if sounds is None else sounds
-    memory = SupportMemory(texts[train_rows])
-    kept = memory.sample_rows(recipe.memory.size, generator_for(options.seed, "memory"))
-    memory = SupportMemory(memory.embeddings[kept])
-    prompter = _prompter(recipe, clap, tokenizer, memory, [captions[train_rows[i]] for i in kept.tolist()])
-    torch.manual_seed(seed_for(options.seed, "weights"))
-    sizes = recipe.decoder.model_dump(exclude={"vocab_size"})
-    sizes |= {"prompt_tokens": recipe.prompt.tokens if prompter else 0}
-    decoder = TransformerDecoder(embed_dim=clap.embed_dim, vocab_size=tokenizer.vocab_size, **sizes)
+    memory = SupportMemory(texts, train_rows)
+    kept = train_rows[memory.sample_rows(recipe.memory.size, generator_for(options.seed, "memory"))]
+    memory = SupportMemory(texts, kept)
+    prompter = _prompter(recipe, clap, tokenizer, memory, captions, kept, labels)
     decoder = decoder.to(device)
-    matrices = [p for p in decoder.parameters() if p.ndim > 1]
-    vectors = [p for p in decoder.parameters() if p.ndim < 2]  # biases and norms are not decayed
-    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    average = copy.deepcopy(decoder).requires_grad_(False) if options.average else decoder
     bridge = training_bridge(recipe.bridge.train, Given(memory, gap, getattr(clap, "temperature", 0.07)))
-    captioner = Captioner(clap, decoder, tokenizer, memory, gap=gap, trained=recipe.bridge.train, prompter=prompter)
+    captioner = Captioner(clap, average, tokenizer, memory, gap=gap, trained=recipe.bridge.train, prompter=prompter)
     measured = Path(recipe.bridge.gap).read_bytes() if recipe.bridge.gap else b""
-    inputs = digest(clap.fingerprint, measured, *recipe.corpus.pairs, *captions)
-    optimizer = torch.optim.AdamW(groups)
+    built_on = [decoder.fingerprint] if decoder.fingerprint else []
+    inputs = digest(clap.fingerprint, measured, *built_on, *recipe.corpus.pairs, *captions)
+    optimizer = adamw(decoder, options.weight_decay)
     return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs, prompter)
 
 
+def _split(captions: int, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Rows held out and rows trained on, rising."""
+    order = torch.randperm(captions, generator=generator_for(recipe.training.seed, "split"))
+    held = round(captions * recipe.corpus.validation)
+    if recipe.corpus.validation:  # of a small corpus somewhat more, as a loss over two captions says nothing
+        held = max(held, min(10, captions // 10))
+    return order[:held].sort().values, order[held:].sort().values
+
+
 def _prompter(
-    recipe: Recipe, clap: ClapEncoder, tokenizer: Tokenizer, memory: SupportMemory, captions: list[str]
+    recipe: Recipe,
+    clap: ClapEncoder,
+    tokenizer: Tokenizer,
+    memory: SupportMemory,
+    captions: list[str],
+    kept: Tensor,
+    labels: list[str],
 ) -> Prompter | None:
-    """What the decoder is to read before it writes: captions of the memory, or labels."""
+    """What the decoder is to read before it writes: captions of the memory, whose rows are ``kept``, or labels."""
     options = recipe.prompt
     if not options.count:
         return None
     size: dict[str, Any] = {"count": options.count, "tokens": options.tokens}
-    if not options.labels:
-        return Prompter.make(captions, memory, tokenizer, low=options.low, high=options.high, **size)
-    labels = list(dict.fromkeys(read_labels(options.labels)))
+    if not labels:
+        written = [captions[row] for row in kept.tolist()]
+        return Prompter.make(written, memory, tokenizer, low=options.low, high=options.high, **size)
     return Prompter.make(labels, SupportMemory(clap.embed_text(labels)), tokenizer, labels=True, **size)
 
 
@@ -199,34 +230,51 @@ def _material(recipe: Recipe, clap: ClapEncoder) -> tuple[list[str], Tensor | No
     return [restyle(text.strip(), corpus.style) for _, text in rows], sounds[[places[path] for path, _ in rows]]
 
 
-def _batches(run: _Run, options: TrainingOptions, epoch: int) -> list[list[int]]:
-    """Rows of every batch of an epoch: shuffled, then of similar length within a batch, so little is padding."""
+def _batches(run: _Run, options: TrainingOptions, epoch: int) -> list[Tensor]:
+    """Rows of every update of an epoch: shuffled, then of similar length within an update, so little is padding."""
     rng = generator_for(options.seed, "order", epoch)
-    rows = [run.train_rows[i] for i in torch.randperm(len(run.train_rows), generator=rng).tolist()]
-    size, batches = options.batch_size, []
-    for first in range(0, len(rows), CHUNK * size):
-        chunk = sorted(rows[first : first + CHUNK * size], key=lambda row: len(run.tokens[row]))
-        batches += [chunk[i : i + size] for i in range(0, len(chunk), size)]
+    rows = run.train_rows[torch.randperm(len(run.train_rows), generator=rng)]
+    batches: list[Tensor] = []
+    for chunk in rows.split(CHUNK * options.update_size):
+        batches += chunk[run.tokens.lengths(chunk).argsort(stable=True)].split(options.update_size)
     return [batches[i] for i in torch.randperm(len(batches), generator=rng).tolist()]
 
 
-def _step(run: _Run, rows: list[int], rate: float, options: TrainingOptions, step: int) -> float:
-    """One update. Noise and dropout depend on the seed and the step alone."""
+def _step(run: _Run, rows: Tensor, rate: float, options: TrainingOptions, step: int) -> Tensor:
+    """One update; its loss, which a GPU need not have computed yet. Noise and dropout depend on seed and step alone."""
     device = next(run.decoder.parameters()).device
-    embedding, tokens = run.batch(rows)
+    embedding = run.embedding(rows)
     prompt = _prompt(run, embedding, generator_for(options.seed, "prompt", step))
     embedding = run.bridge(embedding, generator_for(options.seed, "bridge", step))
     torch.manual_seed(seed_for(options.seed, "dropout", step))
     run.decoder.train()
-    prompt = None if prompt is None else prompt.to(device)
-    loss = run.decoder.loss(embedding.to(device), tokens.to(device), prompt, label_smoothing=options.label_smoothing)
     run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    total, lengths = torch.zeros((), device=device), run.tokens.lengths(rows)
+    for first in range(0, len(rows), options.batch_size):
+        part = slice(first, first + options.batch_size)
+        tokens, piece = run.tokens.batch(rows[part]), None if prompt is None else prompt[part].to(device)
+        with autocast(options.precision, device.type):
+            loss = run.decoder.loss(embedding[part].to(device), tokens.to(device), piece,
+                                    label_smoothing=options.label_smoothing)  # fmt: skip
+        loss = loss * (int(lengths[part].sum()) / int(lengths.sum()))  # of the mean over all tokens of the update
+        loss.backward()
+        total += loss.detach()
     nn.utils.clip_grad_norm_(run.decoder.parameters(), options.clip_norm)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     run.optimizer.step()
-    return check_loss(loss.item(), step)
+    if run.captioner.decoder is not run.decoder:
+        follow(run.captioner.decoder, run.decoder, options.average, step)
+    return total
+
+
+def _look_at(losses: list[Tensor], state: dict[str, Any]) -> None:
+    """Add the losses of the last steps up, and forget them. Raises ModelError for one that is not finite."""
+    for step, loss in enumerate(losses, state["step"] - len(losses)):
+        state["last"] = check_loss(loss.item(), step)
+        state["loss_sum"] += state["last"]
+        state["loss_count"] += 1
+    losses.clear()
 
 
 def _prompt(run: _Run, embedding: Tensor, rng: torch.Generator) -> Tensor | None:
@@ -235,18 +283,18 @@ def _prompt(run: _Run, embedding: Tensor, rng: torch.Generator) -> Tensor | None
 
 @torch.inference_mode()
 def _validation_loss(run: _Run, options: TrainingOptions) -> float:
-    """Cross-entropy per token of the held-out captions under the training bridge, its noise always the same."""
-    run.decoder.eval()
-    device = next(run.decoder.parameters()).device
+    """Cross-entropy per token of the held-out captions, in float32, under the training bridge, its noise the same."""
+    decoder = run.captioner.decoder.eval()
+    device = next(decoder.parameters()).device
     rng = generator_for(options.seed, "validation")
     total, count = 0.0, 0
-    rows = sorted(run.held_rows or run.train_rows, key=lambda row: len(run.tokens[row]))
-    for first in range(0, len(rows), options.batch_size):
-        embedding, tokens = run.batch(rows[first : first + options.batch_size])
+    rows = run.held_rows if len(run.held_rows) else run.train_rows
+    for part in rows[run.tokens.lengths(rows).argsort(stable=True)].split(options.batch_size):
+        embedding, tokens = run.embedding(part), run.tokens.batch(part)
         prompt = _prompt(run, embedding, rng)
         prompt = None if prompt is None else prompt.to(device)
-        real = int((tokens != PAD).sum())
-        total += run.decoder.loss(run.bridge(embedding, rng).to(device), tokens.to(device), prompt).item() * real
+        real = int(run.tokens.lengths(part).sum())
+        total += decoder.loss(run.bridge(embedding, rng).to(device), tokens.to(device), prompt).item() * real
         count += real
     return total / count
 

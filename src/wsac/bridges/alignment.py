@@ -20,7 +20,7 @@ class ShiftedTexts:
     gap: Gap
 
     def text(self, embedding: Tensor) -> Tensor:
-        return F.normalize(embedding + self.gap.shift.to(embedding), dim=-1) if self.gap.shift.any() else embedding
+        return _unless_zero(self.gap.shift, embedding, embedding + self.gap.shift.to(embedding))
 
     def audio(self, embedding: Tensor) -> Tensor:
         return embedding
@@ -34,7 +34,7 @@ class ShiftedSounds:
     gap: Gap
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
-        return F.normalize(embedding - self.gap.shift.to(embedding), dim=-1) if self.gap.shift.any() else embedding
+        return _unless_zero(self.gap.shift, embedding, embedding - self.gap.shift.to(embedding))
 
 
 @register("centre", "head")
@@ -129,6 +129,11 @@ class Procrustes:
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
         moved = (embedding - self.gap.audio_mean.to(embedding)) @ self.gap.rotation.to(embedding)
         return F.normalize(self.gap.text_mean.to(embedding) + moved, dim=-1)
+
+
+def _unless_zero(shift: Tensor, embedding: Tensor, moved: Tensor) -> Tensor:
+    """norm(moved), or the embedding as it is when nothing is moved; without a branch, which ONNX graphs cannot take."""
+    return torch.where(shift.to(embedding).any(), F.normalize(moved, dim=-1), embedding)
 
 
 def _power(covariance: Tensor, exponent: float, shrinkage: float) -> Tensor:

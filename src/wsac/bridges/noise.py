@@ -67,7 +67,7 @@ class ShapedNoise:
 
     def __post_init__(self) -> None:
         _not_negative(variance=self.variance)
-        some = self.memory.embeddings[:: -(-len(self.memory) // SAMPLE)].float()
+        some = self.memory.take(torch.arange(0, len(self.memory), -(-len(self.memory) // SAMPLE)))
         _, near = nearest(some, self.memory, 9)
         apart = (near[:, 1:] - some[:, None]).flatten(0, 1)  # the first is the text itself
         covariance = (apart.T @ apart / max(1, len(apart))).double()

@@ -1,6 +1,6 @@
 """Inference bridges through the support memory: the texts that are nearest to a sound speak for it.
 
-The memory is gone through in tiles, so that a million entries cost no more than some hundred megabytes besides.
+The memory is gone through in tiles, so that a million entries cost no more than some megabytes besides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from torch import Generator, Tensor
 from ..memory import SupportMemory
 from .base import register
 
-TILE = 32_768  # entries compared at once
 ROWS = 256  # embeddings compared at once
 
 
@@ -73,20 +72,24 @@ class Projection:
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
         temperature = self.temperature or self.clap_temperature
-        return (
-            torch.cat([self._project(rows, temperature) for rows in embedding.split(ROWS)])
-            if len(embedding)
-            else (embedding)
-        )
+        parts = [self._project(rows, temperature) for rows in embedding.split(ROWS)]
+        return torch.cat(parts) if len(embedding) else embedding
 
     def _project(self, embedding: Tensor, temperature: float) -> Tensor:
-        """Softmax online: the weights of earlier tiles shrink when a larger similarity is met."""
+        """Softmax online: the weights of earlier tiles shrink when a larger similarity is met.
+
+        Under autocast the two products are of that precision; scores and sums are float32 in any case.
+        """
+        device = embedding.device.type
+        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else embedding.dtype
+        query = (embedding / temperature).to(kind)  # [B, D]
         top = torch.full((len(embedding), 1), -torch.inf).to(embedding)
         total = torch.zeros_like(embedding)
-        for entries in _tiles(self.memory, embedding):
-            scores = embedding @ entries.T / temperature
+        for entries in _tiles(self.memory, embedding, kind):
+            scores = (query @ entries.T).to(total)
             new = torch.maximum(top, scores.amax(dim=1, keepdim=True))
-            total = total * (top - new).exp() + (scores - new).exp() @ entries
+            weights = scores.sub_(new).exp_().to(kind)
+            total.mul_((top - new).exp_()).add_(weights @ entries)
             top = new
         return F.normalize(total, dim=-1)  # the softmax's denominator is only a scale
 
@@ -119,7 +122,7 @@ class Santa:
 def nearest(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Tensor, Tensor]:
     """Cosines ``[B, K]``, falling, and entries ``[B, K, D]`` of the K = min(k, N) nearest."""
     scores, rows = nearest_rows(embedding, memory, k)
-    return scores, memory.embeddings[rows.cpu()].to(embedding)
+    return scores, memory.take(rows.cpu()).to(embedding)
 
 
 def nearest_rows(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Tensor, Tensor]:
@@ -143,11 +146,11 @@ def _nearest_rows(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Ten
     return scores, rows
 
 
-def _tiles(memory: SupportMemory, embedding: Tensor) -> Iterator[Tensor]:
-    if embedding.shape[-1] != memory.embeddings.shape[-1]:
-        raise ValueError(f"embedding has {embedding.shape[-1]} dimensions, the memory {memory.embeddings.shape[-1]}")
-    for entries in memory.embeddings.split(TILE):
-        yield entries.to(embedding)
+def _tiles(memory: SupportMemory, embedding: Tensor, kind: torch.dtype | None = None) -> Iterator[Tensor]:
+    if embedding.shape[-1] != memory.dim:
+        raise ValueError(f"embedding has {embedding.shape[-1]} dimensions, the memory {memory.dim}")
+    for entries in memory.tiles(kind or embedding.dtype):
+        yield entries.to(embedding.device, non_blocking=True)
 
 
 def positive(**values: int) -> None:

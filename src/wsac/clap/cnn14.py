@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,14 +21,15 @@ class ConvBlock(nn.Module):
         self.bn1, self.bn2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(x)), inplace=True)
 
 
 class Cnn14(nn.Module):
     """Log-mel in dB ``[B, frames, mels]`` → pooled ``[B, width]``, before the projection.
 
     channels: of the six blocks. pools_last: whether the sixth halves too, as WavCaps' does and MS-CLAP's does not.
-    fc: MS-CLAP's last layer, ReLU(fc1 x).
+    fc: MS-CLAP's last layer, ReLU(fc1 x). Channels lie last in memory, which CPU convolutions are fastest with.
     """
 
     def __init__(self, channels: Sequence[int], *, mels: int = 64, pools_last: bool = True, fc: bool = False) -> None:
@@ -37,6 +39,7 @@ class Cnn14(nn.Module):
             self.add_module(f"conv_block{i}", ConvBlock(inputs, outputs))
         self.blocks, self.pools_last = len(channels), pools_last
         self.fc1 = nn.Linear(channels[-1], channels[-1]) if fc else None
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, log_mel: Tensor) -> Tensor:
         x = self.bn0(log_mel[:, None].transpose(1, 3)).transpose(1, 3)  # the norm is over the mel bands

@@ -81,7 +81,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             break
     tensors = {name: value for name, value in raw.items() if isinstance(value, Tensor)} if isinstance(raw, dict) else {}
     if not tensors:
-        raise ModelError(f"{path}: no state dict in it; give the checkpoint of a CLAP")
+        raise ModelError(f"{path}: no state dict in it; give the checkpoint of a model")
     return tensors
 
 

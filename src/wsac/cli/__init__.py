@@ -13,7 +13,7 @@ import typer
 from .. import __version__
 from ..console import say
 from ..types import WsacError
-from . import bridges, clap, hearing, material, metrics, training
+from . import bridges, clap, exporting, hearing, material, metrics, training
 
 app = typer.Typer(
     name="wsac",
@@ -36,6 +36,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     bridges.benchmark,
     bridges.tune,
     training.calibrate,
+    exporting.export,
     material.corpus,
     material.soundworld,
     material.demo,
@@ -44,6 +45,7 @@ for verb in VERBS:
     app.command()(verb)
 app.command("train-clap")(training.train_clap)
 app.command("convert-clap")(clap.convert)
+app.command("convert-captioner")(training.convert_captioner)
 for group in (clap.clap, clap.embed, metrics.metrics):
     app.add_typer(group)
 
@@ -73,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
         if stop.code == 130:
-            say("interrupted; a training goes on from its last checkpoint when the command is given again")
+            say("interrupted; given again, a training goes on from its last checkpoint, if it had come so far")
         return stop.code if isinstance(stop.code, int) else 1
     except WsacError as error:
         say(f"error: {error}")

@@ -60,7 +60,7 @@ def gap(
     from ..audio_embeddings import embed_audible
     from ..cache import embed_texts
     from ..clap import load_clap
-    from ..clap.pairs import PAIR, sound_rows
+    from ..clap.pairs import read_pairs
     from ..corpora import merge
     from ..device import pick_device
     from ..gap import fit_gap
@@ -69,9 +69,7 @@ def gap(
     if pairs is not None:
         if audio or captions:
             raise WsacError("--pairs has sounds and captions; leave --audio and --captions out")
-        first: dict[str, str] = {}
-        for path, row in sound_rows(pairs, PAIR, filled=PAIR):
-            first.setdefault(path, row["caption"].strip())
+        first = {clip.path: clip.captions[0] for clip in read_pairs([pairs])}
         paths, texts = list(first), list(first.values())
     else:
         if not audio or not captions:

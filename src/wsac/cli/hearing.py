@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..types import WsacError
-from .options import ClapOption, CsvOption, DeviceOption, GapOption, JsonOption, report_failures, row_style
+from .options import ClapOption, CsvOption, DeviceOption, GapOption, JsonOption, overrides, report_failures, row_style
 
 
 def caption(
@@ -30,6 +30,14 @@ def caption(
     min_confidence: Annotated[
         float | None, typer.Option(help="Below it say nothing, 0 to 1; left out, what the model was calibrated to.")
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of the decoder: float32 (the default), bfloat16, int8, or auto.")
+    ] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the decoder first; for many files.")] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Decoding: length_penalty=0.8, no_repeat_ngram=3, groups=2 …; docs/decoding.md."),
+    ] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
     device: DeviceOption = "auto",
@@ -38,9 +46,7 @@ def caption(
 
     wsac caption dog.wav recordings/ --beam 4 --json
     """
-    from ..captioning import caption_files, print_rows
-
-    style = row_style(as_json, as_csv, window)
+    style = row_style(as_json, as_csv, window)  # before what takes long to import
     options: dict[str, Any] = {
         "bridge": bridge,
         "beam": beam,
@@ -48,7 +54,11 @@ def caption(
         "samples": samples,
         "window": window,
         "min_confidence": min_confidence,
+        "precision": precision,
+        "settings": overrides({"compiled": compiled or None}, changes, "length_penalty=0.8"),
     }
+    from ..captioning import caption_files, print_rows
+
     rows = caption_files(files, model=model, clap=clap, gap=gap, device=device, **options)
     print_rows(rows, style)
     report_failures(rows, "captioned")
@@ -70,7 +80,6 @@ def tag(
     wsac tag dog.wav recordings/ --labels "dog bark, rain, siren"
     """
     from ..corpora import read_labels
-    from ..tagging import print_rows, tag_files
 
     style = row_style(as_json, as_csv, window)
     if labels is not None and labels_file is not None:
@@ -81,6 +90,8 @@ def tag(
         words = labels.split(",")
     else:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
+    from ..tagging import print_rows, tag_files
+
     rows = tag_files(files, words, clap=clap, top=top, window=window, device=device)
     print_rows(rows, style)
     report_failures(rows, "tagged")

@@ -61,7 +61,8 @@ def soundworld(
     if as_json:
         print_json(done)
     else:
-        say(f"{out}: {done['scenes']:,} scenes, {done['hours']:.2f} hours of sound, {done['captions']:,} captions")
+        heard = f"{done['scenes']:,} scenes, {60 * done['hours']:,.1f} minutes of sound, " if done["scenes"] else ""
+        say(f"{out}: {heard}{done['captions']:,} captions")
 
 
 def demo(

@@ -23,11 +23,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for program
 CsvOption = Annotated[bool, typer.Option("--csv", help="Write CSV for spreadsheets.")]
 
 
-def overrides(options: dict[str, Any], changes: list[str] | None) -> dict[str, Any]:
+def overrides(options: dict[str, Any], changes: list[str] | None, example: str = "training.epochs=3") -> dict[str, Any]:
     from ..recipe import parse_override
 
     given = {key: value for key, value in options.items() if value is not None}
-    return given | dict(parse_override(change) for change in changes or ())
+    return given | dict(parse_override(change, example) for change in changes or ())
 
 
 def row_style(as_json: bool, as_csv: bool, window: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The verbs that train: ``wsac train``, ``train-clap`` and ``calibrate``."""
+"""The verbs that make captioners and CLAPs: ``wsac train``, ``train-clap``, ``calibrate``, ``convert-captioner``."""
 
 from __future__ import annotations
 
@@ -103,3 +103,22 @@ def calibrate(
     else:
         parts = [name for name in ("fit", "test") if name in figures]
         table(f"{model}: unsure below {figures['threshold']:g}", ("", *(f"{p}>" for p in parts)), figure_rows(figures))
+
+
+def convert_captioner(
+    checkpoint: Annotated[Path, typer.Argument(help="An epoch-N.pt of the published code.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    clap: Annotated[str, typer.Option(help="The CLAP of its training: a name, a folder or a file.")],
+    tokenizer: Annotated[Path, typer.Option(help="Of bert-base-uncased: a folder, tokenizer.json or vocab.txt.")],
+    captions: Annotated[
+        list[Path] | None, typer.Option("--captions", "-c", help="Caption files for the support memory; repeatable.")
+    ] = None,
+) -> None:
+    """Read a captioner that the published WSAC code trained, and write it as one of ours.
+
+    wsac convert-captioner epoch-29.pt --clap wavcaps-cnn14-bert --tokenizer bert/ -o runs/published
+    """
+    from ..convert import convert_captioner as run
+
+    made = run(checkpoint, out, clap=clap, tokenizer=tokenizer, captions=captions or ())
+    say(f"{out}: captions by {made.options.bridge}; wsac caption FILE --model {out}")

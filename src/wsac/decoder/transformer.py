@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..tokenizer import PAD
+from ..tokenizer import PAD, Tokenizer
 from .base import CaptionDecoder
 
 
 @dataclass(slots=True)
 class KvCache:
-    """keys, values: [layers, B, heads, positions, width / heads]; the first ``filled`` positions are in use."""
+    """keys, values: [layers, B, heads, positions, width / heads]; the first ``filled`` positions are in use.
+
+    Positions come first in memory, so that what is in use lies together.
+    """
 
     keys: Tensor
     values: Tensor
@@ -51,6 +56,8 @@ class TransformerDecoder(CaptionDecoder):
     """A prompt of ``prompt_tokens``, prefix_length soft tokens, then the caption; the last prefix position predicts the
     first token. Every prompt has the same length, its padding is a token like others: so no mask is needed."""
 
+    kind = "transformer"
+
     def __init__(
         self, *, embed_dim: int, vocab_size: int, width: int = 256, layers: int = 2, heads: int = 4,
         prefix_length: int = 4, max_tokens: int = 40, dropout: float = 0.1, prompt_tokens: int = 0,
@@ -76,6 +83,16 @@ class TransformerDecoder(CaptionDecoder):
                 shrink = (2 * layers) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
                 nn.init.normal_(parameter, std=0.02 * shrink)  # GPT-2's initialisation
 
+    @classmethod
+    def begin(
+        cls, options: Mapping[str, Any], texts: Sequence[str], *, embed_dim: int, prompt_tokens: int
+    ) -> tuple[TransformerDecoder, Tokenizer]:
+        """A BPE of the texts, and random weights."""
+        tokenizer = Tokenizer.train(texts, options["vocab_size"])
+        sizes = {name: options[name] for name in ("width", "layers", "heads", "prefix_length", "max_tokens", "dropout")}
+        known = {"embed_dim": embed_dim, "vocab_size": tokenizer.vocab_size, "prompt_tokens": prompt_tokens}
+        return cls(**known, **sizes), tokenizer
+
     def loss(
         self, embedding: Tensor, tokens: Tensor, prompt: Tensor | None = None, *, label_smoothing: float = 0.0
     ) -> Tensor:
@@ -90,15 +107,17 @@ class TransformerDecoder(CaptionDecoder):
 
     def prefill(self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None) -> tuple[Tensor, KvCache]:
         room = self.before + min(max_tokens, self.max_tokens)
-        shape = (len(self.blocks), len(embedding), self.heads, room, self.width // self.heads)
-        cache = KvCache(embedding.new_empty(shape), embedding.new_empty(shape), 0)
+        shape = (room, len(self.blocks), len(embedding), self.heads, self.width // self.heads)
+        keys, values = (embedding.new_empty(shape).permute(1, 2, 3, 0, 4) for _ in range(2))
+        cache = KvCache(keys, values, 0)
         return self._advance(self._opening(embedding, prompt), cache)
 
     def step(self, token: Tensor, state: KvCache) -> tuple[Tensor, KvCache]:
         return self._advance(self._embed(token[:, None], state.filled), state)
 
     def select(self, state: KvCache, rows: Tensor) -> KvCache:
-        return KvCache(state.keys[:, rows], state.values[:, rows], state.filled)
+        filled = state.filled
+        return KvCache(_rows(state.keys, rows, filled), _rows(state.values, rows, filled), filled)
 
     def _advance(self, x: Tensor, cache: KvCache) -> tuple[Tensor, KvCache]:
         length = x.shape[1]
@@ -121,3 +140,11 @@ class TransformerDecoder(CaptionDecoder):
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
         return self.tokens(tokens) + self.positions.weight[first : first + tokens.shape[1]]
+
+
+def _rows(cache: Tensor, rows: Tensor, filled: int) -> Tensor:
+    """The cache of some rows; only the filled positions are copied."""
+    old = cache.permute(3, 0, 1, 2, 4)
+    new = old.new_empty((*old.shape[:2], len(rows), *old.shape[3:]))
+    torch.index_select(old[:filled], 2, rows, out=new[:filled])
+    return new.permute(1, 2, 3, 0, 4)

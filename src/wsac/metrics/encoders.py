@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from ..cache import load_or_make
 from ..clap.containers import read_tensors, read_tokenizer
 from ..console import progress
+from ..decoder.pretrained import quietly
 from ..files import read_json
 from ..hub import HUB_ID, hub_folder
 from ..types import ModelError
@@ -154,7 +154,7 @@ def _load(folder: Path, weights: Path) -> Any:
 
     state = read_tensors(weights)
     try:
-        with _quiet():
+        with quietly():
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             architecture: Any = MODEL_MAPPING[type(config)]
             model, report = architecture.from_pretrained(
@@ -168,19 +168,3 @@ def _load(folder: Path, weights: Path) -> Any:
         wrong = f"tensor '{missing[0]}' is missing" if missing else "sizes differ from config.json"
         raise ModelError(f"{weights}: {wrong}; the checkpoint is incomplete, or of another model")
     return model.eval().requires_grad_(False)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the loading report and the bar of transformers; what is wrong is said in one line of ours."""
-    from transformers.utils import logging
-
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()

@@ -1,0 +1,53 @@
+"""What an update of the weights is made of: the optimiser, the precision, and the moving average."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from contextlib import AbstractContextManager, nullcontext, suppress
+
+import torch
+from torch import nn
+
+from .device import has_bfloat16
+
+
+def adamw(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
+    """Fused AdamW over what is to be trained: one pass over the weights. Biases and norms do not decay."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices, vectors = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def autocast(precision: str, device: str) -> AbstractContextManager[object]:
+    """For the forward pass. precision: float32, bfloat16, or auto: bfloat16 where the processor computes in it."""
+    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
+        return nullcontext()
+    return torch.autocast(device.partition(":")[0], torch.bfloat16)
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """average ← decay · average + (1 − decay) · model, weights and running statistics.
+
+    step: updates before this one; the decay is at most (1 + step) / (10 + step), so that what was there before the
+    training is soon forgotten.
+    """
+    pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
+    ours, theirs = ([pair[side] for pair in pairs if pair[0].is_floating_point()] for side in (0, 1))
+    torch._foreach_lerp_(ours, theirs, 1 - min(decay, (1 + step) / (10 + step)))
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed for the next step, which wants as much again.
+
+    It would give large blocks back to the system and take them anew, page by page, each being cleared first: up to a
+    fifth of a training step on a CPU. Does nothing where there is no glibc.
+    """
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            libc = ctypes.CDLL("libc.so.6")
+            # M_MMAP_THRESHOLD: blocks below this come from the heap; older versions take no more than 32 MB
+            libc.mallopt(-3, 1 << 30) or libc.mallopt(-3, 1 << 25)
+            libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD: and the heap keeps so much
