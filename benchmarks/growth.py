@@ -114,7 +114,7 @@ def measure(world: World, sizes: list[int], say: Callable[[str], None]) -> dict[
     for size in sizes:
         bridge = Projection(world.support(random_units(size, world.shape.embed_dim)))
         found["memory"].append({"size": size, "ms a clip": 1e3 * seconds(lambda b=bridge: b(queries)) / len(queries)})
-    _, decoder = speed.twins(world)
+    decoder = world.writer(speed.twins(world)[1])
     for name, counts in (("batch", BATCHES), ("beam", BEAMS)):
         for count in counts[:2] if world.tiny else counts:
             beams, rows = (1, count) if name == "batch" else (count, world.batch)

@@ -41,7 +41,7 @@ from wsac.corpora import merge
 from wsac.decoder import TransformerDecoder
 from wsac.device import has_bfloat16
 from wsac.files import write_json
-from wsac.generate import GenerationOptions, generate
+from wsac.generate import GenerationOptions, generate, prepare
 from wsac.memory import SupportMemory
 from wsac.optimising import adamw, autocast, keep_freed_memory
 from wsac.recipe import TrainingOptions
@@ -82,6 +82,10 @@ class World:
     def half(self) -> bool:
         """Whether products are in bfloat16."""
         return self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16("cpu"))
+
+    def writer(self, decoder: Any) -> Any:
+        """As ``--precision`` has it."""
+        return prepare(decoder, "bfloat16" if self.half else "float32")
 
     def cast(self) -> AbstractContextManager[object]:
         return autocast(self.precision, "cpu")
@@ -256,7 +260,8 @@ def baseline_captioning(world: World) -> Callable[[], float]:
 def our_captioning(world: World) -> Callable[[], float]:
     memory = world.support(random_units(len(world.captions), world.shape.embed_dim))
     decoder = world.decoder(TransformerDecoder, world.shape.vocabulary, baseline.STEPS)
-    options = CaptionOptions(bridge="pd", beam_size=1)
+    precision = "bfloat16" if world.half else "float32"
+    options = CaptionOptions(bridge="pd", beam_size=1, precision=precision)
     captioner = Captioner(world.clap, decoder, world.tokenizer, memory, options)
 
     def way() -> float:
@@ -271,18 +276,16 @@ def decoding(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
     plain, decoder = twins(world)
     embedding = random_units(4 * world.batch, world.shape.embed_dim)
     options = GenerationOptions(beam_size=1, max_tokens=baseline.STEPS)
-    some = max(2, world.few // 4)
+    some, writer = max(2, world.few // 4), world.writer(decoder)
 
     def ours(count: int) -> float:
-        with world.cast():
-            return rate(count, lambda: generate(decoder, embedding[:count], options))
+        return rate(count, lambda: generate(writer, embedding[:count], options))
 
     ways = {"baseline": lambda: rate(some, lambda: [baseline.decode(plain, one[None]) for one in embedding[:some]])}
     ways |= {f"ours, {count} at once": lambda count=count: ours(count) for count in (1, world.batch, 4 * world.batch)}
     rows = compared(rounds(ways, world.rounds), "clips/s")
     wanted = [baseline.decode(plain, one[None]) for one in embedding[:some]]
-    with world.cast():
-        written = [one.tokens for one in generate(decoder, embedding[: world.batch], options)][:some]
+    written = [one.tokens for one in generate(writer, embedding[: world.batch], options)][:some]
     pairs = [pair for one, two in zip(wanted, written, strict=True) for pair in itertools.zip_longest(one, two)]
     for row in rows:
         row["equal tokens"] = None if row["way"] == "baseline" else sum(a == b for a, b in pairs) / max(1, len(pairs))
@@ -311,13 +314,12 @@ def projection(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
 
 def beam(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
     """Captions a second with beams of 1 and 4; a cost of 3 is 0.33 times."""
-    _, decoder = twins(world)
+    writer = world.writer(twins(world)[1])
     embedding = random_units(world.batch, world.shape.embed_dim)
 
     def ours(beams: int) -> float:
         options = GenerationOptions(beam_size=beams, max_tokens=baseline.STEPS)
-        with world.cast():
-            return rate(len(embedding), lambda: generate(decoder, embedding, options))
+        return rate(len(embedding), lambda: generate(writer, embedding, options))
 
     return compared(rounds({"greedy": lambda: ours(1), "beam of 4": lambda: ours(4)}, world.rounds), "clips/s")
 

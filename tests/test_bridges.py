@@ -313,6 +313,16 @@ def test_mutual_neighbours():
     assert {(int(r), int(c)) for r, c in zip(rows, columns, strict=True)} >= {(2, 0), (0, 1)}
 
 
+def test_a_hub_is_not_everyones_neighbour():
+    """Each sound is near its own text, but nearer still to a text that lies in the middle of all sounds."""
+    one = F.normalize(torch.eye(6)[:5] + 0.5, dim=-1)
+    hub = F.normalize(one.mean(0), dim=-1)
+    other = torch.cat((F.normalize(one - 0.9 * hub, dim=-1), hub[None]))
+    assert (one @ other.T).argmax(1).tolist() == [5] * 5
+    rows, columns = mutual_neighbours(one, other)
+    assert {(i, i) for i in range(5)} <= {(int(r), int(c)) for r, c in zip(rows, columns, strict=True)}
+
+
 # -- how they are written, what they need ----------------------------------------------------------------------------
 def test_specs(given_all):
     assert isinstance(inference_bridge("", given_all), Identity)

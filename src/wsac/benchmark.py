@@ -155,7 +155,8 @@ def _captioner(recipe: BenchmarkRecipe, row: BenchmarkRow, data: Data, seed: int
     """The captioner of a row, trained unless it lies there already."""
     training = recipe.training.model_copy(update={"seed": seed})
     corpus = {"pairs": (data.pairs,)} if row.supervised else {"captions": data.captions}
-    gap = _gap(recipe, data, out, device) if _needs_gap(row.train, "training", "head") else ""
+    paired = _has(row, "pairs")
+    gap = _gap(recipe, data, out, device, paired) if _needs_gap(row.train, "training", "head") else ""
     made = Recipe(
         clap=recipe.clap,
         corpus=recipe.corpus.model_copy(update=corpus),
@@ -168,7 +169,7 @@ def _captioner(recipe: BenchmarkRecipe, row: BenchmarkRow, data: Data, seed: int
     folder = out / "runs" / _key(made.model_dump())
     captioner = train(made, folder, device=device)
     if not gap and _needs_gap(row.infer, "inference"):
-        captioner = captioner.with_gap(_gap(recipe, data, out, device))
+        captioner = captioner.with_gap(_gap(recipe, data, out, device, paired))
     return captioner
 
 
@@ -180,17 +181,21 @@ def _needs_gap(spec: str, *stages: Stage) -> bool:
     return any("gap" in kind.given for kind, _ in parse(spec, *stages))
 
 
-def _gap(recipe: BenchmarkRecipe, data: Data, out: Path, device: str) -> str:
-    """The gap of the data's training texts and sounds: of pairs, unless there are sounds without captions."""
+def _has(row: BenchmarkRow, what: str) -> bool:
+    """Whether any bridge of the row has this property."""
+    kinds = [*parse(row.train, "training", "head"), *parse(row.infer, "inference")]
+    return any(getattr(kind, what) for kind, _ in kinds)
+
+
+def _gap(recipe: BenchmarkRecipe, data: Data, out: Path, device: str, paired: bool) -> str:
+    """The gap of the data's training texts and sounds, where only pairs are at hand too. Unless a bridge of the row
+    needs pairs, the sounds are of every other clip and the texts of those between: no sound meets its own caption."""
     from .cache import embed_texts
     from .clap import load_clap
     from .clap.pairs import read_pairs
 
-    path = (
-        out
-        / "data"
-        / f"{data.name}-{_key({'clap': recipe.clap, 'pairs': data.pairs, 'sounds': data.sounds})}-gap.safetensors"
-    )
+    key = _key({"clap": recipe.clap, "pairs": data.pairs, "sounds": data.sounds, "paired": paired})
+    path = out / "data" / f"{data.name}-{key}-gap.safetensors"
     if not path.is_file():
         if not data.pairs and not data.sounds:
             raise RecipeError(f"data '{data.name}': no training sounds, which a gap needs; give pairs")
@@ -200,9 +205,11 @@ def _gap(recipe: BenchmarkRecipe, data: Data, out: Path, device: str) -> str:
             sounds = _spread(data.sounds)
         else:
             clips = read_pairs([data.pairs])[:GAP_TEXTS]
-            sounds, texts = [clip.path for clip in clips], [clip.captions[0] for clip in clips]
+            heard, read = (clips, clips) if paired or len(clips) < 4 else (clips[::2], clips[1::2])
+            sounds = [clip.path for clip in heard]
+            texts = [clip.captions[0] for clip in read] if paired else [text for clip in read for text in clip.captions]
         found = embed_texts(clap, texts), embed_sounds(sounds, clap)
-        fit_gap(*found, paired=not data.sounds, fingerprint=clap.fingerprint).save(path)
+        fit_gap(*found, paired=paired and not data.sounds, fingerprint=clap.fingerprint).save(path)
     return str(path)
 
 

@@ -15,15 +15,25 @@ class Tick(Protocol):
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
 
+_speaks = True
+
+
+def be_quiet() -> None:
+    """From now on this process says nothing and shows no progress: another one of its kind does."""
+    global _speaks
+    _speaks = False
+
+
 def say(message: str) -> None:
     """Print one plain line on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    if _speaks:
+        print(message, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterator[Tick]:
     """A progress bar on stderr with rate and remaining time; silent when stderr is not a terminal."""
-    if not sys.stderr.isatty():
+    if not (_speaks and sys.stderr.isatty()):
         yield lambda advance=1, note="": None
         return
     from rich.console import Console

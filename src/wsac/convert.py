@@ -36,7 +36,7 @@ def convert_captioner(
     memory = None
     if captions:
         memory = SupportMemory(embed_texts(encoder, [one.caption for one in merge(captions).examples]))
-    options = CaptionOptions(bridge="pd" if memory is not None else "ad", beam_size=1, early_stopping=True)
+    options = CaptionOptions(bridge="pd" if memory is not None else "ad", beam_size=1)
     made = Captioner(encoder, decoder.to(device), words, memory, options)
     made.save(out, memory_precision="float32")
     return made

@@ -14,6 +14,8 @@ from .types import ModelError
 
 DIRECTIONS = 100  # of the PLS head, as published
 ROUNDS = 5  # of mutual nearest neighbours
+ROWS = 2048  # compared at once
+CROWD = 10  # nearest others by which a place is called crowded
 NEIGHBOURS_OF = 20_000  # rows compared at most when mutual nearest neighbours are sought
 
 
@@ -98,7 +100,8 @@ def fit_rotation(text: Tensor, audio: Tensor) -> Tensor:
     """[D, D] orthogonal R, so that (a - ā) R lies as t - t̄ does, from sounds and texts that are no pairs.
 
     Five times: sounds and texts that are each other's nearest after R are taken for pairs, and R is solved for them
-    (orthogonal Procrustes, Schönemann 1966; mutual neighbours as in Conneau et al. 2018, arXiv 1710.04087).
+    (orthogonal Procrustes, Schönemann 1966). Nearest is by CSLS, which makes hubs, near to everything, less near
+    (Conneau et al. 2018, arXiv 1710.04087, sec. 2.3).
     R stays the identity while fewer pairs than two are found.
     """
     t, a = (F.normalize((x - x.mean(0))[:NEIGHBOURS_OF].double(), dim=-1) for x in (text, audio))
@@ -113,15 +116,25 @@ def fit_rotation(text: Tensor, audio: Tensor) -> Tensor:
 
 
 def mutual_neighbours(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of both, [P] each, that are each other's nearest by inner product."""
+    """Rows of both, [P] each, that are each other's nearest by CSLS: 2 cos(x, y) - r(x) - r(y), with r the mean cosine
+    to the nearest of the other side. one: [N, D], other: [M, D], unit norm."""
     best, back = torch.empty(len(one), dtype=torch.long), torch.full((len(other),), -torch.inf, dtype=one.dtype)
     owner = torch.zeros(len(other), dtype=torch.long)
-    for first in range(0, len(one), 4096):
-        similarity = one[first : first + 4096] @ other.T
-        best[first : first + 4096] = similarity.argmax(dim=1)
+    crowd = crowding(other, one)
+    for first in range(0, len(one), ROWS):
+        similarity = one[first : first + ROWS] @ other.T
+        around = similarity.topk(min(CROWD, len(other)), dim=1).values.mean(1, keepdim=True)
+        similarity = 2 * similarity - around - crowd
+        best[first : first + ROWS] = similarity.argmax(dim=1)
         value, row = similarity.max(dim=0)
         nearer = value > back
         back = torch.where(nearer, value, back)
         owner = torch.where(nearer, row + first, owner)
     rows = torch.nonzero(owner[best] == torch.arange(len(one))).flatten()
     return rows, best[rows]
+
+
+def crowding(one: Tensor, other: Tensor) -> Tensor:
+    """[N] mean inner product of each row of ``one`` with its nearest rows of ``other``."""
+    nearest = min(CROWD, len(other))
+    return torch.cat([(part @ other.T).topk(nearest, dim=1).values.mean(1) for part in one.split(ROWS)])

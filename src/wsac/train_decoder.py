@@ -29,6 +29,7 @@ from .gap import Gap
 from .memory import SupportMemory
 from .optimising import adamw, autocast, follow, keep_freed_memory
 from .pictures import curve_png
+from .processes import Processes
 from .prompts import Prompter
 from .recipe import Recipe, TrainingOptions, pin_recipe
 from .seeding import generator_for, seed_for
@@ -47,12 +48,15 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     """Train a captioner from text alone and return it; the folder ``out`` then holds its bundle.
 
     ``out`` also gets recipe.toml, metrics.jsonl, loss.png and checkpoint.safetensors. A run that was stopped goes on
-    from its last checkpoint and ends with the same weights, bit for bit, as one that was never stopped.
+    from its last checkpoint and ends with the same weights, bit for bit, as one that was never stopped. Started by a
+    launcher in several processes (``accelerate launch``), each takes its share of every update.
     Raises CorpusError, RecipeError or ModelError for captions, options or a CLAP that cannot be used.
     """
     out, options = Path(out), recipe.training
     keep_freed_memory()
-    run = _prepare(recipe, out, device)
+    processes = Processes.here(device)
+    with processes.first_goes_ahead():
+        run = _prepare(recipe, out, processes.device(device), processes)
     decoder, optimizer = run.decoder, run.optimizer
     per_epoch = -(-len(run.train_rows) // options.update_size)
     epochs = options.epochs or max(EPOCHS, -(-STEPS // per_epoch))
@@ -75,7 +79,8 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             if _is_over(state, total, options)
             else f"resuming at step {state['step']:,} of {total:,}"
         )
-    cut_metrics(metrics, state["step"])
+    if processes.is_first:
+        cut_metrics(metrics, state["step"])
     say(
         f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
         f"{decoder.vocab_size:,}, {sum(map(torch.numel, decoder.parameters())) / 1e6:.1f} M parameters, {total:,} steps"
@@ -105,11 +110,13 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             tick(len(batches[place]), f"loss {state['last']:.3f}" if state["last"] else "")
             if evaluate:
                 _evaluate(run, recipe, state, out, rate, state["step"] / per_epoch, time.perf_counter() - began)
-            if save or _is_over(state, total, options):
+            if processes.is_first and (save or _is_over(state, total, options)):
                 save_checkpoint(checkpoint, run.weights, optimizer, state)
                 saved = time.perf_counter()
-    _draw_losses(metrics, out / "loss.png")
-    return Captioner.load(out, device=device)
+    if processes.is_first:
+        _draw_losses(metrics, out / "loss.png")
+    processes.wait()
+    return Captioner.load(out, device=processes.device(device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,7 @@ class _Run:
     held_rows: Tensor
     inputs: str
     prompter: Prompter | None = None
+    processes: Processes = Processes()
 
     @property
     def weights(self) -> nn.Module:
@@ -142,7 +150,7 @@ class _Run:
         return found if found.dtype == torch.float32 else F.normalize(found.float(), dim=-1)
 
 
-def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
+def _prepare(recipe: Recipe, out: Path, device: str, processes: Processes = Processes()) -> _Run:  # noqa: B008
     options = recipe.training
     device = pick_device(device)
     clap = load_clap(recipe.clap, device=device)
@@ -179,7 +187,8 @@ def _prepare(recipe: Recipe, out: Path, device: str) -> _Run:
     built_on = [decoder.fingerprint] if decoder.fingerprint else []
     inputs = digest(clap.fingerprint, measured, *built_on, *recipe.corpus.pairs, *captions)
     optimizer = adamw(decoder, options.weight_decay)
-    return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs, prompter)
+    return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs, prompter,
+                processes)  # fmt: skip
 
 
 def _split(captions: int, recipe: Recipe) -> tuple[Tensor, Tensor]:
@@ -246,12 +255,12 @@ def _step(run: _Run, rows: Tensor, rate: float, options: TrainingOptions, step: 
     embedding = run.embedding(rows)
     prompt = _prompt(run, embedding, generator_for(options.seed, "prompt", step))
     embedding = run.bridge(embedding, generator_for(options.seed, "bridge", step))
-    torch.manual_seed(seed_for(options.seed, "dropout", step))
+    several = run.processes
+    torch.manual_seed(seed_for(options.seed, "dropout", step, *([several.rank] if several.rank else [])))
     run.decoder.train()
     run.optimizer.zero_grad(set_to_none=True)
     total, lengths = torch.zeros((), device=device), run.tokens.lengths(rows)
-    for first in range(0, len(rows), options.batch_size):
-        part = slice(first, first + options.batch_size)
+    for part in several.share(rows).split(options.batch_size):
         tokens, piece = run.tokens.batch(rows[part]), None if prompt is None else prompt[part].to(device)
         with autocast(options.precision, device.type):
             loss = run.decoder.loss(embedding[part].to(device), tokens.to(device), piece,
@@ -259,6 +268,7 @@ def _step(run: _Run, rows: Tensor, rate: float, options: TrainingOptions, step: 
         loss = loss * (int(lengths[part].sum()) / int(lengths.sum()))  # of the mean over all tokens of the update
         loss.backward()
         total += loss.detach()
+    several.add_up(run.decoder.parameters(), total)
     nn.utils.clip_grad_norm_(run.decoder.parameters(), options.clip_norm)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
@@ -303,12 +313,15 @@ def _evaluate(
     run: _Run, recipe: Recipe, state: dict[str, Any], out: Path, rate: float, epoch: float, seconds: float
 ) -> None:
     """Measure, log, and save the bundle when it is the best so far; updates ``state``."""
-    loss = _validation_loss(run, recipe.training)
+    loss = run.processes.first_says(_validation_loss(run, recipe.training))
     train_loss = state["loss_sum"] / max(1, state["loss_count"])
     better = state["best"] is None or loss < state["best"]
     state |= {"loss_sum": 0.0, "loss_count": 0, "stale": 0 if better else state["stale"] + 1}
     if better:
         state["best"] = loss
+    if not run.processes.is_first:
+        return
+    if better:
         notes = {"validation_loss": loss, "step": state["step"], "captions": len(run.tokens)}
         run.captioner.save(out, memory_precision=recipe.memory.precision, notes=notes)
     row = {

@@ -27,6 +27,7 @@ class BeamSearch:
     def __init__(self, options: GenerationOptions, limit: int, count: int) -> None:
         self.options, self.limit, self.count, self.length = options, limit, count, 0
         self.beams = options.beam_size // options.groups  # of a group
+        self.early = options.early_stopping or options.beam_size == 1
         self.left: list[tuple[Tensor, ...]] = []
 
     def _begin(self, clips: int, device: torch.device) -> None:
@@ -103,14 +104,14 @@ class BeamSearch:
         penalty, length = self.options.length_penalty, self.length
         ended = (token == EOS) | (length == self.limit)
         score = torch.where(ended, sums, -torch.inf) / length**penalty
-        if self.options.early_stopping:
+        if self.early:
             score[:, :, self.beams :] = -torch.inf
             score = score.masked_fill((self.ends >= self.beams)[:, :, None], -torch.inf)
             self.ends = self.ends + score.isfinite().sum(-1)
         ranked, kept = torch.cat((self.best, score), dim=2).topk(self.count)  # at a tie the earlier stays
         reach = self.limit if penalty > 0 else length
         over = live[:, :, 0] / reach**penalty <= ranked[:, :, -1]
-        if self.options.early_stopping:
+        if self.early:
             over = over | (self.ends >= self.beams)
         better, *done = torch.cat(((score > self.best[:, :, -1:]).any()[None], over.all(1))).tolist()
         if better:

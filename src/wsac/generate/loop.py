@@ -60,10 +60,11 @@ def _write(
 ) -> list[list[Generated]]:
     if not len(embedding):
         return []
-    logits, state = decoder.prefill(embedding, limit, prompt)
-    while (chosen := way.advance(logits)) is not None:
-        rows, token = chosen
-        if rows is not None:
-            state = decoder.select(state, rows)
-        logits, state = decoder.step(token, state)
+    with torch.autocast(embedding.device.type, enabled=False):  # would round every matrix anew at each step
+        logits, state = decoder.prefill(embedding, limit, prompt)
+        while (chosen := way.advance(logits)) is not None:
+            rows, token = chosen
+            if rows is not None:
+                state = decoder.select(state, rows)
+            logits, state = decoder.step(token, state)
     return way.found()

@@ -15,10 +15,10 @@ WIDEST = 256  # beams; more only costs memory
 class GenerationOptions:
     """How hypotheses grow; docs/decoding.md has the formulas.
 
-    beam_size: in all groups together; 1 is the greedy path, of which the best end is taken. max_tokens: with the end.
+    beam_size: in all groups together; 1 is greedy search. max_tokens: with the end.
     length_penalty: hypotheses are ranked by log-probability / length ** penalty.
-    early_stopping: a row ends with its first ``beam_size`` ends among the likeliest ``beam_size`` tokens; a beam of one
-    is then plain greedy search. Otherwise it goes on until nothing can beat what is found.
+    early_stopping: a row ends with its first ``beam_size`` ends among the likeliest ``beam_size`` tokens, as a beam of
+    one always does. Otherwise it goes on until nothing can beat what is found.
     repetition_penalty: the log-probability of a token that is there already is multiplied by it; 1 is none.
     no_repeat_ngram: no n-gram of so many tokens comes twice; 0 allows all.
     groups, diversity_penalty: diverse beam search; a token costs the penalty for every earlier group's beam that has it
