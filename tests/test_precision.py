@@ -13,9 +13,12 @@ from torch.testing import assert_close
 
 from wsac import device
 from wsac.captioner import CaptionOptions
+from wsac.decoder import TransformerDecoder
+from wsac.decoder.transformer import TiedScores
 from wsac.device import has_bfloat16, processor_flags
 from wsac.generate import GenerationOptions, generate, precision, prepare
-from wsac.generate.precision import Bfloat16Linear, Int8Linear
+from wsac.generate.likeliest import likeliest
+from wsac.generate.precision import Bfloat16Linear, Bfloat16Scores, Int8Linear
 from wsac.types import RecipeError
 
 TOLERANCE = 0.05  # nats a token; docs/decoding.md states it
@@ -43,6 +46,34 @@ def test_bfloat16_stays_near_float32(decoder, embeddings):
         (exact, state), (near, other) = (
             one.step(torch.full((6,), token), kept) for one, kept in ((decoder, state), (fast, other))
         )
+
+
+@pytest.mark.parametrize("size", [5, 4095, 4096, 5000, 50_257])
+@pytest.mark.parametrize("count", [1, 2, 16])
+def test_the_likeliest_are_those_of_topk(size, count):
+    values = torch.randperm(6 * size).float().view(2, 3, size)
+    for given in (values, values[:, 1:], torch.where(values % 7 == 0, -torch.inf, values)):
+        best, place = likeliest(given, min(count, size))
+        expected = given.topk(min(count, size))
+        assert torch.equal(best, expected.values)
+        assert torch.equal(place, expected.indices)
+
+
+def test_scores_of_a_large_vocabulary_are_exact_where_it_matters():
+    """Rounded ones of these make ties, between which the choice would be arbitrary."""
+    torch.manual_seed(0)
+    weight, hidden = torch.randn(20_000, 64), torch.randn(8, 64)
+    decoder = TransformerDecoder(embed_dim=8, vocab_size=20_000, width=64, layers=1)
+    scores = prepare(decoder, "bfloat16").scores
+    assert isinstance(scores, Bfloat16Scores)
+    assert isinstance(decoder.scores, TiedScores)
+    found, exact = Bfloat16Scores(weight)(hidden, weight), hidden @ weight.T
+    assert not torch.equal(found, exact)
+    assert_close(found.topk(8).values, exact.topk(8).values, rtol=1e-5, atol=1e-5)
+    assert torch.equal(found.topk(8).indices, exact.topk(8).indices)
+    assert_close(found.logsumexp(-1), exact.logsumexp(-1), atol=TOLERANCE, rtol=0)
+    small = prepare(TransformerDecoder(embed_dim=8, vocab_size=400, width=64, layers=1), "bfloat16")
+    assert isinstance(small.scores, TiedScores)
 
 
 def test_preparing_leaves_the_decoder_as_it_is(decoder, embeddings):

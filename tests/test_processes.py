@@ -29,7 +29,7 @@ def test_alone_without_a_launcher(monkeypatch):
 def test_shares_hold_every_row_once():
     rows = torch.arange(11)
     shares = [Processes(rank, 3).share(rows).tolist() for rank in range(3)]
-    assert sorted(sum(shares, [])) == rows.tolist()
+    assert sorted(row for share in shares for row in share) == rows.tolist()
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
@@ -47,9 +47,9 @@ def test_two_processes_train_as_one(tiny_recipe, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     train(recipe, one)
     save_recipe(recipe, tmp_path / "recipe.toml")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-              "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "-m", "wsac", "train",
-              "--recipe", str(tmp_path / "recipe.toml"), "--out", str(two)]  # fmt: skip
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--main_process_port", "0"]
+    launch += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    launch += ["-m", "wsac", "train", "--recipe", str(tmp_path / "recipe.toml"), "--out", str(two)]
     done = subprocess.run(launch, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("captions to train on") == 1

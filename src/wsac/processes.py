@@ -1,4 +1,4 @@
-"""Several processes that train one decoder, each on its share of every update: ``accelerate launch -m wsac train …``."""
+"""Several processes that train one decoder, each on its share of an update: ``accelerate launch -m wsac train …``."""
 
 from __future__ import annotations
 
@@ -89,6 +89,3 @@ class Processes:
         """Until all are here."""
         if self.state is not None:
             self.state.wait_for_everyone()
-
-
-__all__ = ["Processes"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ class _Run:
     held_rows: Tensor
     inputs: str
     prompter: Prompter | None = None
-    processes: Processes = Processes()
+    processes: Processes = field(default_factory=Processes)
 
     @property
     def weights(self) -> nn.Module:
@@ -150,7 +150,7 @@ class _Run:
         return found if found.dtype == torch.float32 else F.normalize(found.float(), dim=-1)
 
 
-def _prepare(recipe: Recipe, out: Path, device: str, processes: Processes = Processes()) -> _Run:  # noqa: B008
+def _prepare(recipe: Recipe, out: Path, device: str, processes: Processes | None = None) -> _Run:
     options = recipe.training
     device = pick_device(device)
     clap = load_clap(recipe.clap, device=device)
@@ -188,7 +188,7 @@ def _prepare(recipe: Recipe, out: Path, device: str, processes: Processes = Proc
     inputs = digest(clap.fingerprint, measured, *built_on, *recipe.corpus.pairs, *captions)
     optimizer = adamw(decoder, options.weight_decay)
     return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs, prompter,
-                processes)  # fmt: skip
+                processes or Processes())  # fmt: skip
 
 
 def _split(captions: int, recipe: Recipe) -> tuple[Tensor, Tensor]:

@@ -52,6 +52,14 @@ class Block(nn.Module):
         return x + F.dropout(hidden, self.dropout, self.training)
 
 
+class TiedScores(nn.Module):
+    """Scores over the vocabulary by the embeddings of the tokens; has no weights of its own."""
+
+    def forward(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        """hidden: [R, W], weight: [V, W]. Returns [R, V]."""
+        return hidden @ weight.T
+
+
 class TransformerDecoder(CaptionDecoder):
     """A prompt of ``prompt_tokens``, prefix_length soft tokens, then the caption; the last prefix position predicts the
     first token. Every prompt has the same length, its padding is a token like others: so no mask is needed."""
@@ -77,7 +85,7 @@ class TransformerDecoder(CaptionDecoder):
         self.tokens = nn.Embedding(vocab_size, width)
         self.positions = nn.Embedding(self.before + max_tokens, width)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.norm, self.scores = nn.LayerNorm(width), TiedScores()
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1 and not name.startswith("prefix"):
                 shrink = (2 * layers) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
@@ -123,7 +131,7 @@ class TransformerDecoder(CaptionDecoder):
         length = x.shape[1]
         for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
             x = block(x, (keys, values), cache.filled)
-        logits = self.norm(x[:, -1]) @ self.tokens.weight.T
+        logits = self.scores(self.norm(x[:, -1]), self.tokens.weight)
         return logits, KvCache(cache.keys, cache.values, cache.filled + length)
 
     def _opening(self, embedding: Tensor, prompt: Tensor | None) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..tokenizer import EOS
 from ..types import ModelError
+from .likeliest import likeliest
 from .options import Generated, GenerationOptions
 from .penalties import log_probabilities, penalise
 
@@ -88,7 +89,9 @@ class BeamSearch:
             own = score[:, first : first + size]
             if group and several:
                 own = own - self.options.diversity_penalty * taken[:, None]
-            best, token = own.topk(min(2 * self.beams, own.shape[-1]))  # of each beam, then of all: [b, G's beams, w]
+            best, token = likeliest(
+                own, min(2 * self.beams, own.shape[-1])
+            )  # of each beam, [b, G's beams, w]; then of all
             total = (self.live[:, first : first + size, None] + best).flatten(1)
             sums, place = total.topk(min(2 * self.beams, total.shape[1]))
             source, token = first + place // best.shape[-1], token.flatten(1).gather(1, place)

@@ -12,14 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..console import say
-from ..decoder import CaptionDecoder
+from ..decoder import CaptionDecoder, TransformerDecoder
 from ..device import has_bfloat16, processor_flags
 from ..types import RecipeError
+from .likeliest import likeliest
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 # What runs once a caption, or decides between tokens, stays in float32: rounding of the map from the embedding causes
 # half of the differences in tokens, and scores rounded to bfloat16 make ties.
 EXACT = ("prefix", "mapper", "lm_head")
+LARGE = 16_384  # entries of a vocabulary from which on scores are rounded, but for those of the likeliest
+EXACT_SCORES = 16
 
 
 def check_precision(name: str) -> None:
@@ -38,7 +41,10 @@ def prepare(decoder: CaptionDecoder, precision: str = "float32", compiled: bool 
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16(device) else "float32"
     if precision == "bfloat16":
+        scores = isinstance(decoder, TransformerDecoder) and decoder.vocab_size >= LARGE
         decoder = _replaced(decoder, Bfloat16Linear)
+        if scores:
+            decoder._modules["scores"] = Bfloat16Scores(decoder.tokens.weight)
     elif precision == "int8":
         if device.type != "cpu":
             raise RecipeError(f"precision int8 is for the processor, not for {device}; take bfloat16 or --device cpu")
@@ -61,6 +67,25 @@ class Bfloat16Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x.to(torch.bfloat16), self.weight, self.bias).to(x.dtype)
+
+
+class Bfloat16Scores(nn.Module):
+    """Scores over a large vocabulary: by bfloat16 first, those of the likeliest then in float32.
+
+    Rounded scores alone would make ties; as it is, the choice is between exact scores, and only the sum over the whole
+    vocabulary is off, by the mean of many roundings.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("rounded", weight.detach().to(torch.bfloat16).contiguous())
+        self.rounded: Tensor
+
+    def forward(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        """hidden: [R, W], weight: [V, W], float32. Returns [R, V]."""
+        scores = F.linear(hidden.to(torch.bfloat16), self.rounded).float()
+        _, best = likeliest(scores, EXACT_SCORES)
+        return scores.scatter_(1, best, torch.bmm(weight[best], hidden[:, :, None])[:, :, 0])
 
 
 class Int8Linear(nn.Module):
