@@ -29,7 +29,8 @@ def main() -> None:
     parser.add_argument("audio", type=Path, help="the folder with manifest.csv")
     parser.add_argument("--captions", nargs="+", required=True, help="training captions")
     parser.add_argument("--clap", default="pocket")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=64, help="smaller than usual: more steps in an epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
@@ -45,7 +46,7 @@ def main() -> None:
             "against": ", ad",
             "data": {"esc50": {"kind": "folder", "captions": options.captions}},
             "rows": [{"data": "esc50", "name": f"{row['train']}, {row['infer']}", **row} for row in rows],
-            "training": {"epochs": options.epochs},
+            "training": {"epochs": options.epochs, "batch_size": options.batch_size},
         },
     )
     found = run_benchmark(recipe, options.out, own=[data])
