@@ -10,7 +10,9 @@ and random: CNN14 and BERT-base of WavCaps' CNN14-BERT, without downloads.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,14 @@ class PlainDecoder(TransformerDecoder):
         return F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=PAD)
 
 
+def usual_memory() -> None:
+    """What glibc's allocator comes to by itself: blocks above 32 MB are given back, and twice that at its top."""
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, 1 << 25)
+        libc.mallopt(-1, 1 << 26)
+
+
 def pad(rows: Sequence[Sequence[int]]) -> Tensor:
     """[B, 22], each row ending with the end token."""
     out = torch.full((len(rows), CAPTION_TOKENS), PAD)
@@ -139,4 +149,4 @@ def caption(clap: PublicClap, taps: Tensor, memory: Tensor, decoder: PlainDecode
 
 
 __all__ = ["PUBLISHED", "TINY", "PlainDecoder", "Shape", "caption", "decode", "fourier_taps", "pad", "plain_optimizer",
-           "project", "random_clap", "training_step"]  # fmt: skip
+           "project", "random_clap", "training_step", "usual_memory"]  # fmt: skip

@@ -18,7 +18,7 @@ from wsac.decoder.transformer import TiedScores
 from wsac.device import has_bfloat16, processor_flags
 from wsac.generate import GenerationOptions, generate, precision, prepare
 from wsac.generate.likeliest import likeliest
-from wsac.generate.precision import Bfloat16Linear, Bfloat16Scores, Int8Linear
+from wsac.generate.precision import Bfloat16Linear, RoughScores, Int8Linear
 from wsac.types import RecipeError
 
 TOLERANCE = 0.05  # nats a token; docs/decoding.md states it
@@ -59,15 +59,17 @@ def test_the_likeliest_are_those_of_topk(size, count):
         assert torch.equal(place, expected.indices)
 
 
-def test_scores_of_a_large_vocabulary_are_exact_where_it_matters():
+@pytest.mark.parametrize("flags", [(), ("avx512_vnni",)])
+def test_scores_of_a_large_vocabulary_are_exact_where_it_matters(flags, processor):
     """Rounded ones of these make ties, between which the choice would be arbitrary."""
+    processor(*flags)
     torch.manual_seed(0)
-    weight, hidden = torch.randn(20_000, 64), torch.randn(8, 64)
+    weight, hidden = torch.randn(20_000, 64) / 4, torch.randn(8, 64)
     decoder = TransformerDecoder(embed_dim=8, vocab_size=20_000, width=64, layers=1)
     scores = prepare(decoder, "bfloat16").scores
-    assert isinstance(scores, Bfloat16Scores)
+    assert isinstance(scores, RoughScores)
     assert isinstance(decoder.scores, TiedScores)
-    found, exact = Bfloat16Scores(weight)(hidden, weight), hidden @ weight.T
+    found, exact = RoughScores(weight)(hidden, weight), hidden @ weight.T
     assert not torch.equal(found, exact)
     assert_close(found.topk(8).values, exact.topk(8).values, rtol=1e-5, atol=1e-5)
     assert torch.equal(found.topk(8).indices, exact.topk(8).indices)

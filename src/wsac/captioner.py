@@ -201,6 +201,7 @@ class Captioner:
             for caption, value, one in zip(captions, sure, heard, strict=True)
         ]
 
+    @torch.inference_mode()
     def _write(self, audio: Tensor) -> tuple[list[str], list[float]]:
         """Captions and their log-probabilities for audio embeddings [B, D]."""
         device = next(self.decoder.parameters()).device

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..tokenizer import PAD, Tokenizer
 from .base import CaptionDecoder
+from .cross_entropy import linear_cross_entropy
 
 
 @dataclass(slots=True)
@@ -111,6 +112,8 @@ class TransformerDecoder(CaptionDecoder):
             x = block(x)
         real = tokens != PAD
         hidden = self.norm(x[:, self.before - 1 :][real])  # [real tokens, width]
+        if torch.is_grad_enabled():
+            return linear_cross_entropy(hidden, self.tokens.weight, tokens[real], label_smoothing)
         return F.cross_entropy(hidden @ self.tokens.weight.T, tokens[real], label_smoothing=label_smoothing)
 
     def prefill(self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None) -> tuple[Tensor, KvCache]:

@@ -21,7 +21,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 # What runs once a caption, or decides between tokens, stays in float32: rounding of the map from the embedding causes
 # half of the differences in tokens, and scores rounded to bfloat16 make ties.
 EXACT = ("prefix", "mapper", "lm_head")
-LARGE = 16_384  # entries of a vocabulary from which on scores are rounded, but for those of the likeliest
+LARGE = 16_384  # entries of a vocabulary from which on scores are rough, but for those of the likeliest
 EXACT_SCORES = 16
 
 
@@ -44,7 +44,7 @@ def prepare(decoder: CaptionDecoder, precision: str = "float32", compiled: bool 
         scores = isinstance(decoder, TransformerDecoder) and decoder.vocab_size >= LARGE
         decoder = _replaced(decoder, Bfloat16Linear)
         if scores:
-            decoder._modules["scores"] = Bfloat16Scores(decoder.tokens.weight)
+            decoder._modules["scores"] = RoughScores(decoder.tokens.weight.detach())
     elif precision == "int8":
         if device.type != "cpu":
             raise RecipeError(f"precision int8 is for the processor, not for {device}; take bfloat16 or --device cpu")
@@ -69,21 +69,25 @@ class Bfloat16Linear(nn.Module):
         return F.linear(x.to(torch.bfloat16), self.weight, self.bias).to(x.dtype)
 
 
-class Bfloat16Scores(nn.Module):
-    """Scores over a large vocabulary: by bfloat16 first, those of the likeliest then in float32.
+class RoughScores(nn.Module):
+    """Scores over a large vocabulary: roughly first, those of the likeliest then in float32.
 
-    Rounded scores alone would make ties; as it is, the choice is between exact scores, and only the sum over the whole
-    vocabulary is off, by the mean of many roundings.
+    Rough scores alone would make ties and mistakes; as it is, the choice is between exact scores, and only the sum over
+    the rest of the vocabulary is off, by the mean of many small errors. They are of int8 where the processor multiplies
+    it fast (VNNI), else of bfloat16.
     """
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self.register_buffer("rounded", weight.detach().to(torch.bfloat16).contiguous())
-        self.rounded: Tensor
+        fast = weight.device.type == "cpu" and {"avx512_vnni", "avx_vnni"} & processor_flags()
+        try:
+            self.rough: nn.Module = (Int8Linear if fast else Bfloat16Linear)(weight, None)
+        except (RuntimeError, AttributeError, NotImplementedError):
+            self.rough = Bfloat16Linear(weight, None)
 
     def forward(self, hidden: Tensor, weight: Tensor) -> Tensor:
         """hidden: [R, W], weight: [V, W], float32. Returns [R, V]."""
-        scores = F.linear(hidden.to(torch.bfloat16), self.rounded).float()
+        scores = self.rough(hidden)
         _, best = likeliest(scores, EXACT_SCORES)
         return scores.scatter_(1, best, torch.bmm(weight[best], hidden[:, :, None])[:, :, 0])
 
