@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "wsac"
 ROWS = (
     ("types",),
     ("console", "corpus_files", "corpus_stats", "device", "files", "section", "seeding"),
-    ("audio_sources", "corpus_formats", "decoder_options", "hub"),
+    ("audio_sources", "corpus_formats", "decoder_options", "hub", "processes"),
     ("audio", "corpora", "gap", "memory", "pictures", "soundworld", "tokenizer"),
     ("bridges", "clap", "confidence", "dataset_files", "decoder", "optimising", "report", "token_rows"),
     ("cache", "checkpoint", "choice", "prompts", "datasets", "generate", "listening", "recipe"),
@@ -46,7 +46,7 @@ LONGEST = 350  # lines
 
 # What takes long to import or draws: `wsac --help` and `import wsac` must not wait for it.
 HEAVY = (
-    "av", "huggingface_hub", "matplotlib", "numpy", "onnxruntime", "peft", "pydantic", "rich", "safetensors",
+    "accelerate", "av", "huggingface_hub", "matplotlib", "numpy", "onnxruntime", "peft", "pydantic", "rich", "safetensors",
     "soundfile", "soxr", "tokenizers", "torch", "transformers",
 )  # fmt: skip
 # what few modules may import, and those inside their functions only
@@ -61,6 +61,7 @@ HOMES = {
     },
     "huggingface_hub": {"hub.py"},
     "peft": {"decoder/llm.py"},
+    "accelerate": {"processes.py"},
     "onnxruntime": {"export_check.py"},
 }
 

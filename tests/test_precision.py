@@ -18,7 +18,7 @@ from wsac.decoder.transformer import TiedScores
 from wsac.device import has_bfloat16, processor_flags
 from wsac.generate import GenerationOptions, generate, precision, prepare
 from wsac.generate.likeliest import likeliest
-from wsac.generate.precision import Bfloat16Linear, RoughScores, Int8Linear
+from wsac.generate.precision import Bfloat16Linear, Int8Linear, RoughScores
 from wsac.types import RecipeError
 
 TOLERANCE = 0.05  # nats a token; docs/decoding.md states it

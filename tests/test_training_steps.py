@@ -20,6 +20,7 @@ from wsac import memory as memory_module
 from wsac import train
 from wsac.bridges import Projection
 from wsac.cache import cache_folder, embed_texts
+from wsac.decoder.cross_entropy import linear_cross_entropy
 from wsac.device import has_bfloat16
 from wsac.memory import SupportMemory
 from wsac.optimising import adamw, autocast, follow
@@ -67,8 +68,8 @@ def test_batches_are_those_of_the_plain_loop(tiny_recipe, tmp_path, monkeypatch)
 def test_accumulated_batches_are_one_large_batch(tiny_recipe, tmp_path):
     found = {}
     for name, (size, count) in {"whole": (30, 1), "parts": (10, 3), "others": (10, 1)}.items():
-        recipe = tiny_recipe(**{"training.batch_size": size, "training.accumulate": count, "training.epochs": 1})
-        train(recipe, tmp_path / name)
+        sizes = {"training.batch_size": size, "training.accumulate": count, "training.epochs": 1}
+        train(tiny_recipe(**sizes, **{"training.precision": "float32"}), tmp_path / name)
         found[name] = weights(tmp_path / name)
     for name, value in found["whole"].items():
         assert_close(found["parts"][name], value, rtol=0, atol=2e-5)
@@ -251,3 +252,37 @@ print(peak() - before)
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 180  # MB, of which 51 are the embeddings' file; as they were held before, above 400
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("rows", [1, 32, 75])
+def test_cross_entropy_over_the_vocabulary_is_that_of_torch(smoothing, rows):
+    """Loss and both gradients, in one part or several; scaled by what comes back."""
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(rows, 12), torch.randn(40, 12)
+    target = torch.randint(40, (rows,))
+    found = []
+    for way in ("ours", "torch"):
+        h, w = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+        if way == "ours":
+            loss = linear_cross_entropy(h, w, target, smoothing)
+        else:
+            loss = F.cross_entropy(h @ w.T, target, label_smoothing=smoothing)
+        (0.3 * loss).backward()
+        found.append((loss.detach(), h.grad, w.grad))
+    for ours, theirs in zip(*found, strict=True):
+        assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_cross_entropy_in_bfloat16_stays_near():
+    torch.manual_seed(0)
+    hidden, weight, target = torch.randn(64, 32), torch.randn(500, 32) / 6, torch.randint(500, (64,))
+    w = weight.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = linear_cross_entropy(hidden, w, target)
+    loss.backward()
+    assert loss.dtype == w.grad.dtype == torch.float32
+    exact = weight.clone().requires_grad_()
+    F.cross_entropy(hidden @ exact.T, target).backward()
+    assert abs(loss.item() - float(F.cross_entropy(hidden @ weight.T, target))) < 0.01
+    assert float((w.grad - exact.grad).norm() / exact.grad.norm()) < 0.02

@@ -62,15 +62,8 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     epochs = options.epochs or max(EPOCHS, -(-STEPS // per_epoch))
     total = per_epoch * epochs
     warmup, often = min(options.warmup_steps, total // 10), max(per_epoch, 50)
-    state: dict[str, Any] = {
-        "step": 0,
-        "best": None,
-        "stale": 0,
-        "loss_sum": 0.0,
-        "loss_count": 0,
-        "last": 0.0,
-        "inputs": run.inputs,
-    }
+    state: dict[str, Any] = {"step": 0, "best": None, "stale": 0, "inputs": run.inputs}
+    state |= {"loss_sum": 0.0, "loss_count": 0, "last": 0.0}
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     if checkpoint.is_file():
         state |= load_checkpoint(checkpoint, run.weights, optimizer, inputs=run.inputs)
@@ -324,13 +317,8 @@ def _evaluate(
     if better:
         notes = {"validation_loss": loss, "step": state["step"], "captions": len(run.tokens)}
         run.captioner.save(out, memory_precision=recipe.memory.precision, notes=notes)
-    row = {
-        "step": state["step"],
-        "epoch": epoch,
-        "train_loss": train_loss,
-        "validation_loss": loss,
-        "learning_rate": rate,
-    }
+    row = {"step": state["step"], "epoch": epoch, "train_loss": train_loss, "validation_loss": loss}
+    row["learning_rate"] = rate
     append_metrics(out / "metrics.jsonl", row)
     say(f"epoch {epoch:.1f}, step {state['step']:,}: train loss {train_loss:.3f}, validation loss {loss:.3f}"
         f"{' (best)' if better else ''}, {seconds:,.0f} s")  # fmt: skip

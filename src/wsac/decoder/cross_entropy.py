@@ -1,4 +1,4 @@
-"""Scores over a vocabulary and their cross-entropy in one step, so that they are gone through once and not ten times."""
+"""Scores over a vocabulary and their cross-entropy in one step: they are gone through once and not ten times."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ ROWS = 32  # tokens at once on a CPU: their scores, in float32, stay in its cach
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
     """Mean of -log softmax(hidden weightᵀ) at the targets, as ``F.cross_entropy`` with ``label_smoothing``.
 
-    hidden: [R, W], weight: [V, W], target: [R], not empty. Products are of autocast's precision, the softmax is float32.
+    hidden: [R, W], weight: [V, W], target: [R], not empty. Products are of autocast's type, the softmax of float32.
     """
-    kind = (
-        torch.get_autocast_dtype(hidden.device.type) if torch.is_autocast_enabled(hidden.device.type) else hidden.dtype
-    )
+    device = hidden.device.type
+    kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
     return _LinearCrossEntropy.apply(hidden, weight, target, smoothing, kind)  # type: ignore[no-any-return]
 
 

@@ -14,7 +14,8 @@ def likeliest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     size = values.shape[-1]
     blocks = size // BLOCK
     if values.device.type != "cpu" or blocks < max(MANY, 2 * count):
-        return tuple(values.topk(min(count, size)))
+        best, place = values.topk(min(count, size))
+        return best, place
     whole, rest = values[..., : blocks * BLOCK].unflatten(-1, (blocks, BLOCK)), values[..., blocks * BLOCK :]
     # the largest lie in the blocks with the largest maxima, or in the rest
     chosen = whole.amax(-1).topk(count).indices

@@ -41,10 +41,9 @@ def prepare(decoder: CaptionDecoder, precision: str = "float32", compiled: bool 
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16(device) else "float32"
     if precision == "bfloat16":
-        scores = isinstance(decoder, TransformerDecoder) and decoder.vocab_size >= LARGE
-        decoder = _replaced(decoder, Bfloat16Linear)
-        if scores:
-            decoder._modules["scores"] = RoughScores(decoder.tokens.weight.detach())
+        exact, decoder = decoder, _replaced(decoder, Bfloat16Linear)
+        if isinstance(exact, TransformerDecoder) and exact.vocab_size >= LARGE:
+            decoder._modules["scores"] = RoughScores(exact.tokens.weight.detach())
     elif precision == "int8":
         if device.type != "cpu":
             raise RecipeError(f"precision int8 is for the processor, not for {device}; take bfloat16 or --device cpu")
