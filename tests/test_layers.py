@@ -46,8 +46,8 @@ LONGEST = 350  # lines
 
 # What takes long to import or draws: `wsac --help` and `import wsac` must not wait for it.
 HEAVY = (
-    "accelerate", "av", "huggingface_hub", "matplotlib", "numpy", "onnxruntime", "peft", "pydantic", "rich", "safetensors",
-    "soundfile", "soxr", "tokenizers", "torch", "transformers",
+    "accelerate", "av", "huggingface_hub", "matplotlib", "numpy", "onnxruntime", "peft", "pydantic", "rich",
+    "safetensors", "soundfile", "soxr", "tokenizers", "torch", "transformers",
 )  # fmt: skip
 # what few modules may import, and those inside their functions only
 HOMES = {
