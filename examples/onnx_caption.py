@@ -25,20 +25,16 @@ def embed(sound):  # [T] → [1, D]: the mean of its windows, weighted by length
     return bridge.run(None, {"audio_embedding": total / np.linalg.norm(total)})[0]
 
 
-def write(embedding):  # [1, D] → token ids, greedily; it may end wherever the end is the first or the second choice
+def write(embedding):  # [1, D] → token ids, greedily
     logits, keys, values = prefill.run(None, {"embedding": embedding})
-    tokens, total, best, limit, penalty = [], 0.0, (-np.inf, []), config["max_tokens"], config["length_penalty"]
-    while len(tokens) < limit and total / limit**penalty > best[0]:
+    tokens = []
+    while len(tokens) < config["max_tokens"]:
         logits[0, [config["pad"], config["begin"]]] = -np.inf
-        logprob = logits[0] - logits.max() - np.log(np.exp(logits[0] - logits.max()).sum())
-        for token in np.argsort(-logprob)[1::-1]:  # the second choice, then the first
-            score = (total + logprob[token]) / (len(tokens) + 1) ** penalty
-            if (token == config["end"] or len(tokens) + 1 == limit) and score > best[0]:
-                best = score, [*tokens, token]
-        tokens.append(next(token for token in np.argsort(-logprob) if token != config["end"]))
-        total += logprob[tokens[-1]]
-        logits, keys, values = step.run(None, {"token": np.array(tokens[-1:]), "keys": keys, "values": values})
-    return [int(token) for token in best[1] if token != config["end"]]
+        if (token := int(logits[0].argmax())) == config["end"]:
+            break
+        tokens.append(token)
+        logits, keys, values = step.run(None, {"token": np.array([token]), "keys": keys, "values": values})
+    return tokens
 
 
 def spell(tokens):  # byte-level BPE: a character stands for a byte, those from 256 on for bytes that cannot be printed

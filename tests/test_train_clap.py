@@ -415,8 +415,8 @@ def test_the_order_of_sounds_is_learned(folder, tmp_path):
     """Told from the same sounds in the other order, of pieces that were not trained on; chance is a half."""
     sizes = {"embed_dim": 32, "audio_width": 32, "text_width": 32, "crop_seconds": 1.6, "batch_size": 16}
     recipe = tiny_recipe(
-        folder, steps=500, scene_share=0, mixtures=0, order_share=0.3, text_steps=0, save_every=500,
-        evaluate_every=500, learning_rate=3e-3, text_learning_rate=1e-2, **sizes,
+        folder, steps=800, scene_share=0, mixtures=0, order_share=0.3, text_steps=0, save_every=800,
+        evaluate_every=800, learning_rate=3e-3, text_learning_rate=1e-2, **sizes,
     )  # fmt: skip
     model = train_clap(recipe, tmp_path / "run", device="cpu")
     clips = read_pairs([folder / "pairs.csv"])
@@ -425,7 +425,7 @@ def test_the_order_of_sounds_is_learned(folder, tmp_path):
     one, other = (model.embed_audio([torch.from_numpy(pair[i].samples) for pair in pairs]) for i in (0, 1))
     true, false = (model.embed_text([pair[i].caption for pair in pairs]) for i in (0, 1))
     told = (((one - other) * (true - false)).sum(dim=1) > 0).float().mean()
-    assert float(told) >= 0.62  # far from chance for 200 pairs: 3.4 standard deviations
+    assert float(told) >= 0.62  # far from chance for 200 pairs: 3.4 standard deviations; three seeds gave 0.82 and more
 
 
 def test_the_order_of_events_is_learned_from_text_alone(folder, tmp_path):
