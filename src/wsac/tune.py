@@ -6,6 +6,7 @@ setting is good when captions are nearer to their own sound than to the others (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -21,7 +22,7 @@ from .types import AudioError
 
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
 SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
-CHOSEN = 0.45  # nats of the cycle that captions which the CLAP has chosen must be ahead: it judges its own choice
+CHOSEN = 0.075  # of what guessing costs must captions be ahead that the CLAP has chosen: it judges its own choice
 BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
 WITH_GAP = ("shift", "coral", "procrustes", "shift+pd", "coral+pd", "procrustes+pd")
 REFINED = {
@@ -61,6 +62,7 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
     if len(sounds) < 10:
         raise AudioError(f"{len(sounds)} sounds: give ten or more, better a hundred, that differ as those to come do")
     known: dict[CaptionOptions, Trial] = {}
+    margin = CHOSEN * math.log(len(sounds))
     first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
     usual = captioner.options
     with progress("tune", len(first) + 9, unit="settings") as tick:
@@ -73,23 +75,24 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
         run(usual)
         for spec in first:
             run(replace(usual, bridge=spec))
-        for spec in _variants(_best(known, usual).options.bridge):
+        for spec in _variants(_best(known, usual, margin).options.bridge):
             run(replace(usual, bridge=spec))
         for change in DECODING:
-            run(replace(_best(known, usual).options, **change))
-    best = _best(known, usual)
+            run(replace(_best(known, usual, margin).options, **change))
+    best = _best(known, usual, margin)
     return [best, *sorted((t for t in known.values() if t is not best), key=lambda trial: -trial.cycle)]
 
 
-def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions) -> Trial:
+def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions, margin: float) -> Trial:
     """The largest cycle among the settings whose captions are hardly more often at fault than the usual ones.
 
-    Several candidates and a choice by the CLAP raise the cycle by the choice alone; only a larger rise is believed.
+    Several candidates and a choice by the CLAP raise the cycle by the choice alone; only a rise above the ``margin``
+    is believed.
     """
     allowed = known[usual].faults + SLACK
     return max(
         (trial for trial in known.values() if trial.faults <= allowed),
-        key=lambda trial: trial.cycle - CHOSEN * bool(trial.options.choose),
+        key=lambda trial: trial.cycle - margin * bool(trial.options.choose),
     )
 
 
