@@ -20,7 +20,8 @@ from wsac.datasets import DatasetItem
 from wsac.recipe import BenchmarkRecipe, load_recipe
 
 NOISE = "noise:variance=0.002"
-INFERENCE = ("ad", "nnd", "topk", "pd", "santa", "shift", "coral", "procrustes", "shift+pd", "procrustes+pd")
+INFERENCE = ("ad", "nnd", "topk", "pd", "santa", "shift", "coral", "procrustes", "wasserstein", "shift+pd",
+             "procrustes+pd", "wasserstein+pd")  # fmt: skip
 TRAINING = ("uniform", "shaped", "replace", "mix", "project", f"shift+{NOISE}", f"centre+{NOISE}")
 
 

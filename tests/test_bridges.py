@@ -23,7 +23,6 @@ from wsac.bridges import (
     NearestNeighbour,
     NoiseInjection,
     PlsHead,
-    Procrustes,
     ProjectedTexts,
     Projection,
     Santa,
@@ -37,7 +36,7 @@ from wsac.bridges import (
     retrieval,
     training_bridge,
 )
-from wsac.gap import Gap, fit_gap, fit_pls, fit_rotation, mutual_neighbours
+from wsac.gap import Gap, fit_gap, fit_pls, fit_rotation, fit_transport, mutual_neighbours
 from wsac.memory import SupportMemory
 from wsac.types import ModelError, RecipeError
 
@@ -266,7 +265,8 @@ def test_coral_gives_sounds_the_mean_and_covariance_of_texts():
     assert_close(bridge(audio), F.normalize(moved, dim=-1))
 
 
-def test_procrustes_finds_a_rotation_without_pairs():
+@pytest.mark.parametrize(("fit", "name"), [(fit_rotation, "procrustes"), (fit_transport, "wasserstein")])
+def test_a_rotation_is_found_without_pairs(fit, name):
     """Sounds are texts turned a little, shuffled and moved: the rotation is found from the shapes alone."""
     rng = torch.Generator().manual_seed(3)
     centres = F.normalize(torch.randn(40, DIM, generator=rng), dim=-1)
@@ -276,16 +276,29 @@ def test_procrustes_finds_a_rotation_without_pairs():
     skew = 0.15 * torch.randn(DIM, DIM, generator=rng)
     turn = torch.linalg.matrix_exp(skew - skew.T)
     audio = F.normalize(text[torch.randperm(600, generator=rng)] @ turn.T + 0.2, dim=-1)
-    rotation = fit_rotation(text, audio)
+    rotation = fit(text, audio)
     assert_close(rotation @ rotation.T, torch.eye(DIM), rtol=0, atol=1e-5)
     gap = fit_gap(text, audio)
     right = F.normalize(text @ turn.T + 0.2, dim=-1)  # row by row the sound of each text
     turned, shifted = (
         float((bridge(right) * text).sum(1).mean())
-        for bridge in (Procrustes(gap), inference_bridge("shift", Given(gap=gap)))
+        for bridge in (inference_bridge(name, Given(gap=gap)), inference_bridge("shift", Given(gap=gap)))
     )
     assert turned > 0.9
     assert turned > shifted + 0.1
+
+
+@pytest.mark.parametrize("fit", [fit_rotation, fit_transport])
+def test_what_few_sounds_do_not_tell_is_not_turned(fit):
+    """Four sounds span three directions from their mean; all others of a space of many stay where they were."""
+    rng = torch.Generator().manual_seed(1)
+    text, audio = (F.normalize(torch.randn(n, 64, generator=rng), dim=-1) for n in (50, 4))
+    rotation = fit(text, audio)
+    assert_close(rotation @ rotation.T, torch.eye(64), rtol=0, atol=1e-5)
+    assert (
+        int((torch.linalg.svdvals(rotation - torch.eye(64)) > 1e-4).sum()) <= 6
+    )  # turned within sounds and their texts
+    assert torch.equal(fit(text, audio), rotation)
 
 
 def test_pls_head_against_numpy():
@@ -392,7 +405,7 @@ def test_gap_round_trip(given_all, tmp_path):
     given_all.gap.save(tmp_path / "gap.safetensors")
     again = Gap.load(tmp_path / "gap.safetensors")
     x = unit(4, 1)
-    for spec in ("shift", "coral", "procrustes", "pls"):
+    for spec in ("shift", "coral", "procrustes", "wasserstein", "pls"):
         assert torch.equal(inference_bridge(spec, Given(gap=again))(x), inference_bridge(spec, given_all)(x))
     unpaired = fit_gap(unit(30, 1), unit(40, 2), fingerprint="some")
     unpaired.save(tmp_path / "u.safetensors")

@@ -13,10 +13,13 @@ from .files import write_tensors
 from .types import ModelError
 
 DIRECTIONS = 100  # of the PLS head, as published
-ROUNDS = 5  # of mutual nearest neighbours
+ROUNDS = 5  # of matching sounds with texts, and turning them
+PRIOR = 1.0  # so many pairs in every direction speak for no rotation: a few dozen sounds cannot tell one
 ROWS = 2048  # compared at once
 CROWD = 10  # nearest others by which a place is called crowded
 NEIGHBOURS_OF = 20_000  # rows compared at most when mutual nearest neighbours are sought
+TRANSPORTED = 10_000  # rows of a transport plan at most: 400 MB
+BLUR, BALANCING = 0.05, 30  # of a transport plan: the entropy's weight, and how often both sides are balanced
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Gap:
     text_covariance: Tensor
     audio_covariance: Tensor
     rotation: Tensor
+    transport: Tensor
     pls_text: Tensor | None = None
     pls_audio: Tensor | None = None
     fingerprint: str = ""
@@ -82,7 +86,7 @@ def fit_gap(text: Tensor, audio: Tensor, *, paired: bool = False, fingerprint: s
     text, audio = text.float(), audio.float()
     pls = fit_pls(text, audio) if paired else (None, None)
     moments = text.mean(0), audio.mean(0), text.T.cov(), audio.T.cov()
-    return Gap(*moments, fit_rotation(text, audio), pls[0], pls[1], fingerprint)
+    return Gap(*moments, fit_rotation(text, audio), fit_transport(text, audio), *pls, fingerprint)
 
 
 def fit_pls(text: Tensor, audio: Tensor, directions: int = DIRECTIONS) -> tuple[Tensor, Tensor]:
@@ -100,19 +104,50 @@ def fit_rotation(text: Tensor, audio: Tensor) -> Tensor:
     """[D, D] orthogonal R, so that (a - ā) R lies as t - t̄ does, from sounds and texts that are no pairs.
 
     Five times: sounds and texts that are each other's nearest after R are taken for pairs, and R is solved for them
-    (orthogonal Procrustes, Schönemann 1966). Nearest is by CSLS, which makes hubs, near to everything, less near
-    (Conneau et al. 2018, arXiv 1710.04087, sec. 2.3).
-    R stays the identity while fewer pairs than two are found.
+    (orthogonal Procrustes, Schönemann 1966), with a prior towards the identity that is worth one pair in every
+    direction. Nearest is by CSLS, which makes hubs, near to everything, less near (Conneau et al. 2018,
+    arXiv 1710.04087, sec. 2.3).
     """
-    t, a = (F.normalize((x - x.mean(0))[:NEIGHBOURS_OF].double(), dim=-1) for x in (text, audio))
+    t, a = (_directions(x, NEIGHBOURS_OF).double() for x in (text, audio))
     rotation = torch.eye(text.shape[1], dtype=torch.float64)
     for _ in range(ROUNDS):
         rows, columns = mutual_neighbours(a @ rotation, t)
-        if len(rows) < 2:
-            break
-        u, _, v = torch.linalg.svd(a[rows].T @ t[columns])
-        rotation = u @ v
+        rotation = _procrustes(a[rows].T @ t[columns], PRIOR)
     return rotation.float()
+
+
+def fit_transport(text: Tensor, audio: Tensor) -> Tensor:
+    """The same from an optimal transport of all sounds to all texts in place of pairs: Wasserstein-Procrustes.
+
+    A plan of sounds and texts gives each sound its share of the texts and each text its share of the sounds, so it
+    wants both of the same kind of scenes in the same proportions; then it is the better one, otherwise far worse.
+    Source: Grave et al. 2019 (arXiv 1805.11222), with Sinkhorn's plan (Cuturi 2013, arXiv 1306.0895) of all rows.
+    """
+    t, a = (_directions(x, TRANSPORTED) for x in (text, audio))
+    rotation = torch.eye(text.shape[1])
+    for _ in range(ROUNDS):
+        kernel = (a @ rotation @ t.T).sub_(1).div_(BLUR).exp_()
+        of_text = torch.full((len(t),), 1 / len(t))
+        for _ in range(BALANCING):
+            of_sound = 1 / len(a) / (kernel @ of_text)
+            of_text = 1 / len(t) / (kernel.T @ of_sound)
+        matched = a.T @ (of_sound[:, None] * (kernel @ (of_text[:, None] * t)))
+        rotation = _procrustes(matched.double(), PRIOR / len(a)).float()
+    return rotation
+
+
+def _directions(rows: Tensor, most: int) -> Tensor:
+    """Unit directions from the mean; of more than ``most`` rows so many, evenly spread."""
+    rows = rows.float() - rows.float().mean(0)
+    if len(rows) > most:
+        rows = rows[torch.linspace(0, len(rows) - 1, most).long()]
+    return F.normalize(rows, dim=-1)
+
+
+def _procrustes(matched: Tensor, prior: float) -> Tensor:
+    """The rotation R with the largest trace of Rᵀ (M + prior · I)."""
+    u, _, v = torch.linalg.svd(matched + prior * torch.eye(len(matched), dtype=matched.dtype))
+    return u @ v
 
 
 def mutual_neighbours(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from .report import pictures_html, table_html, write_page
 SAMPLE = 2000  # rows that cosines are taken between
 RANKED = 5000  # pairs that recall is among, at most
 SUBSPACE = 10  # directions between which principal angles are given
-SPECS = ("ad", "shift", "coral", "procrustes", "pls", "topk", "santa", "pd", "nnd", "shift+pd")
+SPECS = ("ad", "shift", "coral", "procrustes", "wasserstein", "pls", "topk", "santa", "pd", "nnd", "shift+pd")
 SHOWN = 6  # sounds whose neighbours are shown
 
 

@@ -24,11 +24,12 @@ WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
 SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
 CHOSEN = 0.075  # of what guessing costs must captions be ahead that the CLAP has chosen: it judges its own choice
 BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
-WITH_GAP = ("shift", "coral", "procrustes", "shift+pd", "coral+pd", "procrustes+pd")
+TURNED = ("shift", "coral", "procrustes", "wasserstein")
+WITH_GAP = (*TURNED, *(f"{name}+pd" for name in TURNED), *(f"{name}+santa:weight=0.5,sharpness=100" for name in TURNED))
 REFINED = {
     "pd": ("pd:temperature=0.003", "pd:temperature=0.03", "pd:temperature=0.1"),
     "topk": ("topk:k=2", "topk:k=10", "topk:k=20"),
-    "santa": ("santa:weight=0.3", "santa:weight=0.5", "santa:k=8"),
+    "santa": ("santa:weight=0.3", "santa:weight=0.5", "santa:weight=0.5,sharpness=100"),
 }
 DECODING = (
     {"beam_size": 1},

@@ -131,6 +131,21 @@ class Procrustes:
         return F.normalize(self.gap.text_mean.to(embedding) + moved, dim=-1)
 
 
+@register("wasserstein", "inference")
+@dataclass(frozen=True, slots=True)
+class Wasserstein:
+    """norm(t̄ + (a - ā) R), R by optimal transport of all sounds to all texts; no pairs. See ``fit_transport``.
+
+    For sounds and texts of the same kind in the same proportions.
+    """
+
+    gap: Gap
+
+    def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
+        moved = (embedding - self.gap.audio_mean.to(embedding)) @ self.gap.transport.to(embedding)
+        return F.normalize(self.gap.text_mean.to(embedding) + moved, dim=-1)
+
+
 def _unless_zero(shift: Tensor, embedding: Tensor, moved: Tensor) -> Tensor:
     """norm(moved), or the embedding as it is when nothing is moved; without a branch, which ONNX graphs cannot take."""
     return torch.where(shift.to(embedding).any(), F.normalize(moved, dim=-1), embedding)
