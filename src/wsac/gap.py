@@ -86,7 +86,7 @@ def fit_gap(text: Tensor, audio: Tensor, *, paired: bool = False, fingerprint: s
     text, audio = text.float(), audio.float()
     pls = fit_pls(text, audio) if paired else (None, None)
     moments = text.mean(0), audio.mean(0), text.T.cov(), audio.T.cov()
-    return Gap(*moments, fit_rotation(text, audio), fit_transport(text, audio), *pls, fingerprint)
+    return Gap(*moments, fit_rotation(text, audio), fit_transport(text, audio), pls[0], pls[1], fingerprint)
 
 
 def fit_pls(text: Tensor, audio: Tensor, directions: int = DIRECTIONS) -> tuple[Tensor, Tensor]:
