@@ -27,7 +27,7 @@ def bench(monkeypatch):
 
     yield baseline, growth, speed
     for name in set(sys.modules) - before:
-        if name in ("baseline", "growth", "speed", "clap_throughput"):
+        if name in ("baseline", "growth", "quality", "speed", "clap_throughput"):
             del sys.modules[name]
 
 
@@ -85,6 +85,31 @@ def test_flops_are_those_of_the_products(bench):
     with FlopCounterMode(display=False) as counter:
         decoder.loss(torch.randn(4, 8, requires_grad=True), tokens).backward()
     assert speed.flops(decoder, 4, 6, 24) == pytest.approx(counter.get_total_flops(), rel=0.05)
+
+
+def test_quality_compares_the_defaults_with_the_slow_way(bench, sounds, captions, clap_folder, tmp_path):
+    import quality
+
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "captions.txt").write_text("\n".join(captions) + "\n")
+    test = tmp_path / "data" / "test"
+    test.mkdir(exist_ok=True)
+    scenes = [{"file": f"{i}.wav", "captions": captions[i : i + 3]} for i in range(2)]
+    for i in range(2):
+        (tmp_path / f"{i}.wav").rename(test / f"{i}.wav")
+    (test / "scenes.jsonl").write_text("\n".join(map(json.dumps, scenes)) + "\n")
+    small = ("decoder.width=16", "decoder.layers=1", "decoder.heads=2", "decoder.vocab_size=300", "training.epochs=1",
+             "training.batch_size=32", f"clap={clap_folder}")  # fmt: skip
+    command = ["--data", str(tmp_path / "data"), "--seeds", "0", "1", "-o", str(tmp_path / "out")]
+    for change in small:
+        command += ["--set", change]
+    own = quality.train_decoder._batches
+    rows = quality.main(command)
+    assert [row[0] for row in rows] == ["ad", "pd"]
+    assert quality.train_decoder._batches is own
+    recipes = {way: (tmp_path / "out" / f"{way}-0" / "recipe.toml").read_text() for way in quality.WAYS}
+    assert 'precision = "float32"' in recipes["slow"] != recipes["fast"]
+    assert quality.main(command) == rows  # trained already
 
 
 def test_ratios_are_medians_of_rounds(bench):
