@@ -21,7 +21,7 @@ from wsac.recipe import BenchmarkRecipe, load_recipe
 
 NOISE = "noise:variance=0.002"
 INFERENCE = ("ad", "nnd", "topk", "pd", "santa", "shift", "coral", "procrustes", "wasserstein", "shift+pd",
-             "procrustes+pd", "wasserstein+pd")  # fmt: skip
+             "procrustes+pd", "wasserstein+pd", "procrustes+santa:weight=0.5,sharpness=100")  # fmt: skip
 TRAINING = ("uniform", "shaped", "replace", "mix", "project", f"shift+{NOISE}", f"centre+{NOISE}")
 
 
@@ -33,11 +33,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=64, help="smaller than usual: more steps in an epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--training", nargs="+", default=["", NOISE, *TRAINING], metavar="BRIDGE", help="only with these"
+    )
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     data = esc50(options.audio, options.captions)
-    rows = [{"train": train, "infer": infer} for train in ("", NOISE) for infer in INFERENCE]
-    rows += [{"train": train, "infer": infer} for train in TRAINING for infer in ("ad", "pd")]
+    rows = [
+        {"train": train, "infer": infer}
+        for train in options.training
+        for infer in (INFERENCE if train in ("", NOISE) else ("ad", "pd"))
+    ]
     recipe = load_recipe(
         BenchmarkRecipe,
         overrides={
