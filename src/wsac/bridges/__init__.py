@@ -1,6 +1,6 @@
 """Bridges over the modality gap, by what they are: noise in training, retrieval and alignment. docs/bridges.md."""
 
-from .alignment import Centred, Coral, PlsHead, PlsSounds, Procrustes, ShiftedSounds, ShiftedTexts
+from .alignment import Centred, Coral, PlsHead, PlsSounds, Procrustes, ShiftedSounds, ShiftedTexts, Wasserstein
 from .base import KINDS, Bridge, Chain, Given, Head, Kind, inference_bridge, names, parse, register, training_bridge
 from .noise import InstanceReplacement, Mixing, NoiseInjection, ProjectedTexts, ShapedNoise, UniformNoise
 from .retrieval import Identity, NearestNeighbour, Projection, Santa, TopMean, nearest, nearest_rows
@@ -30,6 +30,7 @@ __all__ = [
     "ShiftedTexts",
     "TopMean",
     "UniformNoise",
+    "Wasserstein",
     "inference_bridge",
     "names",
     "nearest",
