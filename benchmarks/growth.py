@@ -99,6 +99,7 @@ def measure(world: World, sizes: list[int], say: Callable[[str], None]) -> dict[
         kept = os.environ.get("WSAC_CACHE")
         os.environ["WSAC_CACHE"] = cache
         for size in sizes:
+            say(f"growth: {size:,} captions …")
             found["corpus"].append(in_child(corpus, size, world.tiny))
             say("growth: " + ", ".join(f"{name} {value:,.4g}" for name, value in found["corpus"][-1].items()))
         os.environ.pop("WSAC_CACHE")

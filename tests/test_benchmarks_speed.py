@@ -90,10 +90,9 @@ def test_flops_are_those_of_the_products(bench):
 def test_quality_compares_the_defaults_with_the_slow_way(bench, sounds, captions, clap_folder, tmp_path):
     import quality
 
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "captions.txt").write_text("\n".join(captions) + "\n")
     test = tmp_path / "data" / "test"
-    test.mkdir(exist_ok=True)
+    test.mkdir(parents=True)
+    (tmp_path / "data" / "captions.txt").write_text("\n".join(captions) + "\n")
     scenes = [{"file": f"{i}.wav", "captions": captions[i : i + 3]} for i in range(2)]
     for i in range(2):
         (tmp_path / f"{i}.wav").rename(test / f"{i}.wav")

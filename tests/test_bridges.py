@@ -295,9 +295,8 @@ def test_what_few_sounds_do_not_tell_is_not_turned(fit):
     text, audio = (F.normalize(torch.randn(n, 64, generator=rng), dim=-1) for n in (50, 4))
     rotation = fit(text, audio)
     assert_close(rotation @ rotation.T, torch.eye(64), rtol=0, atol=1e-5)
-    assert (
-        int((torch.linalg.svdvals(rotation - torch.eye(64)) > 1e-4).sum()) <= 6
-    )  # turned within sounds and their texts
+    turned = torch.linalg.svdvals(rotation - torch.eye(64)) > 1e-4
+    assert int(turned.sum()) <= 6  # within sounds and their texts
     assert torch.equal(fit(text, audio), rotation)
 
 

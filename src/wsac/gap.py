@@ -138,7 +138,8 @@ def fit_transport(text: Tensor, audio: Tensor) -> Tensor:
 
 def _directions(rows: Tensor, most: int) -> Tensor:
     """Unit directions from the mean; of more than ``most`` rows so many, evenly spread."""
-    rows = rows.float() - rows.float().mean(0)
+    rows = rows.float()
+    rows = rows - rows.mean(0)
     if len(rows) > most:
         rows = rows[torch.linspace(0, len(rows) - 1, most).long()]
     return F.normalize(rows, dim=-1)

@@ -115,8 +115,7 @@ class Coral:
         object.__setattr__(self, "_map", (whiten @ colour).float())
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
-        moved = (embedding - self.gap.audio_mean.to(embedding)) @ self._map.to(embedding)
-        return F.normalize(self.gap.text_mean.to(embedding) + moved, dim=-1)
+        return _among_texts(self.gap, embedding, self._map)
 
 
 @register("procrustes", "inference")
@@ -127,8 +126,7 @@ class Procrustes:
     gap: Gap
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
-        moved = (embedding - self.gap.audio_mean.to(embedding)) @ self.gap.rotation.to(embedding)
-        return F.normalize(self.gap.text_mean.to(embedding) + moved, dim=-1)
+        return _among_texts(self.gap, embedding, self.gap.rotation)
 
 
 @register("wasserstein", "inference")
@@ -142,8 +140,13 @@ class Wasserstein:
     gap: Gap
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
-        moved = (embedding - self.gap.audio_mean.to(embedding)) @ self.gap.transport.to(embedding)
-        return F.normalize(self.gap.text_mean.to(embedding) + moved, dim=-1)
+        return _among_texts(self.gap, embedding, self.gap.transport)
+
+
+def _among_texts(gap: Gap, embedding: Tensor, matrix: Tensor) -> Tensor:
+    """norm(t̄ + (a - ā) M)."""
+    moved = (embedding - gap.audio_mean.to(embedding)) @ matrix.to(embedding)
+    return F.normalize(gap.text_mean.to(embedding) + moved, dim=-1)
 
 
 def _unless_zero(shift: Tensor, embedding: Tensor, moved: Tensor) -> Tensor:
