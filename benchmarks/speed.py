@@ -43,7 +43,8 @@ from wsac.device import has_bfloat16
 from wsac.files import write_json
 from wsac.generate import GenerationOptions, generate, prepare
 from wsac.memory import SupportMemory
-from wsac.optimising import adamw, autocast, keep_freed_memory
+from wsac.heap import keep_freed_memory
+from wsac.optimising import adamw, autocast
 from wsac.recipe import TrainingOptions
 from wsac.token_rows import TokenRows
 from wsac.tokenizer import Tokenizer

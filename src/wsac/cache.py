@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .console import progress, say
 from .files import atomic_path
+from .heap import give_back_freed_memory
 from .types import WsacError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def embed_texts(clap: ClapEncoder, captions: Sequence[str], *, half: bool = Fals
             for first in range(0, len(captions), AT_ONCE):
                 part = clap.embed_text(captions[first : first + AT_ONCE]).numpy().astype(kind, copy=False)
                 yield part
+                give_back_freed_memory()  # every length leaves holes that fit no other
                 tick(len(part))
 
     try:

@@ -60,7 +60,7 @@ class OnnxDecoder:
         return logits, cache
 
     def select(self, state: list[Tensor], rows: Tensor) -> list[Tensor]:
-        return [part[:, rows] for part in state]
+        return [part[:, rows.flatten()] for part in state]
 
 
 def check(captioner: Captioner, folder: Path, *, audio: bool) -> dict[str, float | int]:

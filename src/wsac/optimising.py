@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -37,17 +35,3 @@ def follow(average: nn.Module, model: nn.Module, decay: float, step: int) -> Non
     pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
     ours, theirs = ([pair[side] for pair in pairs if pair[0].is_floating_point()] for side in (0, 1))
     torch._foreach_lerp_(ours, theirs, 1 - min(decay, (1 + step) / (10 + step)))
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next step, which wants as much again.
-
-    It would give large blocks back to the system and take them anew, page by page, each being cleared first: up to a
-    fifth of a training step on a CPU. For the whole process. Does nothing where there is no glibc.
-    """
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):
-            libc = ctypes.CDLL("libc.so.6")
-            # M_MMAP_THRESHOLD: blocks below this come from the heap; older versions take no more than 32 MB
-            libc.mallopt(-3, 1 << 30) or libc.mallopt(-3, 1 << 25)
-            libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: and the heap keeps so much

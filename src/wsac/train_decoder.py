@@ -26,8 +26,9 @@ from .decoder import CaptionDecoder, begin
 from .device import pick_device
 from .files import write_bytes
 from .gap import Gap
+from .heap import give_back_freed_memory, keep_freed_memory
 from .memory import SupportMemory
-from .optimising import adamw, autocast, follow, keep_freed_memory
+from .optimising import adamw, autocast, follow
 from .pictures import curve_png
 from .processes import Processes
 from .prompts import Prompter
@@ -57,6 +58,7 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     processes = Processes.here(device)
     with processes.first_goes_ahead():
         run = _prepare(recipe, out, processes.device(device), processes)
+    give_back_freed_memory()
     decoder, optimizer = run.decoder, run.optimizer
     per_epoch = -(-len(run.train_rows) // options.update_size)
     epochs = options.epochs or max(EPOCHS, -(-STEPS // per_epoch))

@@ -58,7 +58,7 @@ def caption(
         "settings": overrides({"compiled": compiled or None}, changes, "length_penalty=0.8"),
     }
     from ..captioning import caption_files, print_rows
-    from ..optimising import keep_freed_memory
+    from ..heap import keep_freed_memory
 
     keep_freed_memory()
     rows = caption_files(files, model=model, clap=clap, gap=gap, device=device, **options)

@@ -60,4 +60,5 @@ class CaptionDecoder(nn.Module, ABC):
 
     @abstractmethod
     def select(self, state: Any, rows: Tensor) -> Any:
-        """The state of the given rows, for beam search. rows: [B'] indices."""
+        """The state of the given rows: indices [B'], or [C', S'] of the S' beams that each of C' clips goes on with, in
+        the order of the clips. Then the state that was given need not be of use any more."""

@@ -146,6 +146,7 @@ class CausalLmDecoder(CaptionDecoder):
         return self._advance(self._embed(token[:, None]), LmState(state.cache, seen))
 
     def select(self, state: LmState, rows: Tensor) -> LmState:
+        rows = rows.flatten()
         return LmState(pretrained.select_rows(state.cache, rows), None if state.seen is None else state.seen[rows])
 
     def _advance(self, x: Tensor, state: LmState) -> tuple[Tensor, LmState]:

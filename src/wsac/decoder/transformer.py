@@ -17,14 +17,24 @@ from .cross_entropy import linear_cross_entropy
 
 @dataclass(slots=True)
 class KvCache:
-    """keys, values: [layers, B, heads, positions, width / heads]; the first ``filled`` positions are in use.
+    """keys, values: [layers, C, slots, heads, width / heads] of C clips, of which the first ``filled`` slots are in use.
 
-    Positions come first in memory, so that what is in use lies together.
+    The beams of a clip share its slots: what they begin with lies there once, every later position once a beam. So no
+    beam is ever copied; ``seen`` [C, S, filled] says which slots each of the S beams descends from (None: there is one
+    beam, and it sees all). positions: of a beam so far; room: how many there may be.
     """
 
     keys: Tensor
     values: Tensor
     filled: int
+    positions: int
+    room: int
+    seen: Tensor | None = None
+
+    @property
+    def beams(self) -> int:
+        """S."""
+        return 1 if self.seen is None else self.seen.shape[1]
 
 
 class Block(nn.Module):
@@ -37,17 +47,25 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor, cache: tuple[Tensor, Tensor] | None = None, filled: int = 0) -> Tensor:
-        """x: [B, L, width]. With a cache ([B, heads, positions, ·] keys and values) the L positions are appended."""
+    def forward(
+        self, x: Tensor, cache: tuple[Tensor, Tensor] | None = None, filled: int = 0, seen: Tensor | None = None
+    ) -> Tensor:
+        """x: [B, L, width]. With a cache ([B, slots, heads, ·] keys and values) the L positions are appended.
+
+        seen: [B, 1, L, filled + L], what is added to the scores; where None, positions see those before them.
+        """
         batch, length, width = x.shape
-        q, k, v = self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1).unbind(2)
         if cache is not None:
-            keys, values = cache
-            keys[:, :, filled : filled + length], values[:, :, filled : filled + length] = k, v
-            k, v = keys[:, :, : filled + length], values[:, :, : filled + length]
+            (keys, values), last = cache, filled + length
+            keys[:, filled:last], values[:, filled:last] = k, v
+            k, v = keys[:, :last], values[:, :last]
         dropout = self.dropout if self.training else 0.0
         # a single new position sees the whole cache; several start from an empty one
-        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=length > 1)
+        attended = F.scaled_dot_product_attention(
+            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=seen, dropout_p=dropout,
+            is_causal=seen is None and length > 1,
+        )  # fmt: skip
         x = x + F.dropout(self.out(attended.transpose(1, 2).reshape(batch, length, width)), self.dropout, self.training)
         hidden = self.down(F.gelu(self.up(self.norm_network(x))))
         return x + F.dropout(hidden, self.dropout, self.training)
@@ -118,24 +136,42 @@ class TransformerDecoder(CaptionDecoder):
 
     def prefill(self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None) -> tuple[Tensor, KvCache]:
         room = self.before + min(max_tokens, self.max_tokens)
-        shape = (room, len(self.blocks), len(embedding), self.heads, self.width // self.heads)
-        keys, values = (embedding.new_empty(shape).permute(1, 2, 3, 0, 4) for _ in range(2))
-        cache = KvCache(keys, values, 0)
+        shape = (len(self.blocks), len(embedding), room, self.heads, self.width // self.heads)
+        cache = KvCache(embedding.new_empty(shape), embedding.new_empty(shape), 0, self.before, room)
         return self._advance(self._opening(embedding, prompt), cache)
 
     def step(self, token: Tensor, state: KvCache) -> tuple[Tensor, KvCache]:
-        return self._advance(self._embed(token[:, None], state.filled), state)
+        x, seen = self._embed(token[:, None], state.positions), state.seen
+        if seen is not None:
+            own = torch.eye(state.beams, dtype=torch.bool, device=seen.device)
+            seen = torch.cat((seen, own.expand(len(seen), -1, -1)), dim=2)
+        state = KvCache(state.keys, state.values, state.filled, state.positions + 1, state.room, seen)
+        return self._advance(x.view(-1, state.beams, self.width), state)
 
     def select(self, state: KvCache, rows: Tensor) -> KvCache:
-        filled = state.filled
-        return KvCache(_rows(state.keys, rows, filled), _rows(state.values, rows, filled), filled)
+        keys, values, filled, seen = state.keys, state.values, state.filled, state.seen
+        lines = rows if rows.ndim == 2 else rows[:, None]
+        clips = lines[:, 0] // state.beams
+        if lines.shape[1] > 1 or seen is not None:
+            if seen is None:
+                seen = torch.ones((keys.shape[1], 1, filled), dtype=torch.bool, device=keys.device)
+            seen = seen[clips[:, None], lines % state.beams]
+        slots = filled + lines.shape[1] * (state.room - state.positions)
+        if rows.ndim == 1 or len(lines) < keys.shape[1] or slots > keys.shape[2]:
+            keys, values = (_of_clips(part, clips, filled, slots) for part in (keys, values))
+        return KvCache(keys, values, filled, state.positions, state.room, seen)
 
     def _advance(self, x: Tensor, cache: KvCache) -> tuple[Tensor, KvCache]:
-        length = x.shape[1]
+        """x: [B, L, width], the L positions that are read first; or [C, S, width], the next one of every beam."""
+        more = None if cache.seen is None else torch.zeros_like(cache.seen, dtype=x.dtype)
+        if more is not None:
+            more = more.masked_fill_(~cache.seen, -torch.inf)[:, None]
         for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
-            x = block(x, (keys, values), cache.filled)
-        logits = self.scores(self.norm(x[:, -1]), self.tokens.weight)
-        return logits, KvCache(cache.keys, cache.values, cache.filled + length)
+            x = block(x, (keys, values), cache.filled, more)
+        filled = cache.filled + x.shape[1]
+        last = x if cache.filled else x[:, -1]
+        logits = self.scores(self.norm(last).view(-1, self.width), self.tokens.weight)
+        return logits, KvCache(cache.keys, cache.values, filled, cache.positions, cache.room, cache.seen)
 
     def _opening(self, embedding: Tensor, prompt: Tensor | None) -> Tensor:
         """What stands before the caption, [B, P + prefix_length, width]; no prompt is one of padding."""
@@ -153,9 +189,9 @@ class TransformerDecoder(CaptionDecoder):
         return self.tokens(tokens) + self.positions.weight[first : first + tokens.shape[1]]
 
 
-def _rows(cache: Tensor, rows: Tensor, filled: int) -> Tensor:
-    """The cache of some rows; only the filled positions are copied."""
-    old = cache.permute(3, 0, 1, 2, 4)
-    new = old.new_empty((*old.shape[:2], len(rows), *old.shape[3:]))
-    torch.index_select(old[:filled], 2, rows, out=new[:filled])
-    return new.permute(1, 2, 3, 0, 4)
+def _of_clips(part: Tensor, clips: Tensor, filled: int, slots: int) -> Tensor:
+    """Keys or values of some clips, with room for so many slots; only the filled ones are copied."""
+    new = part.new_empty((part.shape[0], len(clips), slots, *part.shape[3:]))
+    for layer, old in zip(new, part, strict=True):
+        layer[:, :filled] = old[clips, :filled]
+    return new

@@ -10,7 +10,7 @@ from ..tokenizer import EOS
 from ..types import ModelError
 from .likeliest import likeliest
 from .options import Generated, GenerationOptions
-from .penalties import log_probabilities, penalise
+from .penalties import likeliest_tokens, log_probabilities, penalise
 
 
 class BeamSearch:
@@ -48,11 +48,15 @@ class BeamSearch:
             self._begin(len(logits), logits.device)
         self.length += 1
         options, length, (clips, beams) = self.options, self.length, self.live.shape
-        logprob = log_probabilities(logits)
-        score = penalise(logprob, self.tokens.flatten(0, 1), options.repetition_penalty, options.no_repeat_ngram)
-        sums, source, token, live, chosen = self._candidates(score)
-        true = sums
-        if score is not logprob or options.groups > 1:
+        if options.groups == 1 and options.repetition_penalty == 1 and not options.no_repeat_ngram:
+            best, token = likeliest_tokens(logits, min(2 * self.beams, logits.shape[-1]))
+            parts = self._continued(best.view(clips, beams, -1), token.view(clips, beams, -1), 0)
+            sums, source, token, live, chosen = (part[:, None] for part in parts)
+            true = sums
+        else:
+            logprob = log_probabilities(logits)
+            score = penalise(logprob, self.tokens.flatten(0, 1), options.repetition_penalty, options.no_repeat_ngram)
+            sums, source, token, live, chosen = self._candidates(score)
             flat = (source * logits.shape[-1] + token).flatten(1)
             true = (self.true.gather(1, source.flatten(1)) + logprob.view(clips, -1).gather(1, flat)).view_as(sums)
 
@@ -66,15 +70,14 @@ class BeamSearch:
         earlier = self.tokens.gather(1, source[:, :, None].expand(-1, -1, length - 1))
         self.tokens = torch.cat((earlier, token[:, :, None]), dim=2)
         rows = torch.arange(clips, device=logits.device)[:, None] * beams + source
-        # beams are copied at every step anyway; to copy greedy rows pays when some have ended
-        leave = any(done) and (token.shape[1] > 1 or 8 * sum(done) >= clips)
+        leave = 8 * sum(done) >= clips  # to copy the others pays when some have ended
         if leave:
             self._leave(torch.tensor([i for i, over in enumerate(done) if over], device=logits.device))
             stay = torch.tensor([i for i, over in enumerate(done) if not over], device=logits.device)
             rows, token = rows[stay], token[stay]
             for name in ("clip", "live", "true", "tokens", "ends", "best", "best_true", "best_length", "best_tokens"):
                 setattr(self, name, getattr(self, name)[stay])
-        return (rows.flatten() if leave or rows.shape[1] > 1 else None), token.flatten()
+        return (rows if leave or rows.shape[1] > 1 else None), token.flatten()
 
     def _candidates(self, score: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Sums, source beams and tokens [b, G, w] of the best continuations, falling; sums and places in w of those
@@ -89,17 +92,20 @@ class BeamSearch:
             own = score[:, first : first + size]
             if group and several:
                 own = own - self.options.diversity_penalty * taken[:, None]
-            best, token = likeliest(
-                own, min(2 * self.beams, own.shape[-1])
-            )  # of each beam, [b, G's beams, w]; then of all
-            total = (self.live[:, first : first + size, None] + best).flatten(1)
-            sums, place = total.topk(min(2 * self.beams, total.shape[1]))
-            source, token = first + place // best.shape[-1], token.flatten(1).gather(1, place)
-            live, chosen = torch.where(token == EOS, -torch.inf, sums).topk(min(self.beams, sums.shape[1]))
+            found.append(self._continued(*likeliest(own, min(2 * self.beams, own.shape[-1])), first))
             if several:
+                _, _, token, live, chosen = found[-1]
                 taken.scatter_add_(1, token.gather(1, chosen), live.isfinite().float())
-            found.append((sums, source, token, live, chosen))
         sums, source, token, live, chosen = (torch.stack(part, dim=1) for part in zip(*found, strict=True))
+        return sums, source, token, live, chosen
+
+    def _continued(self, best: Tensor, token: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Of one group, what ``_candidates`` gives, without G. best, token: [b, G's beams, w] scores of each beam's
+        likeliest tokens; first: its first beam."""
+        total = (self.live[:, first : first + best.shape[1], None] + best).flatten(1)
+        sums, place = total.topk(min(2 * self.beams, total.shape[1]))
+        source, token = first + place // best.shape[-1], token.flatten(1).gather(1, place)
+        live, chosen = torch.where(token == EOS, -torch.inf, sums).topk(min(self.beams, sums.shape[1]))
         return sums, source, token, live, chosen
 
     def _finish(self, sums: Tensor, true: Tensor, source: Tensor, token: Tensor, live: Tensor) -> list[bool]:

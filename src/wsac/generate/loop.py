@@ -17,8 +17,8 @@ class Way(Protocol):
     """What is chosen, and when it is over. Rows that are over leave the batch."""
 
     def advance(self, logits: Tensor) -> tuple[Tensor | None, Tensor] | None:
-        """logits: [R, V], which it may change. Returns the rows [R'] to go on from, None for all as they are, and
-        their tokens [R']; or None when there is nothing more to write."""
+        """logits: [R, V], which it may change. Returns the rows to go on from, as ``CaptionDecoder.select`` takes them,
+        None for all as they are, and their tokens [R']; or None when there is nothing more to write."""
 
     def found(self) -> list[list[Generated]]:
         """The hypotheses of each embedding, in order."""

@@ -23,6 +23,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 EXACT = ("prefix", "mapper", "lm_head")
 LARGE = 16_384  # entries of a vocabulary from which on scores are rough, but for those of the likeliest
 EXACT_SCORES = 16
+AT_ONCE = 8192  # of its entries whose rough scores are made at once: these stay in the processor's cache
 
 
 def check_precision(name: str) -> None:
@@ -79,14 +80,18 @@ class RoughScores(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         fast = weight.device.type == "cpu" and {"avx512_vnni", "avx_vnni"} & processor_flags()
+        parts = weight.split(AT_ONCE if weight.device.type == "cpu" else len(weight))
         try:
-            self.rough: nn.Module = (Int8Linear if fast else Bfloat16Linear)(weight, None)
+            self.rough = nn.ModuleList((Int8Linear if fast else Bfloat16Linear)(part, None) for part in parts)
         except (RuntimeError, AttributeError, NotImplementedError):
-            self.rough = Bfloat16Linear(weight, None)
+            self.rough = nn.ModuleList(Bfloat16Linear(part, None) for part in parts)
 
     def forward(self, hidden: Tensor, weight: Tensor) -> Tensor:
         """hidden: [R, W], weight: [V, W], float32. Returns [R, V]."""
-        scores = self.rough(hidden)
+        scores = hidden.new_empty(len(hidden), len(weight))
+        places = scores.split(len(weight) if len(self.rough) == 1 else AT_ONCE, dim=1)
+        for rough, place in zip(self.rough, places, strict=True):
+            place.copy_(rough(hidden))
         _, best = likeliest(scores, EXACT_SCORES)
         return scores.scatter_(1, best, torch.bmm(weight[best], hidden[:, :, None])[:, :, 0])
 
