@@ -42,8 +42,8 @@ from wsac.decoder import TransformerDecoder
 from wsac.device import has_bfloat16
 from wsac.files import write_json
 from wsac.generate import GenerationOptions, generate, prepare
-from wsac.memory import SupportMemory
 from wsac.heap import keep_freed_memory
+from wsac.memory import SupportMemory
 from wsac.optimising import adamw, autocast
 from wsac.recipe import TrainingOptions
 from wsac.token_rows import TokenRows
@@ -204,8 +204,8 @@ def flops(decoder: TransformerDecoder, batch: int, length: int, real: int) -> fl
     """Of an update, forward and twice as many back: products of matrices only. real: tokens that are predicted."""
     width, positions = decoder.width, decoder.before + length - 1
     block = 12 * width * width + 2 * positions * width  # of a position: weights, then scores and their sums
-    prefix = decoder.prefix.weight.numel()
-    return 6.0 * (batch * positions * len(decoder.blocks) * block + real * decoder.vocab_size * width + batch * prefix)
+    prefix, computed = decoder.prefix.weight.numel(), real + batch * (decoder.before - 1)  # padding is not
+    return 6.0 * (computed * len(decoder.blocks) * block + real * decoder.vocab_size * width + batch * prefix)
 
 
 def training(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:

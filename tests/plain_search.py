@@ -9,6 +9,20 @@ import torch
 from wsac.tokenizer import BOS, EOS, PAD
 
 
+def plain_blocks(decoder, x):
+    """[B, L, width] through all blocks, attention by its formula, without a cache or packing."""
+
+    def attend(qkv):
+        q, k, v = (part.unflatten(-1, (decoder.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
+        future = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        weights = (q @ k.transpose(2, 3) / q.shape[-1] ** 0.5).masked_fill(future, -torch.inf).softmax(dim=-1)
+        return (weights @ v).transpose(1, 2).flatten(2)
+
+    for block in decoder.blocks:
+        x = block(x, attend)
+    return x
+
+
 class PlainScores:
     """Log-probabilities [V] after a prefix of ids, for one embedding [D], by the training path and without a cache."""
 
@@ -22,9 +36,7 @@ class PlainScores:
             x = decoder._prefix(self.embedding[None])
             if ids:
                 x = torch.cat((x, decoder._embed(torch.tensor([ids]), decoder.prefix_length)), dim=1)
-            for block in decoder.blocks:
-                x = block(x)
-            logits = decoder.norm(x[0, -1]) @ decoder.tokens.weight.T
+            logits = decoder.norm(plain_blocks(decoder, x)[0, -1]) @ decoder.tokens.weight.T
             logits[[PAD, BOS]] = -torch.inf
             self.known[ids] = logits.log_softmax(-1).tolist()
         return self.known[ids]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from plain_search import PlainScores, penalised, plain_beam, plain_greedy
+from plain_search import PlainScores, penalised, plain_beam, plain_blocks, plain_greedy
 from wsac.captioner import Captioner
 from wsac.decoder import TransformerDecoder
 from wsac.generate import GenerationOptions, generate, generate_best, generate_samples
@@ -21,9 +21,7 @@ from wsac.types import RecipeError
 def score(decoder, embedding, ids):
     """Log-probabilities of ids [L] given one embedding [D], by the training path and without any cache."""
     x = torch.cat((decoder._prefix(embedding[None]), decoder._embed(torch.tensor([ids]), decoder.prefix_length)), 1)
-    for block in decoder.blocks:
-        x = block(x)
-    logits = decoder.norm(x[0, decoder.prefix_length - 1 : -1]) @ decoder.tokens.weight.T
+    logits = decoder.norm(plain_blocks(decoder, x)[0, decoder.prefix_length - 1 : -1]) @ decoder.tokens.weight.T
     logits[:, [PAD, BOS]] = -torch.inf
     return logits.log_softmax(-1)[torch.arange(len(ids)), ids]
 
@@ -51,9 +49,7 @@ def test_loss_is_the_mean_over_real_tokens(decoder, embeddings):
     ]
     total = 0.0
     for hidden, ids in zip(x, rows, strict=True):
-        for block in decoder.blocks:
-            hidden = block(hidden)
-        logits = decoder.norm(hidden[0, 1:-1]) @ decoder.tokens.weight.T
+        logits = decoder.norm(plain_blocks(decoder, hidden)[0, 1:-1]) @ decoder.tokens.weight.T
         total += torch.nn.functional.cross_entropy(logits, torch.tensor(ids), reduction="sum")
     assert_close(decoder.loss(embeddings[:2], tokens), total / 6)
 
@@ -219,9 +215,7 @@ def test_greedy_takes_the_largest_each_time(decoder, embeddings):
         ids: list[int] = []
         for _ in range(8):
             x = torch.cat((decoder._prefix(row[None]), decoder._embed(torch.tensor([[*ids, 3]]), 2)), 1)
-            for block in decoder.blocks:
-                x = block(x)
-            logits = decoder.norm(x[0, -2]) @ decoder.tokens.weight.T
+            logits = decoder.norm(plain_blocks(decoder, x)[0, -2]) @ decoder.tokens.weight.T
             logits[[PAD, BOS]] = -torch.inf
             ids.append(int(logits.argmax()))
             if ids[-1] == EOS:

@@ -51,17 +51,14 @@ def test_flat_tokens_make_the_batches_that_lists_made(captions, tokenizer, limit
     assert rows.lengths(some).tolist() == [len(lists[i]) for i in some]
 
 
-def test_batches_are_those_of_the_plain_loop(tiny_recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHUNK", 3)
+def test_batches_are_those_of_the_plain_loop(tiny_recipe, tmp_path):
     recipe = tiny_recipe(**{"training.batch_size": 8, "training.accumulate": 2})
     run = training._prepare(recipe, tmp_path / "run", "cpu")
     lengths = run.tokens.lengths(torch.arange(len(run.tokens))).tolist()
     rng, size, plain = generator_for(recipe.training.seed, "order", 1), 16, []
     rows = [int(run.train_rows[i]) for i in torch.randperm(len(run.train_rows), generator=rng).tolist()]
-    for first in range(0, len(rows), 3 * size):
-        chunk = sorted(rows[first : first + 3 * size], key=lambda row: lengths[row])
-        plain += [chunk[i : i + size] for i in range(0, len(chunk), size)]
-    plain = [plain[i] for i in torch.randperm(len(plain), generator=rng).tolist()]
+    for first in range(0, len(rows), size):
+        plain.append(sorted(rows[first : first + size], key=lambda row: lengths[row]))
     assert [batch.tolist() for batch in training._batches(run, recipe.training, 1)] == plain
 
 

@@ -96,15 +96,16 @@ def advance(d: TransformerDecoder, x: Tensor, cache: tuple[Tensor, Tensor] | Non
     so no size is fixed in the graph, and nothing is written in place."""
     keys, values = [], []
     for i, block in enumerate(cast(Iterable[Block], d.blocks)):
-        qkv = block.qkv(block.norm_attention(x))
-        q, k, v = qkv.view(*x.shape[:2], 3, d.heads, d.width // d.heads).permute(2, 0, 3, 1, 4)
-        if cache is not None:
-            k, v = torch.cat((cache[0][i], k), dim=2), torch.cat((cache[1][i], v), dim=2)
-        keys.append(k)
-        values.append(v)
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
-        x = x + block.out(attended.transpose(1, 2).flatten(2))
-        x = x + block.down(F.gelu(block.up(block.norm_network(x))))
+
+        def attend(qkv: Tensor, i: int = i) -> Tensor:
+            q, k, v = qkv.view(*qkv.shape[:2], 3, d.heads, d.width // d.heads).permute(2, 0, 3, 1, 4)
+            if cache is not None:
+                k, v = torch.cat((cache[0][i], k), dim=2), torch.cat((cache[1][i], v), dim=2)
+            keys.append(k)
+            values.append(v)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=cache is None).transpose(1, 2).flatten(2)
+
+        x = block(x, attend)
     return d.norm(x[:, -1]) @ d.tokens.weight.T, torch.stack(keys), torch.stack(values)
 
 

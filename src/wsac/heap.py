@@ -19,6 +19,7 @@ def keep_freed_memory() -> None:
             # M_MMAP_THRESHOLD: blocks below this come from the heap; older versions take no more than 32 MB
             libc.mallopt(-3, 1 << 30) or libc.mallopt(-3, 1 << 25)
             libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: and the heap keeps so much
+            libc.mallopt(-8, 1)  # M_ARENA_MAX: gradients are made in a thread, whose own heap would take no large block
 
 
 def give_back_freed_memory() -> None:

@@ -40,7 +40,6 @@ from .types import CorpusError, RecipeError
 
 SAVE_SECONDS = 30  # what an interruption costs at most
 EPOCHS, STEPS = 4, 800  # of a run whose recipe leaves the length open
-CHUNK = 64  # updates: captions are sorted by length within chunks of so many
 FEW = 20  # captions
 LOOK_EVERY = 16  # steps after which the losses are looked at: a GPU is not waited for at each
 
@@ -235,13 +234,11 @@ def _material(recipe: Recipe, clap: ClapEncoder) -> tuple[list[str], Tensor | No
 
 
 def _batches(run: _Run, options: TrainingOptions, epoch: int) -> list[Tensor]:
-    """Rows of every update of an epoch: shuffled, then of similar length within an update, so little is padding."""
-    rng = generator_for(options.seed, "order", epoch)
-    rows = run.train_rows[torch.randperm(len(run.train_rows), generator=rng)]
-    batches: list[Tensor] = []
-    for chunk in rows.split(CHUNK * options.update_size):
-        batches += chunk[run.tokens.lengths(chunk).argsort(stable=True)].split(options.update_size)
-    return [batches[i] for i in torch.randperm(len(batches), generator=rng).tolist()]
+    """Rows of every update of an epoch: shuffled; within an update from short to long, so that where it is split into
+    several batches little of these is padding."""
+    order = torch.randperm(len(run.train_rows), generator=generator_for(options.seed, "order", epoch))
+    batches = run.train_rows[order].split(options.update_size)
+    return [rows[run.tokens.lengths(rows).argsort(stable=True)] for rows in batches]
 
 
 def _step(run: _Run, rows: Tensor, rate: float, options: TrainingOptions, step: int) -> Tensor:

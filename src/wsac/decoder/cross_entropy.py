@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from .packing import ROUND
 
 ROWS = 32  # tokens at once on a CPU: their scores, in float32, stay in its cache
 
@@ -29,14 +32,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, hidden: Tensor, weight: Tensor, target: Tensor, smoothing: float, kind: torch.dtype
     ) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
-            half, table = hidden.to(kind), weight.to(kind)
-            scores = half @ table.T
+            half, table = F.pad(hidden.to(kind), (0, 0, 0, -len(hidden) % ROUND)), weight.to(kind)
+            scores = half @ table.T  # what fills it up has scores of zero, and so no part in what follows
             rows = ROWS if scores.device.type == "cpu" else len(scores)
             losses = [
                 _to_gradient(part, wanted, smoothing, len(target))
-                for part, wanted in zip(scores.split(rows), target.split(rows), strict=True)
+                for part, wanted in zip(scores[: len(target)].split(rows), target.split(rows), strict=True)
             ]
-            ctx.save_for_backward(scores @ table, scores.T @ half)
+            ctx.save_for_backward((scores @ table)[: len(target)], scores.T @ half)
             ctx.kinds = hidden.dtype, weight.dtype
             return torch.cat(losses).mean()
 

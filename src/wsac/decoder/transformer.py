@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..tokenizer import PAD, Tokenizer
 from .base import CaptionDecoder
 from .cross_entropy import linear_cross_entropy
+from .packing import Packing
 
 
 @dataclass(slots=True)
@@ -40,35 +41,32 @@ class KvCache:
 class Block(nn.Module):
     """Pre-norm causal self-attention and a GELU network four times as wide."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.dropout = dropout
         self.norm_attention, self.norm_network = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(
-        self, x: Tensor, cache: tuple[Tensor, Tensor] | None = None, filled: int = 0, seen: Tensor | None = None
-    ) -> Tensor:
-        """x: [B, L, width]. With a cache ([B, slots, heads, ·] keys and values) the L positions are appended.
-
-        seen: [B, 1, L, filled + L], what is added to the scores; where None, positions see those before them.
-        """
-        batch, length, width = x.shape
-        q, k, v = self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1).unbind(2)
-        if cache is not None:
-            (keys, values), last = cache, filled + length
-            keys[:, filled:last], values[:, filled:last] = k, v
-            k, v = keys[:, :last], values[:, :last]
-        dropout = self.dropout if self.training else 0.0
-        # a single new position sees the whole cache; several start from an empty one
-        attended = F.scaled_dot_product_attention(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=seen, dropout_p=dropout,
-            is_causal=seen is None and length > 1,
-        )  # fmt: skip
-        x = x + F.dropout(self.out(attended.transpose(1, 2).reshape(batch, length, width)), self.dropout, self.training)
+    def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
+        """x: [..., width]. attend: queries, keys and values [..., 3 · width] → what was attended to [..., width]."""
+        attended = attend(self.qkv(self.norm_attention(x)))
+        x = x + F.dropout(self.out(attended), self.dropout, self.training)
         hidden = self.down(F.gelu(self.up(self.norm_network(x))))
         return x + F.dropout(hidden, self.dropout, self.training)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None, dropout: float = 0.0) -> Tensor:
+    """[B, L, width] of queries [B, L, heads, ·], keys and values [B, M, heads, ·].
+
+    seen: [B, 1, L, M], what is added to the scores. Where None, several positions are those that are read first, and
+    see what is before them; a single one sees all.
+    """
+    found = F.scaled_dot_product_attention(
+        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=seen, dropout_p=dropout,
+        is_causal=seen is None and q.shape[1] > 1,
+    )  # fmt: skip
+    return found.transpose(1, 2).flatten(2)
 
 
 class TiedScores(nn.Module):
@@ -103,7 +101,7 @@ class TransformerDecoder(CaptionDecoder):
         self.prefix = nn.Linear(embed_dim, prefix_length * width)
         self.tokens = nn.Embedding(vocab_size, width)
         self.positions = nn.Embedding(self.before + max_tokens, width)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(layers))
         self.norm, self.scores = nn.LayerNorm(width), TiedScores()
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1 and not name.startswith("prefix"):
@@ -123,13 +121,26 @@ class TransformerDecoder(CaptionDecoder):
     def loss(
         self, embedding: Tensor, tokens: Tensor, prompt: Tensor | None = None, *, label_smoothing: float = 0.0
     ) -> Tensor:
-        """Mean cross-entropy per real token; the vocabulary projection runs on real tokens only."""
-        x = torch.cat((self._opening(embedding, prompt), self._embed(tokens[:, :-1], self.before)), dim=1)
-        x = F.dropout(x, self.dropout, self.training)
-        for block in self.blocks:
-            x = block(x)
+        """Mean cross-entropy per real token. Padding costs attention alone: all else runs on real positions only, the
+        vocabulary projection on those that predict a token."""
         real = tokens != PAD
-        hidden = self.norm(x[:, self.before - 1 :][real])  # [real tokens, width]
+        packing = Packing(F.pad(real, (self.before - 1, 0), value=True))
+        dropout = self.dropout if self.training else 0.0
+
+        def attend(qkv: Tensor) -> Tensor:
+            kind = (
+                qkv.dtype if qkv.is_cuda else torch.float32
+            )  # on a CPU attention takes three times as long in bfloat16
+            with torch.autocast(qkv.device.type, enabled=False):
+                q, k, v = (part.to(kind) for part in self._heads(packing.unpack(qkv)))
+                return packing.pack(attention(q, k, v, dropout=dropout).to(qkv.dtype))
+
+        x = torch.cat((self._opening(embedding, prompt), self._embed(tokens[:, :-1], self.before)), dim=1)
+        x = F.dropout(packing.pack(x), self.dropout, self.training)
+        for block in self.blocks:
+            x = block(x, attend)
+        predicts = (packing.places % packing.positions >= self.before - 1).nonzero()[:, 0]
+        hidden = self.norm(x[predicts])  # [real tokens, width]
         if torch.is_grad_enabled():
             return linear_cross_entropy(hidden, self.tokens.weight, tokens[real], label_smoothing)
         return F.cross_entropy(hidden @ self.tokens.weight.T, tokens[real], label_smoothing=label_smoothing)
@@ -166,12 +177,21 @@ class TransformerDecoder(CaptionDecoder):
         more = None if cache.seen is None else torch.zeros_like(cache.seen, dtype=x.dtype)
         if more is not None:
             more = more.masked_fill_(~cache.seen, -torch.inf)[:, None]
-        for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
-            x = block(x, (keys, values), cache.filled, more)
         filled = cache.filled + x.shape[1]
+        for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
+
+            def attend(qkv: Tensor, keys: Tensor = keys, values: Tensor = values) -> Tensor:
+                q, keys[:, cache.filled : filled], values[:, cache.filled : filled] = self._heads(qkv)
+                return attention(q, keys[:, :filled], values[:, :filled], more)
+
+            x = block(x, attend)
         last = x if cache.filled else x[:, -1]
         logits = self.scores(self.norm(last).view(-1, self.width), self.tokens.weight)
         return logits, KvCache(cache.keys, cache.values, filled, cache.positions, cache.room, cache.seen)
+
+    def _heads(self, qkv: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values [B, L, heads, ·] of [B, L, 3 · width]."""
+        return qkv.view(*qkv.shape[:2], 3, self.heads, -1).unbind(2)
 
     def _opening(self, embedding: Tensor, prompt: Tensor | None) -> Tensor:
         """What stands before the caption, [B, P + prefix_length, width]; no prompt is one of padding."""
@@ -186,7 +206,9 @@ class TransformerDecoder(CaptionDecoder):
         return self.prefix(embedding).view(-1, self.prefix_length, self.width) + positions
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
-        return self.tokens(tokens) + self.positions.weight[first : first + tokens.shape[1]]
+        # a sparse gradient is added to that of the scores, of the same matrix, where a dense one would be mostly zeros
+        found = F.embedding(tokens, self.tokens.weight, sparse=torch.is_grad_enabled())
+        return found + self.positions.weight[first : first + tokens.shape[1]]
 
 
 def _of_clips(part: Tensor, clips: Tensor, filled: int, slots: int) -> Tensor:
