@@ -18,7 +18,7 @@ from .packing import Packing
 
 @dataclass(slots=True)
 class KvCache:
-    """keys, values: [layers, C, slots, heads, width / heads] of C clips, of which the first ``filled`` slots are in use.
+    """keys, values: [layers, C, slots, heads, width / heads] of C clips; the first ``filled`` slots are in use.
 
     The beams of a clip share its slots: what they begin with lies there once, every later position once a beam. So no
     beam is ever copied; ``seen`` [C, S, filled] says which slots each of the S beams descends from (None: there is one
@@ -128,9 +128,7 @@ class TransformerDecoder(CaptionDecoder):
         dropout = self.dropout if self.training else 0.0
 
         def attend(qkv: Tensor) -> Tensor:
-            kind = (
-                qkv.dtype if qkv.is_cuda else torch.float32
-            )  # on a CPU attention takes three times as long in bfloat16
+            kind = qkv.dtype if qkv.is_cuda else torch.float32  # a CPU takes three times as long in bfloat16
             with torch.autocast(qkv.device.type, enabled=False):
                 q, k, v = (part.to(kind) for part in self._heads(packing.unpack(qkv)))
                 return packing.pack(attention(q, k, v, dropout=dropout).to(qkv.dtype))

@@ -18,7 +18,7 @@ def log_probabilities(logits: Tensor) -> Tensor:
 
 
 def likeliest_tokens(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """[R, count] log-probabilities of each row's likeliest tokens, falling, and their ids. Those of all are not kept."""
+    """[R, count] log-probabilities of each row's likeliest tokens, falling, and their ids. Nothing else is kept."""
     rows = ROWS if logits.device.type == "cpu" else len(logits)
     parts = [likeliest(log_probabilities(part), count) for part in logits.split(rows)]
     best, token = (torch.cat(part) for part in zip(*parts, strict=True))
