@@ -18,7 +18,9 @@ from wsac.decoder.transformer import TiedScores
 from wsac.device import has_bfloat16, processor_flags
 from wsac.generate import GenerationOptions, generate, precision, prepare
 from wsac.generate.likeliest import likeliest
+from wsac.generate.penalties import likeliest_tokens
 from wsac.generate.precision import Bfloat16Linear, Int8Linear, RoughScores
+from wsac.tokenizer import EOS, PAD
 from wsac.types import RecipeError
 
 TOLERANCE = 0.05  # nats a token; docs/decoding.md states it
@@ -57,6 +59,16 @@ def test_the_likeliest_are_those_of_topk(size, count):
         expected = given.topk(min(count, size))
         assert torch.equal(best, expected.values)
         assert torch.equal(place, expected.indices)
+
+
+def test_the_likeliest_tokens_of_many_rows_are_those_of_all_log_probabilities():
+    logits = torch.randn(70, 500)
+    allowed = logits.clone()
+    allowed[:, PAD:EOS] = -torch.inf
+    expected = allowed.log_softmax(-1).topk(6)
+    best, token = likeliest_tokens(logits, 6)
+    assert torch.equal(token, expected.indices)
+    assert_close(best, expected.values)
 
 
 @pytest.mark.parametrize("flags", [(), ("avx512_vnni",)])

@@ -16,11 +16,14 @@ from torch import nn
 from torch.testing import assert_close
 
 import wsac.train_decoder as training
+from plain_search import plain_blocks
 from wsac import memory as memory_module
 from wsac import train
 from wsac.bridges import Projection
 from wsac.cache import cache_folder, embed_texts
+from wsac.decoder import TransformerDecoder
 from wsac.decoder.cross_entropy import linear_cross_entropy
+from wsac.decoder.packing import Packing
 from wsac.device import has_bfloat16
 from wsac.memory import SupportMemory
 from wsac.optimising import adamw, autocast, follow
@@ -72,6 +75,63 @@ def test_accumulated_batches_are_one_large_batch(tiny_recipe, tmp_path):
         assert_close(found["parts"][name], value, rtol=0, atol=2e-5)
     apart = max(float((found["others"][name] - value).abs().max()) for name, value in found["whole"].items())
     assert apart > 1e-3  # what another size of the update would make of the weights
+
+
+def test_packed_rows_come_back_and_so_do_their_gradients():
+    real = torch.arange(9) < torch.tensor([[9], [1], [4]])
+    packing, x = Packing(real), torch.randn(3, 9, 5, requires_grad=True)
+    packed = packing.pack(x)
+    assert packed.shape == (64, 5)
+    assert torch.equal(packed[:14], x[real])
+    assert not packed[14:].any()
+    assert torch.equal(packing.unpack(packed), torch.where(real[:, :, None], x, 0))
+    wanted = torch.randn(3, 9, 5)
+    (packing.unpack(packed**2) * wanted).sum().backward()
+    assert_close(x.grad, torch.where(real[:, :, None], 2 * x * wanted, 0))
+
+
+@pytest.mark.parametrize("prompt_tokens", [0, 3])
+def test_training_without_padding_has_the_gradients_of_the_plain_formula(prompt_tokens):
+    torch.manual_seed(0)
+    decoder = TransformerDecoder(embed_dim=8, vocab_size=30, width=16, layers=2, heads=2, prefix_length=2, max_tokens=9,
+                                 dropout=0.0, prompt_tokens=prompt_tokens)  # fmt: skip
+    embedding = torch.randn(3, 8)
+    prompt = torch.tensor([[4, 5, PAD], [6, 6, 6], [PAD] * 3]) if prompt_tokens else None
+    tokens = torch.tensor([[5, 9, 7, 7, 8, EOS], [4, EOS, PAD, PAD, PAD, PAD], [9, 8, 5, EOS, PAD, PAD]])
+    decoder.loss(embedding, tokens, prompt).backward()
+    found = {name: value.grad.clone() for name, value in decoder.named_parameters()}
+    decoder.zero_grad()
+    x = torch.cat((decoder._opening(embedding, prompt), decoder._embed(tokens[:, :-1], decoder.before)), dim=1)
+    logits = decoder.norm(plain_blocks(decoder, x)[:, decoder.before - 1 :]) @ decoder.tokens.weight.T
+    F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=PAD).backward()
+    for name, value in decoder.named_parameters():
+        assert_close(found[name], value.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bfloat16 products to keep ready")
+def test_batches_of_many_shapes_are_not_all_kept_ready():
+    """475 MB without a limit: what is kept for a shape that never comes again."""
+    code = """
+import wsac, ctypes, torch
+from pathlib import Path
+
+def held():
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return int(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]) >> 10
+
+def products(first, last):
+    for rows in range(first, last):
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(torch.randn(rows, 256)).float().sum().backward()
+
+layer = torch.nn.Linear(256, 1024)
+products(500, 600)
+before = held()
+products(600, 1000)
+print(held() - before)
+"""
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(found.stdout) < 100
 
 
 def test_averaged_accumulated_runs_resume_bit_for_bit(tiny_recipe, tmp_path, monkeypatch):

@@ -172,9 +172,9 @@ class TransformerDecoder(CaptionDecoder):
 
     def _advance(self, x: Tensor, cache: KvCache) -> tuple[Tensor, KvCache]:
         """x: [B, L, width], the L positions that are read first; or [C, S, width], the next one of every beam."""
-        more = None if cache.seen is None else torch.zeros_like(cache.seen, dtype=x.dtype)
-        if more is not None:
-            more = more.masked_fill_(~cache.seen, -torch.inf)[:, None]
+        more = None
+        if cache.seen is not None:
+            more = torch.zeros_like(cache.seen, dtype=x.dtype).masked_fill_(~cache.seen, -torch.inf)[:, None]
         filled = cache.filled + x.shape[1]
         for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
 
