@@ -116,6 +116,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--json", type=Path, help="all figures, for programs")
     parser.add_argument("--tiny", action="store_true", help="miniature models: whether it runs, not how fast")
     options = parser.parse_args(argv)
+    keep_freed_memory()  # before the first gradient: the thread that makes them keeps the heap that it begins with
     captions = [example.caption for example in merge(options.captions).examples]
     files = find_audio(options.audio)[: options.clips] if options.audio else []
     world = World(
