@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..tokenizer import PAD, Tokenizer
 from .base import CaptionDecoder
-from .cross_entropy import linear_cross_entropy
+from .cross_entropy import Tied, linear_cross_entropy
 from .packing import Packing
 
 
@@ -133,14 +133,16 @@ class TransformerDecoder(CaptionDecoder):
                 q, k, v = (part.to(kind) for part in self._heads(packing.unpack(qkv)))
                 return packing.pack(attention(q, k, v, dropout=dropout).to(qkv.dtype))
 
-        x = torch.cat((self._opening(embedding, prompt), self._embed(tokens[:, :-1], self.before)), dim=1)
+        tied = Tied(self.tokens.weight)
+        caption = tied.rows(tokens[:, :-1]) + self._place(self.before, tokens.shape[1] - 1)
+        x = torch.cat((self._opening(embedding, prompt), caption), dim=1)
         x = F.dropout(packing.pack(x), self.dropout, self.training)
         for block in self.blocks:
             x = block(x, attend)
         predicts = (packing.places % packing.positions >= self.before - 1).nonzero()[:, 0]
         hidden = self.norm(x[predicts])  # [real tokens, width]
         if torch.is_grad_enabled():
-            return linear_cross_entropy(hidden, self.tokens.weight, tokens[real], label_smoothing)
+            return linear_cross_entropy(hidden, self.tokens.weight, tokens[real], label_smoothing, tied)
         return F.cross_entropy(hidden @ self.tokens.weight.T, tokens[real], label_smoothing=label_smoothing)
 
     def prefill(self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None) -> tuple[Tensor, KvCache]:
@@ -204,9 +206,10 @@ class TransformerDecoder(CaptionDecoder):
         return self.prefix(embedding).view(-1, self.prefix_length, self.width) + positions
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
-        # a sparse gradient is added to that of the scores, of the same matrix, where a dense one would be mostly zeros
-        found = F.embedding(tokens, self.tokens.weight, sparse=torch.is_grad_enabled())
-        return found + self.positions.weight[first : first + tokens.shape[1]]
+        return self.tokens(tokens) + self._place(first, tokens.shape[1])
+
+    def _place(self, first: int, length: int) -> Tensor:
+        return self.positions.weight[first : first + length]
 
 
 def _of_clips(part: Tensor, clips: Tensor, filled: int, slots: int) -> Tensor:
