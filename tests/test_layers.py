@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "wsac"
 # The package's own __init__ only names where the public names live, so it stands outside.
 ROWS = (
     ("types",),
-    ("console", "corpus_files", "corpus_stats", "device", "files", "section", "seeding"),
+    ("console", "corpus_files", "corpus_stats", "device", "files", "heap", "section", "seeding"),
     ("audio_sources", "corpus_formats", "decoder_options", "hub", "processes"),
     ("audio", "corpora", "gap", "memory", "pictures", "soundworld", "tokenizer"),
     ("bridges", "clap", "confidence", "dataset_files", "decoder", "optimising", "report", "token_rows"),
