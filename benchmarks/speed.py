@@ -324,7 +324,7 @@ def beam(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
     default = TransformerDecoder(embed_dim=world.shape.embed_dim, vocab_size=300 if world.tiny else 4096).eval()
     for name, decoder in (("published shape", twins(world)[1]), ("default decoder", default)):
         writer = world.writer(decoder)
-        for count in (max(1, world.batch // 4), world.batch):
+        for count in (max(1, world.batch // 4), max(1, world.batch // 2), world.batch):
 
             def ours(beams: int, writer=writer, count=count) -> float:
                 options = GenerationOptions(beam_size=beams, max_tokens=baseline.STEPS)

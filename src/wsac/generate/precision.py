@@ -68,6 +68,14 @@ class Bfloat16Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x.to(torch.bfloat16), self.weight, self.bias).to(x.dtype)
 
+    def inputs(self, rows: Tensor) -> Tensor:
+        """What ``product`` takes, of rows [R, W]."""
+        return rows.to(torch.bfloat16)
+
+    def product(self, inputs: Tensor, out: Tensor) -> None:
+        """Write the outputs [R, ·] to ``out``."""
+        out.copy_(F.linear(inputs, self.weight, self.bias))
+
 
 class RoughScores(nn.Module):
     """Scores over a large vocabulary: roughly first, those of the likeliest then in float32.
@@ -90,8 +98,10 @@ class RoughScores(nn.Module):
         """hidden: [R, W], weight: [V, W], float32. Returns [R, V]."""
         scores = hidden.new_empty(len(hidden), len(weight))
         places = scores.split(len(weight) if len(self.rough) == 1 else AT_ONCE, dim=1)
-        for rough, place in zip(self.rough, places, strict=True):
-            place.copy_(rough(hidden))
+        parts: Any = self.rough
+        inputs = parts[0].inputs(hidden)  # the same for all
+        for part, place in zip(parts, places, strict=True):
+            part.product(inputs, place)
         _, best = likeliest(scores, EXACT_SCORES)
         return scores.scatter_(1, best, torch.bmm(weight[best], hidden[:, :, None])[:, :, 0])
 
@@ -116,14 +126,23 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.flatten(0, -2)
+        y = rows.new_empty(len(rows), len(self.sums))
+        self.product(self.inputs(rows), y)
+        return (y if self.bias is None else y.add_(self.bias)).view(*x.shape[:-1], -1)
+
+    def inputs(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """q, scale and low of rows [R, W]."""
         low, high = rows.aminmax(dim=1, keepdim=True)
         scale = ((high - low) / self.most).clamp_min(1e-12)
-        whole = ((rows - low) / scale).round_().to(torch.uint8)
+        return ((rows - low) / scale).round_().to(torch.uint8), scale, low
+
+    def product(self, inputs: tuple[Tensor, Tensor, Tensor], out: Tensor) -> None:
+        """Write the outputs [R, ·], without the bias, to ``out``."""
+        whole, scale, low = inputs
         y = torch.ops.onednn.qlinear_pointwise(
             whole, 1.0, 0, self.packed, self.scale, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
-        y = y.mul_(scale).add_(low * self.sums)
-        return (y if self.bias is None else y.add_(self.bias)).view(*x.shape[:-1], -1)
+        torch.addcmul(low * self.sums, y, scale, out=out)
 
 
 def _replaced(decoder: CaptionDecoder, kind: Callable[[Tensor, Tensor | None], nn.Module]) -> CaptionDecoder:
