@@ -117,7 +117,7 @@ def test_the_gap_is_measured_kept_and_used(folder, run, clap_folder):
 def test_all_bridges_are_listed(run):
     code, out, _ = run("bridges")
     assert code == 0
-    for word in ("procrustes", "temperature=0.01", "variance=0.002", "needs pairs"):
+    for word in ("procrustes", "temperature=0.01", "variance=0.001", "needs pairs"):
         assert word in out
     rows = json.loads(run("bridges", "--json")[1])
     assert {"stage": "inference", "name": "topk", "options": {"k": 5}, "pairs": False}.items() <= next(

@@ -174,7 +174,7 @@ def _captioner(recipe: BenchmarkRecipe, row: BenchmarkRow, data: Data, seed: int
 
 
 def _options(row: BenchmarkRow) -> CaptionOptions:
-    return CaptionOptions(row.infer, row.beam, choose=row.choose, samples=row.samples)
+    return CaptionOptions(row.infer, row.beam, row.length_penalty, choose=row.choose, samples=row.samples)
 
 
 def _needs_gap(spec: str, *stages: Stage) -> bool:

@@ -48,7 +48,7 @@ class CaptionOptions:
 
     bridge: str = "pd"
     beam_size: int = 4
-    length_penalty: float = 1.0
+    length_penalty: float = 0.5
     choose: str = ""
     candidates: int = 4
     samples: int = 0

@@ -35,12 +35,12 @@ class CorpusOptions(Section):
 
 
 class BridgeOptions(Section):
-    """train: what happens to the text embeddings, such as ``shift+noise:variance=0.002``; ``wsac bridges`` lists all.
+    """train: what happens to the text embeddings, such as ``shift+noise:variance=0.001``; ``wsac bridges`` lists all.
 
     gap: a file of ``wsac gap --save``, for bridges that need one; "" means none.
     """
 
-    train: str = "noise:variance=0.002"
+    train: str = "noise:variance=0.001"
     gap: str = ""
 
 
@@ -133,16 +133,18 @@ class BenchmarkRow(Section):
     """name: in the table. data: what is tested on. train, infer: bridges. supervised: train on the sounds instead.
 
     train_on: other data to train on. memory: data whose captions are the support memory instead of those trained on.
+    beam, length_penalty, choose, samples: of decoding, as in CaptionOptions.
     """
 
     name: str
     data: str
-    train: str = "noise:variance=0.002"
+    train: str = "noise:variance=0.001"
     infer: str = "pd"
     supervised: bool = False
     train_on: str = ""
     memory: str = ""
     beam: int = Field(4, ge=1)
+    length_penalty: float = 0.5
     choose: str = ""
     samples: int = Field(0, ge=0)
     prompt: PromptOptions = PromptOptions()

@@ -23,7 +23,7 @@ class NoiseInjection:
     Source: CapDec (Nukrai et al. 2022), sec. 3; WSAC (arXiv 2309.12242), sec. 2.2.
     """
 
-    variance: float = 0.002
+    variance: float = 0.001
 
     def __post_init__(self) -> None:
         _not_negative(variance=self.variance)
@@ -62,7 +62,7 @@ class ShapedNoise:
     """
 
     memory: SupportMemory
-    variance: float = 0.002
+    variance: float = 0.001
     _root: Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the captions; left out: 4, or more if they are few.")
     ] = None,
-    bridge: Annotated[str | None, typer.Option(help="In training: such as shift+noise:variance=0.002.")] = None,
+    bridge: Annotated[str | None, typer.Option(help="In training: such as shift+noise:variance=0.001.")] = None,
     noise: Annotated[float | None, typer.Option(help="Short for --bridge noise:variance=…")] = None,
     gap: GapOption = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,

@@ -28,7 +28,7 @@ class GenerationOptions:
 
     beam_size: int = 4
     max_tokens: int = 40
-    length_penalty: float = 1.0
+    length_penalty: float = 0.5
     early_stopping: bool = False
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
