@@ -232,7 +232,7 @@ def test_what_cannot_be_exported(exported, captioner, captions, tokenizer, tmp_p
     foreign = SimpleNamespace(source="laion/clap-htsat-unfused", fingerprint="f")
     refused("laion/clap-htsat-unfused cannot .* --decoder-only", lambda c: setattr(c, "clap", foreign))
     monkeypatch.undo()
-    refused("bridge TopMean cannot", lambda c: setattr(c, "bridge", captioner.with_options(bridge="topk").bridge))
+    refused("bridge Own cannot", lambda c: setattr(c, "bridge", type("Own", (), {"memory": captioner.memory})()))
 
 
 @needs_onnx
@@ -250,7 +250,17 @@ def test_the_decoder_alone(exported, pocket, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("spec", "trained"), [("ad", ""), ("pd", ""), ("pd:temperature=0", "shift"), ("nnd", ""), ("shift+nnd", "centre")]
+    ("spec", "trained"),
+    [
+        ("ad", ""),
+        ("pd", ""),
+        ("pd:temperature=0", "shift"),
+        ("nnd", ""),
+        ("topk:k=3", ""),
+        ("santa:k=4", ""),
+        ("santa:k=1000", "noise"),
+        ("shift+nnd", "centre"),
+    ],  # fmt: skip
 )
 def test_bridges_written_out_are_the_bridges(spec, trained):
     given = Given(SupportMemory(unit(50, 1)), fit_gap(unit(60, 2), unit(60, 3)), 0.05)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .bridges import Bridge, Chain, NearestNeighbour, Projection
+from .bridges import Bridge, Chain, NearestNeighbour, Projection, Santa, TopMean
 from .clap.pocket import PocketClap
 from .decoder import TransformerDecoder
 from .decoder.transformer import Block
@@ -48,8 +48,8 @@ class BridgeGraph(nn.Module):
         self.parts = list(bridge.bridges) if isinstance(bridge, Chain) else [bridge]
         for i, part in enumerate(self.parts):
             memory = getattr(part, "memory", None)
-            if memory is not None and not isinstance(part, (Projection, NearestNeighbour)):
-                raise ModelError(f"bridge {type(part).__name__} cannot be exported; give --bridge pd, nnd or ad")
+            if memory is not None and not isinstance(part, (Projection, NearestNeighbour, TopMean, Santa)):
+                raise ModelError(f"bridge {type(part).__name__} cannot be exported; give --bridge santa, pd, nnd or ad")
             self.register_buffer(f"memory_{i}", None if memory is None else memory.embeddings)
 
     def forward(self, embedding: Tensor) -> Tensor:
@@ -60,6 +60,9 @@ class BridgeGraph(nn.Module):
                 embedding = F.normalize(weights @ memory, dim=-1)
             elif isinstance(part, NearestNeighbour):
                 embedding = memory[(embedding @ memory.T).argmax(dim=-1)]
+            elif isinstance(part, (TopMean, Santa)):
+                scores, rows = (embedding @ memory.T).topk(min(part.k, len(memory)), dim=-1)
+                embedding = part.of(embedding, scores, memory[rows])
             else:
                 embedding = part(embedding)
         return embedding.clone()  # a graph without a node has no output

@@ -50,7 +50,11 @@ class TopMean:
         positive(k=self.k)
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
-        return F.normalize(nearest(embedding, self.memory, self.k)[1].mean(dim=1), dim=-1)
+        return self.of(embedding, *nearest(embedding, self.memory, self.k))
+
+    def of(self, embedding: Tensor, scores: Tensor, entries: Tensor) -> Tensor:
+        """[B, D] from what ``nearest`` found."""
+        return F.normalize(entries.mean(dim=1), dim=-1)
 
 
 @register("pd", "inference")
@@ -113,7 +117,10 @@ class Santa:
             raise ValueError(f"weight {self.weight}: give a number from 0 to 1")
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
-        scores, entries = nearest(embedding, self.memory, self.k)
+        return self.of(embedding, *nearest(embedding, self.memory, self.k))
+
+    def of(self, embedding: Tensor, scores: Tensor, entries: Tensor) -> Tensor:
+        """[B, D] from what ``nearest`` found."""
         weights = (self.sharpness * scores).softmax(dim=1)
         blend = self.weight * embedding + (1 - self.weight) * (weights[:, :, None] * entries).sum(dim=1)
         return F.normalize(blend, dim=-1)

@@ -16,7 +16,7 @@ def export(
     model: Annotated[
         str, typer.Argument(help="A run folder, or pocket: the bundled captioner.", metavar="[RUN]")
     ] = "pocket",
-    bridge: Annotated[str | None, typer.Option(help="Other than the model's own: pd, nnd, ad, shift …")] = None,
+    bridge: Annotated[str | None, typer.Option(help="Other than the model's own: santa, pd, nnd, ad, shift …")] = None,
     gap: GapOption = None,
     decoder_only: Annotated[
         bool, typer.Option("--decoder-only", help="Without the audio tower, for CLAPs other than pocket ones.")
