@@ -260,7 +260,7 @@ def test_the_decoder_alone(exported, pocket, tmp_path, monkeypatch):
         ("santa:k=4", ""),
         ("santa:k=1000", "noise"),
         ("shift+nnd", "centre"),
-    ],  # fmt: skip
+    ],
 )
 def test_bridges_written_out_are_the_bridges(spec, trained):
     given = Given(SupportMemory(unit(50, 1)), fit_gap(unit(60, 2), unit(60, 3)), 0.05)
