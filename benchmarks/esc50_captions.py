@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("audio", type=Path, help="the folder with manifest.csv")
     parser.add_argument("--captions", type=Path, nargs="+", required=True, help="training captions, for the baselines")
     parser.add_argument("--model", default="pocket")
-    parser.add_argument("--bridges", nargs="+", default=("ad", "nnd", "pd"))
+    parser.add_argument("--bridges", nargs="+", default=("ad", "nnd", "pd", "santa"))
     parser.add_argument("--beam", type=int, default=4)
     parser.add_argument("-o", "--output", type=Path, help="write every caption as JSON")
     options = parser.parse_args()
