@@ -22,7 +22,7 @@ from .types import AudioError
 
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
 SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
-CHOSEN = 0.075  # of what guessing costs must captions be ahead that the CLAP has chosen: it judges its own choice
+CHOSEN = 0.075  # of what guessing costs must another way of decoding be ahead: where the CLAP chose, it judges itself
 BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
 TURNED = ("shift", "coral", "procrustes", "wasserstein")
 WITH_GAP = (*TURNED, *(f"{name}+pd" for name in TURNED), *(f"{name}+santa:weight=0.5,sharpness=100" for name in TURNED))
@@ -87,13 +87,17 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
 def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions, margin: float) -> Trial:
     """The largest cycle among the settings whose captions are hardly more often at fault than the usual ones.
 
-    Several candidates and a choice by the CLAP raise the cycle by the choice alone; only a rise above the ``margin``
-    is believed.
+    A choice by the CLAP raises the cycle by the choice alone, and greedy captions may find their sounds though they are
+    worse sentences; so of another way of decoding only a rise above the ``margin`` is believed.
     """
     allowed = known[usual].faults + SLACK
+
+    def way(options: CaptionOptions) -> tuple[Any, ...]:
+        return options.beam_size, options.samples, options.choose
+
     return max(
         (trial for trial in known.values() if trial.faults <= allowed),
-        key=lambda trial: trial.cycle - margin * bool(trial.options.choose),
+        key=lambda trial: trial.cycle - margin * (way(trial.options) != way(usual)),
     )
 
 
