@@ -22,7 +22,7 @@ from .types import AudioError
 
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
 SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
-CHOSEN = 0.075  # of what guessing costs must another way of decoding be ahead: where the CLAP chose, it judges itself
+CHOSEN = 0.065  # of what guessing costs must another way of decoding be ahead: where the CLAP chose, it judges itself
 BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
 TURNED = ("shift", "coral", "procrustes", "wasserstein")
 WITH_GAP = (*TURNED, *(f"{name}+pd" for name in TURNED), *(f"{name}+santa:weight=0.5,sharpness=100" for name in TURNED))
