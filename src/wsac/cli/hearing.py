@@ -15,7 +15,7 @@ def caption(
     files: Annotated[list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")],
     model: Annotated[str, typer.Option(help="A run folder, or pocket: the bundled captioner.")] = "pocket",
     bridge: Annotated[
-        str | None, typer.Option(help="pd (projection, the default), nnd, ad, shift …: wsac bridges lists them.")
+        str | None, typer.Option(help="The model's own unless given: santa, pd, nnd, ad …; wsac bridges lists them.")
     ] = None,
     beam: Annotated[int | None, typer.Option(help="Beam size, 4 by default; 1 is greedy.")] = None,
     choose: Annotated[
