@@ -107,6 +107,8 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             if processes.is_first and (save or _is_over(state, total, options)):
                 save_checkpoint(checkpoint, run.weights, optimizer, state)
                 saved = time.perf_counter()
+    if state["step"] < total:
+        say(f"ended at step {state['step']:,}: the held-out loss fell no more; the best decoder is kept")
     if processes.is_first:
         _draw_losses(metrics, out / "loss.png")
     processes.wait()

@@ -75,7 +75,9 @@ def main(argv: list[str] | None = None) -> int:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
         if stop.code == 130:
-            say("interrupted; given again, a training goes on from its last checkpoint, if it had come so far")
+            words = sys.argv[1:] if argv is None else argv
+            goes_on = bool({"train", "train-clap"} & set(words[:1]))
+            say("interrupted" + "; given again, it goes on from its last checkpoint, if it had come so far" * goes_on)
         return stop.code if isinstance(stop.code, int) else 1
     except WsacError as error:
         say(f"error: {error}")

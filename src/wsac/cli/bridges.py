@@ -140,7 +140,7 @@ def tune(
     from ..audio_embeddings import embed_audible
     from ..captioner import Captioner
     from ..files import read_json, write_json
-    from ..tune import trial_rows
+    from ..tune import setting, trial_rows
     from ..tune import tune as run
 
     if write and model == "pocket":
@@ -159,4 +159,6 @@ def tune(
         return print_json([asdict(trial) for trial in trials])
     rows = trial_rows(trials, captioner.options)
     table(f"{len(sounds):,} sounds", ("setting", "cycle>", "at fault>", "different>", ""), rows)
+    best = trials[0].options
+    say(f"best: {setting(best)}" + ("; it is the usual one" if best == captioner.options else "; --write keeps it"))
     return None
