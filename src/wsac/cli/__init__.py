@@ -24,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help answers in half the time
 )
 
+GOES_ON = "; given again, it goes on from its last checkpoint, if it had come so far"
+
 VERBS: tuple[Callable[..., None], ...] = (
     hearing.caption,
     hearing.tag,
@@ -75,9 +77,8 @@ def main(argv: list[str] | None = None) -> int:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
         if stop.code == 130:
-            words = sys.argv[1:] if argv is None else argv
-            goes_on = bool({"train", "train-clap"} & set(words[:1]))
-            say("interrupted" + "; given again, it goes on from its last checkpoint, if it had come so far" * goes_on)
+            verb = next(iter(sys.argv[1:] if argv is None else argv), "")
+            say("interrupted" + (GOES_ON if verb in ("train", "train-clap") else ""))
         return stop.code if isinstance(stop.code, int) else 1
     except WsacError as error:
         say(f"error: {error}")
