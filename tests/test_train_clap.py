@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from wsac.clap import augment
-from wsac.clap.compose import COUNTED, Composer, crop, far, in_both_orders, level, loudness
+from wsac.clap.compose import COUNTED, Composer, Example, crop, far, in_both_orders, level, loudness
+from wsac.clap.drawing import ahead, workers_for
 from wsac.clap.objectives import label_loss, order_loss, pair_loss
 from wsac.clap.pairs import AudioStore, read_pairs
 from wsac.clap.retrieval import evaluate, label_embeddings, recall_at
@@ -235,9 +236,25 @@ def test_false_captions_are_further_negatives(clap, composer):
     losses = []
     for batch in (examples, [replace(one, false="") for one in examples]):
         torch.manual_seed(0)
-        losses.append(float(pair_loss(clap, batch).detach()))
+        waveforms = torch.from_numpy(np.stack([one.samples for one in batch]))
+        losses.append(float(pair_loss(clap, waveforms, batch).detach()))
     assert all(one.false for one in examples)
     assert losses[0] > losses[1]
+
+
+def test_other_processes_draw_what_this_one_would():
+    def draw(step: int) -> tuple[str, list[Example]]:
+        samples = np.random.default_rng(step).uniform(-1, 1, (2, 50)).astype(np.float32)
+        return "events", [Example(row, f"{step} {i}") for i, row in enumerate(samples)]
+
+    alone, together = (list(ahead(draw, range(3, 8), workers)) for workers in (0, 2))
+    assert [examples[0].caption for _, _, examples in alone] == [f"{step} 0" for step in range(3, 8)]
+    for (_, one, said), (_, other, also) in zip(alone, together, strict=True):
+        assert torch.equal(one, other)
+        assert [example.caption for example in said] == [example.caption for example in also]
+    first = np.random.default_rng(3).uniform(-1, 1, (2, 50))
+    np.testing.assert_allclose(alone[0][1].numpy() / 32767, first, atol=1 / 32000)
+    assert workers_for("cpu") == 0
 
 
 # -- retrieval --------------------------------------------------------------------------------------------------------

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .cache import load_or_make
 from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
 from .clap.base import load_clap
-from .clap.compose import Composer, Example, batch_of_events, crop, in_both_orders, level
+from .clap.compose import Composer
+from .clap.drawing import ahead, sampler, workers_for
 from .clap.objectives import pair_loss, text_objective
 from .clap.pairs import AudioStore, Clip, read_pairs
 from .clap.pocket import PocketClap
@@ -72,7 +71,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     average = copy.deepcopy(model).requires_grad_(False)
     both = nn.ModuleDict({"model": model, "average": average})
     text_loss = text_objective(model, texts, groups, targets, scenes)
-    draw = _sampler(recipe, model.config, Composer(clips, store, recipe.balance), scenes, scene_store)
+    draw = sampler(recipe, model.config, Composer(clips, store, recipe.balance), scenes, scene_store)
 
     inputs = digest(
         store.key, scene_store.key if scene_store else "", *texts, *([model.fingerprint] if beginning else [])
@@ -86,6 +85,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     cut_metrics(metrics, step)
     autocast = _autocast(recipe.precision, device)
     began, losses = time.perf_counter(), []
+    drawn = ahead(draw, range(max(0, step - recipe.text_steps), recipe.steps), workers_for(device))
     with progress("train-clap", total, unit="steps", done=step) as tick:
         while step < total:
             joint = step - recipe.text_steps
@@ -100,9 +100,10 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
                 size = recipe.text_batch if joint < 0 else recipe.text_batch // 8
                 loss = text_loss(numpy_for(recipe.seed, "text", step), size)
                 if joint >= 0:
-                    kind, examples = draw(joint)
+                    kind, samples, examples = next(drawn)
+                    waveforms = samples.to(device, non_blocking=True).float() / 32767
                     labels = prototypes if kind == "events" else None  # twins have the same
-                    loss = loss + pair_loss(model, examples, labels, twins=kind == "twins")
+                    loss = loss + pair_loss(model, waveforms, examples, labels, twins=kind == "twins")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
@@ -184,58 +185,6 @@ def _rate(recipe: ClapRecipe, step: int, part: str) -> float:
     peak = recipe.learning_rate if part == "audio" else recipe.text_learning_rate / 3
     joint = step - recipe.text_steps
     return learning_rate(joint, recipe.steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine")
-
-
-def _sampler(
-    recipe: ClapRecipe, config: PocketConfig, composer: Composer, scenes: list[Clip], store: AudioStore | None
-) -> Callable[[int], tuple[str, list[Example]]]:
-    """The examples of a step, and their kind: "events", "scenes" or "twins".
-
-    Events are crops of ``crop_seconds``, one step in four of half that. Scenes last up to a window; two thirds are
-    those that were given, if any, the others composed. Twins are two sounds in both orders, side by side: clips in
-    crops, or scenes of at most half a window each.
-    """
-    heard = [] if store is None else [i for i in range(len(scenes)) if store.seconds(i) > 0]
-    window, crop_length = (int(s * config.sample_rate) for s in (config.window_seconds, recipe.crop_seconds))
-    short = [] if store is None else [i for i in heard if store.seconds(i) <= config.window_seconds / 2]
-
-    def said(row: int, rng: np.random.Generator) -> str:
-        return str(rng.choice(scenes[row].captions))
-
-    def whole(rng: np.random.Generator, size: int) -> list[Example]:
-        examples: list[Example] = []
-        if store is not None and heard:
-            for row in rng.choice(heard, size * 2 // 3):
-                caption, negatives = said(row, rng), scenes[row].negatives
-                false = str(rng.choice(negatives)) if negatives else ""
-                examples.append(Example(crop(store[row], window, rng), caption, false))
-        while len(examples) < size:
-            examples.append(composer.sequence(composer.distinct(rng, 4), window, rng))
-        return examples
-
-    def twins(rng: np.random.Generator) -> list[Example]:
-        if store is None or len(short) < 2 or rng.random() < 0.5:
-            pairs = [composer.twins(crop_length, rng) for _ in range(max(1, recipe.batch_size // 2))]
-        else:
-            pairs = []
-            for _ in range(max(1, recipe.batch_size * crop_length // window // 2)):
-                one, other = ((store[row], said(row, rng)) for row in rng.choice(short, 2, replace=False))
-                pairs.append(in_both_orders(one, other, window, rng))
-        return [example for pair in pairs for example in pair]
-
-    def draw(step: int) -> tuple[str, list[Example]]:
-        rng = numpy_for(recipe.seed, "audio", step)
-        chance = rng.random()
-        if chance < recipe.scene_share:
-            kind, examples = "scenes", whole(rng, max(2, round(recipe.batch_size * crop_length / window)))
-        elif chance < recipe.scene_share + recipe.order_share:
-            kind, examples = "twins", twins(rng)
-        else:
-            length = crop_length // 2 if rng.random() < 0.25 else crop_length
-            kind, examples = "events", batch_of_events(composer, recipe.batch_size, length, recipe.mixtures)(rng)
-        return kind, [Example(level(e.samples, rng), e.caption, e.false, e.labels) for e in examples]
-
-    return draw
 
 
 @torch.no_grad()

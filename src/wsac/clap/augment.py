@@ -55,7 +55,7 @@ def noise(log_mel: Tensor, *, chance: float = 0.3) -> Tensor:
     _, mels, _ = log_mel.shape
     power = log_mel.exp()
     tilt = torch.linspace(-1, 1, mels, device=log_mel.device).view(1, mels, 1) * _uniform(log_mel, -3, 3)
-    grain = (torch.rand(log_mel.shape) + torch.rand(log_mel.shape)).to(log_mel)  # the flicker of a noise's power
+    grain = torch.rand_like(log_mel) + torch.rand_like(log_mel)  # the flicker of a noise's power
     under = torch.exp(-0.23 * _uniform(log_mel, 5, 35))
     added = power.mean(dim=(1, 2), keepdim=True) * under * tilt.exp() * grain
     return torch.where(_some(log_mel, chance), (power + added).log(), log_mel)

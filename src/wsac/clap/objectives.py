@@ -59,16 +59,21 @@ def text_objective(
 
 
 def pair_loss(
-    model: PocketClap, examples: Sequence[Example], labels: Tensor | None = None, *, twins: bool = False
+    model: PocketClap,
+    waveforms: Tensor,
+    examples: Sequence[Example],
+    labels: Tensor | None = None,
+    *,
+    twins: bool = False,
 ) -> Tensor:
     """Symmetric InfoNCE whose targets follow the similarity of the texts, plus the cosine of each pair.
 
     Two captions of the same event share the target, so they are not each other's negatives; false captions are
-    further negatives of every sound. labels: prototypes ``[L, D]``, of which each sound should be nearest to its own.
+    further negatives of every sound. waveforms: ``[B, T]``, of the examples in their order.
+    labels: prototypes ``[L, D]``, of which each sound should be nearest to its own.
     twins: examples 2i and 2i + 1 are the same sounds in both orders; see ``order_loss``.
     """
     device = model.log_temperature.device
-    waveforms = torch.from_numpy(np.stack([one.samples for one in examples])).to(device)
     audio = F.normalize(model.audio(disturb(model.log_mel(waveforms))).float(), dim=-1)
     false = [one.false for one in examples if one.false]
     text = model.encode_captions([one.caption for one in examples] + false)

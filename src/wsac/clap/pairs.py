@@ -6,6 +6,7 @@ import csv
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ..files import atomic_path, read_json, write_json
 from ..types import AudioError, CorpusError
 
 CLIP_SECONDS = 30.0  # longer recordings are cut there
+AT_ONCE = 256  # files decoded while others are written
 SHOWN = 5  # files that cannot be decoded are named, the others counted
 
 
@@ -114,15 +116,20 @@ class AudioStore:
 
     def _decode(self, names: list[str], data: Path) -> list[int]:
         offsets, bad = [0], 0
-        with atomic_path(data) as path, path.open("wb") as file, progress("decoding", len(names), unit="files") as tick:
-            for name in names:
-                try:
-                    samples = load_audio(name, self.sample_rate, max_seconds=CLIP_SECONDS).samples
-                except AudioError as error:
-                    samples, bad = np.zeros(0, np.float32), bad + 1
+        with (
+            atomic_path(data) as path,
+            path.open("wb") as file,
+            ThreadPoolExecutor() as pool,
+            progress("decoding", len(names), unit="files") as tick,
+        ):
+            parts = (names[first : first + AT_ONCE] for first in range(0, len(names), AT_ONCE))
+            for samples in (samples for part in parts for samples in pool.map(self._read, part)):
+                if isinstance(samples, AudioError):
+                    bad += 1
                     if bad <= SHOWN:
-                        say(f"skipped: {error}")
-                file.write((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+                        say(f"skipped: {samples}")
+                    samples = np.zeros(0, "<i2")
+                file.write(samples.tobytes())
                 offsets.append(offsets[-1] + len(samples))
                 tick()
             if bad > SHOWN:
@@ -130,6 +137,14 @@ class AudioStore:
             if bad == len(names):
                 raise AudioError(f"none of the {bad} sound files could be decoded; see the lines above")
         return offsets
+
+    def _read(self, name: str) -> np.ndarray | AudioError:
+        """Samples as int16, or why there are none."""
+        try:
+            samples = load_audio(name, self.sample_rate, max_seconds=CLIP_SECONDS).samples
+        except AudioError as error:
+            return error
+        return (np.clip(samples, -1, 1) * 32767).astype("<i2")
 
     def __getitem__(self, clip: int) -> np.ndarray:
         """Samples of a clip, float32 in [-1, 1]; empty when it could not be decoded."""

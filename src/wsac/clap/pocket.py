@@ -51,8 +51,12 @@ class PocketClap(nn.Module):
         """Padded token ids ``[B, L]`` → unit-norm ``[B, D]``."""
         return F.normalize(self.text(tokens).float(), dim=-1)
 
-    def encode_captions(self, captions: Sequence[str], *, batch_size: int = 64) -> Tensor:
-        """Captions → unit-norm ``[B, D]``, differentiable; similar lengths go together, so that little is padding."""
+    def encode_captions(self, captions: Sequence[str], *, batch_size: int = 0) -> Tensor:
+        """Captions → unit-norm ``[B, D]``, differentiable; similar lengths go together, so that little is padding.
+
+        batch_size: 0 takes 64 on a processor, and on a GPU, which would rather have padding than calls, 1,024.
+        """
+        batch_size = batch_size or (64 if self.log_temperature.device.type == "cpu" else 1024)
         order = sorted(range(len(captions)), key=lambda i: (len(captions[i]), i))
         parts = [
             self.encode_text(self.tokenize([captions[i] for i in order[first : first + batch_size]]))
