@@ -21,7 +21,7 @@ ROWS = (
     ("audio", "corpora", "gap", "memory", "pictures", "soundworld", "tokenizer"),
     ("bridges", "clap", "confidence", "dataset_files", "decoder", "optimising", "report", "token_rows"),
     ("cache", "checkpoint", "choice", "prompts", "datasets", "generate", "listening", "recipe"),
-    ("audio_embeddings", "captioner", "tagger"),
+    ("audio_embeddings", "captioner", "clap_steps", "tagger"),
     (
         "calibrate",
         "captioning",

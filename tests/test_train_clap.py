@@ -16,10 +16,10 @@ from torch.testing import assert_close
 
 from wsac.clap import augment
 from wsac.clap.compose import COUNTED, Composer, Example, crop, far, in_both_orders, level, loudness
-from wsac.clap.drawing import ahead, workers_for
 from wsac.clap.objectives import label_loss, order_loss, pair_loss
 from wsac.clap.pairs import AudioStore, read_pairs
 from wsac.clap.retrieval import evaluate, label_embeddings, recall_at
+from wsac.clap_steps import ahead, workers_for
 from wsac.recipe import ClapRecipe, load_recipe
 from wsac.soundworld import KINDS
 from wsac.train_clap import train_clap

@@ -147,13 +147,16 @@ class AudioStream:
                 if resample is not None:
                     yield resample(nothing, True)
                 rate = block_rate
-                resample = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32").resample_chunk
+                if rate == self.sample_rate:  # as it is, which is what soxr would give
+                    resample = None
+                else:
+                    resample = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32").resample_chunk
             self._decoded_seconds += len(block) / rate
             if not np.isfinite(block).all():
                 self._nonfinite += int((~np.isfinite(block)).sum())
                 block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
-            yield resample(block, False)
+            yield block if resample is None else resample(block, False)
         if resample is not None:
             yield resample(nothing, True)
 

@@ -16,13 +16,13 @@ from .cache import load_or_make
 from .checkpoint import append_metrics, check_loss, cut_metrics, digest, learning_rate, load_checkpoint, save_checkpoint
 from .clap.base import load_clap
 from .clap.compose import Composer
-from .clap.drawing import ahead, sampler, workers_for
 from .clap.objectives import pair_loss, text_objective
 from .clap.pairs import AudioStore, Clip, read_pairs
 from .clap.pocket import PocketClap
 from .clap.retrieval import evaluate, label_embeddings
 from .clap.teacher import teach
 from .clap.towers import PocketConfig
+from .clap_steps import ahead, sampler, workers_for
 from .console import progress, say
 from .corpora import read_captions
 from .device import pick_device

@@ -119,7 +119,7 @@ class AudioStore:
         with (
             atomic_path(data) as path,
             path.open("wb") as file,
-            ThreadPoolExecutor() as pool,
+            ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
             progress("decoding", len(names), unit="files") as tick,
         ):
             parts = (names[first : first + AT_ONCE] for first in range(0, len(names), AT_ONCE))

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..recipe import ClapRecipe
-from ..seeding import numpy_for
-from .compose import Composer, Example, batch_of_events, crop, in_both_orders, level
-from .pairs import AudioStore, Clip
-from .towers import PocketConfig
+from .clap.compose import Composer, Example, batch_of_events, crop, in_both_orders, level
+from .clap.pairs import AudioStore, Clip
+from .clap.towers import PocketConfig
+from .recipe import ClapRecipe
+from .seeding import numpy_for
 
 NONE = np.zeros(0, np.float32)
 Drawn = tuple[str, Tensor, list[Example]]  # the kind of a step, int16 [B, T], and the examples without their samples
