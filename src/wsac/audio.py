@@ -147,9 +147,8 @@ class AudioStream:
                 if resample is not None:
                     yield resample(nothing, True)
                 rate = block_rate
-                if rate == self.sample_rate:  # as it is, which is what soxr would give
-                    resample = None
-                else:
+                resample = None  # at equal rates soxr would give the same
+                if rate != self.sample_rate:
                     resample = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32").resample_chunk
             self._decoded_seconds += len(block) / rate
             if not np.isfinite(block).all():

@@ -19,12 +19,13 @@ from .recipe import ClapRecipe
 from .seeding import numpy_for
 
 NONE = np.zeros(0, np.float32)
+Draw = Callable[[int], tuple[str, list[Example]]]  # a step → its kind and examples
 Drawn = tuple[str, Tensor, list[Example]]  # the kind of a step, int16 [B, T], and the examples without their samples
 
 
 def sampler(
     recipe: ClapRecipe, config: PocketConfig, composer: Composer, scenes: list[Clip], store: AudioStore | None
-) -> Callable[[int], tuple[str, list[Example]]]:
+) -> Draw:
     """The examples of a step, and their kind: "events", "scenes" or "twins".
 
     Events are crops of ``crop_seconds``, one step in four of half that. Scenes last up to a window; two thirds are
@@ -77,7 +78,7 @@ def sampler(
 class Steps(Dataset[Drawn]):
     """What each step hears."""
 
-    def __init__(self, draw: Callable[[int], tuple[str, list[Example]]], steps: range) -> None:
+    def __init__(self, draw: Draw, steps: range) -> None:
         self.draw, self.steps = draw, steps
 
     def __len__(self) -> int:
@@ -89,7 +90,7 @@ class Steps(Dataset[Drawn]):
         return kind, torch.from_numpy((samples * 32767).astype(np.int16)), [replace(e, samples=NONE) for e in examples]
 
 
-def ahead(draw: Callable[[int], tuple[str, list[Example]]], steps: range, workers: int) -> Iterator[Drawn]:
+def ahead(draw: Draw, steps: range, workers: int) -> Iterator[Drawn]:
     """The examples of the steps, drawn ahead by so many other processes, which changes none of them."""
     context = "fork" if workers else None  # what has been read is shared
     return iter(
