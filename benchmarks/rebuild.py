@@ -35,20 +35,19 @@ def main() -> None:
     speech = "benchmarks/speech_pairs.py"
     once("runs/speech.csv", speech, "runs/speech", "-o", "runs/speech.csv")
     once("runs/speech-known.csv", speech, "runs/speech-known", "-o", "runs/speech-known.csv", "--seed", 1)
-    for name, scenes, seed in (("scenes", 6000, 101), ("scenes-val", 200, 102), ("scenes-known", 600, 103)):
-        folder = f"runs/{name}"
-        numbers = ("--scenes", scenes, "--seed", seed, "--jobs", 2)
-        once(f"{folder}/captions.csv", "-m", "wsac", "soundworld", *numbers, "-o", folder)
-    single = ("--scenes", 1500, "--seed", 104, "--events", 1, "--seconds", 5, "--jobs", 2)
-    once("runs/scenes-short/captions.csv", "-m", "wsac", "soundworld", *single, "-o", "runs/scenes-short")
-    python("-m", "wsac", "train-clap", "--recipe", "recipes/pocket.toml", "--out", "runs/pocket")
-    python("-m", "wsac", "train-clap", "--recipe", "recipes/pocket-finish.toml", "--out", "runs/pocket-finish")
+    short = ("--events", 1, "--seconds", 5)  # single sounds
     for name, scenes, seed, *form in (
+        ("scenes", 6000, 101),
+        ("scenes-val", 200, 102),
+        ("scenes-known", 600, 103),
+        ("scenes-short", 1500, 104, *short),
         ("many-scenes", 40_000, 201),
-        ("many-scenes-short", 8_000, 202, "--events", 1, "--seconds", 5),
+        ("many-scenes-short", 8000, 202, *short),
     ):
         numbers = ("--scenes", scenes, "--seed", seed, *form, "--jobs", 2)
         once(f"runs/{name}/captions.csv", "-m", "wsac", "soundworld", *numbers, "-o", f"runs/{name}")
+    python("-m", "wsac", "train-clap", "--recipe", "recipes/pocket.toml", "--out", "runs/pocket")
+    python("-m", "wsac", "train-clap", "--recipe", "recipes/pocket-finish.toml", "--out", "runs/pocket-finish")
     python("-m", "wsac", "train-clap", "--recipe", "recipes/pocket-scenes.toml", "--out", "runs/pocket-scenes")
     python("benchmarks/bundle.py", "runs/pocket-scenes")
     python("-m", "wsac", "train", "--recipe", "recipes/bundled.toml", "--out", "runs/bundled")
