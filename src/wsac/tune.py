@@ -22,7 +22,8 @@ from .types import AudioError
 
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
 SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
-CHOSEN = 0.065  # of what guessing costs must another way of decoding be ahead: where the CLAP chose, it judges itself
+SEARCH = 0.065  # of what guessing costs, log N nats, must another search be ahead: of many samples the CLAP judges itself
+CHOICE = 0.015  # the same for a choice among the captions of the usual beam, which are all likely sentences
 BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
 TURNED = ("shift", "coral", "procrustes", "wasserstein")
 WITH_GAP = (*TURNED, *(f"{name}+pd" for name in TURNED), *(f"{name}+santa:weight=0.5,sharpness=100" for name in TURNED))
@@ -63,7 +64,6 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
     if len(sounds) < 10:
         raise AudioError(f"{len(sounds)} sounds: give ten or more, better a hundred, that differ as those to come do")
     known: dict[CaptionOptions, Trial] = {}
-    margin = CHOSEN * math.log(len(sounds))
     first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
     usual = captioner.options
     with progress("tune", len(first) + 9, unit="settings") as tick:
@@ -76,28 +76,30 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
         run(usual)
         for spec in first:
             run(replace(usual, bridge=spec))
-        for spec in _variants(_best(known, usual, margin).options.bridge):
+        for spec in _variants(_best(known, usual).options.bridge):
             run(replace(usual, bridge=spec))
         for change in DECODING:
-            run(replace(_best(known, usual, margin).options, **change))
-    best = _best(known, usual, margin)
+            run(replace(_best(known, usual).options, **change))
+    best = _best(known, usual)
     return [best, *sorted((t for t in known.values() if t is not best), key=lambda trial: -trial.cycle)]
 
 
-def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions, margin: float) -> Trial:
+def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions) -> Trial:
     """The largest cycle among the settings whose captions are hardly more often at fault than the usual ones.
 
     A choice by the CLAP raises the cycle by the choice alone, and greedy captions may find their sounds though they are
-    worse sentences; so of another way of decoding only a rise above the ``margin`` is believed.
+    worse sentences; so of another way of decoding only a rise above a margin is believed.
     """
     allowed = known[usual].faults + SLACK
 
-    def way(options: CaptionOptions) -> tuple[Any, ...]:
-        return options.beam_size, options.samples, options.choose
+    def margin(trial: Trial) -> float:
+        options, nats = trial.options, math.log(len(trial.captions))
+        if (options.beam_size, options.samples) != (usual.beam_size, usual.samples):
+            return SEARCH * nats
+        return CHOICE * nats if options.choose != usual.choose else 0.0
 
     return max(
-        (trial for trial in known.values() if trial.faults <= allowed),
-        key=lambda trial: trial.cycle - margin * (way(trial.options) != way(usual)),
+        (trial for trial in known.values() if trial.faults <= allowed), key=lambda trial: trial.cycle - margin(trial)
     )
 
 
