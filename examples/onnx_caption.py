@@ -45,7 +45,11 @@ def spell(tokens):  # byte-level BPE: a character stands for a byte, those from 
 
 
 for file in sys.argv[2:]:
-    channels, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    assert rate == config["sample_rate"], f"{file}: resample it to {config['sample_rate']} Hz first"
+    try:
+        channels, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        sys.exit(f"{file}: cannot be read ({error.error_string})")
+    if rate != config["sample_rate"]:
+        sys.exit(f"{file}: resample it to {config['sample_rate']} Hz first")
     sound = channels.mean(axis=1)
     print(config["silence"] if np.abs(sound).max() < config["silence_peak"] else spell(write(embed(sound))))

@@ -349,7 +349,7 @@ def test_specs(given_all):
     ("spec", "message"),
     [
         ("pdd", "'pdd': unknown here; choose of"),
-        ("noise", "unknown here"),
+        ("noise", "'noise': is for training; for inference choose of ad,"),
         ("pd:heat=3", "no option 'heat=3'; it has temperature=0.01"),
         ("pd:0.3", "no option '0.3'"),
         ("ad:k=3", "it has none"),
@@ -375,7 +375,7 @@ def test_wrong_specs_say_what_is_wrong(spec, message, given_all):
         ("replace:k=0", "k 0: give 1 or more"),
         ("mix:k=0", "k 0: give 1 or more"),
         ("project:temperature=0", "above 0"),
-        ("pd", "unknown here"),
+        ("pd", "'pd': is for inference; for training choose of"),
     ],
 )
 def test_wrong_training_specs(spec, message, given_all):

@@ -194,6 +194,7 @@ def test_tune_writes_what_it_chose(folder, run):
     code, out, _ = run(*command)
     assert code == 0
     assert "usual" in out
+    assert "with 12 sounds chance has a say" in run(*command)[2]
     before = Captioner.load(folder / "run").options
     code, out, _ = run(*command, "--write", "--json")
     assert code == 0
@@ -268,6 +269,27 @@ def test_a_recipe_is_written_as_it_was_read(clap_folder, tmp_path):
     save_recipe(recipe, tmp_path / "recipe.toml")
     assert load_recipe(BenchmarkRecipe, tmp_path / "recipe.toml") == recipe
     load_recipe(BenchmarkRecipe, RECIPES / "paper-table.toml")
+
+
+def test_the_folder_has_the_name_of_the_recipe_unless_given(clap_folder, tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    row = {"name": "AD", "data": "world", "infer": "ad", "train": ""}
+    save_recipe(tiny(clap_folder, rows=[row], against="", seeds=[0]), tmp_path / "mine.toml")
+    code, out, err = run("benchmark", "mine.toml")
+    assert code == 0
+    assert "runs/mine/table.md" in err
+    assert out == (tmp_path / "runs" / "mine" / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(b"", "'data' is missing; the recipes"), (b"\x80\xff", "not a text file; give a recipe")]
+)
+def test_what_is_no_benchmark_recipe(text, message, tmp_path, run):
+    (tmp_path / "r.toml").write_bytes(text)
+    code, _, err = run("benchmark", tmp_path / "r.toml", "-o", tmp_path / "out")
+    assert code == 1
+    assert message in err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def read_text(path: str | Path) -> str:
     """
     data = _unzip(path, _read_bytes(path)).removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
-        raise corpus_error(path, "the file is empty; is the download complete?")
+        raise corpus_error(path, f"{'only blank lines' if data else 'the file is empty'}; is the download complete?")
     for magic, name, remedy in _MAGIC:
         if re.match(magic, data, re.DOTALL):
             raise corpus_error(path, f"looks like {name}; {remedy}")

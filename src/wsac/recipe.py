@@ -229,7 +229,9 @@ def load_recipe(kind: type[R], path: str | Path | None = None, overrides: dict[s
             raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise RecipeError(f"{path}: cannot read the recipe ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{path}: not a text file; give a recipe in TOML, such as those in recipes/") from error
+        except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"{path}: not valid TOML ({error})") from error
     for key, value in (overrides or {}).items():
         *sections, name = key.split(".")
@@ -308,6 +310,8 @@ def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
     key = ".".join(place)
+    if first["type"] == "missing":
+        return f"{source}: '{key}' is missing; the recipes of its kind in recipes/ show it"
     if first["type"] != "extra_forbidden":
         return f"{source}: {key} = {first['input']!r}: {first['msg'].lower()}"
     table: Any = kind

@@ -108,7 +108,10 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
                 save_checkpoint(checkpoint, run.weights, optimizer, state)
                 saved = time.perf_counter()
     if state["step"] < total:
-        say(f"ended at step {state['step']:,}: the held-out loss fell no more; the best decoder is kept")
+        say(f"ended at step {state['step']:,}: the held-out loss fell no more")
+    if state["stale"]:
+        say(f"note: held-out captions were best {state['stale']} evaluations before the end, and that decoder is kept; "
+            "more captions would help")  # fmt: skip
     if processes.is_first:
         _draw_losses(metrics, out / "loss.png")
     processes.wait()

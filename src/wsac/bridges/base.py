@@ -107,7 +107,8 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
         name, _, written = (word.strip() for word in part.partition(":"))
         kind = next((KINDS[stage, name] for stage in stages if (stage, name) in KINDS), None)
         if kind is None:
-            raise RecipeError(f"bridge '{name}': unknown here; choose of {', '.join(names(*stages))}")
+            known = "".join(f"is for {stage}; for {stages[0]} " for stage, other in KINDS if other == name)
+            raise RecipeError(f"bridge '{name}': {known or 'unknown here; '}choose of {', '.join(names(*stages))}")
         options = {}
         for option in filter(None, written.split(",")):
             key, equals, value = (word.strip() for word in option.partition("="))

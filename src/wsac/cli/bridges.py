@@ -98,19 +98,25 @@ def gap(
 
 def benchmark(
     recipe: Annotated[Path, typer.Argument(help="A TOML recipe, such as recipes/paper-table.toml.", metavar="RECIPE")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder; what is finished in it is not done again.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The folder, runs/RECIPE by default; what is finished in it is not done again."
+        ),
+    ] = None,
     changes: SetOption = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Train and score captioners over corpora, bridges and seeds: one table, with intervals.
 
-    wsac benchmark recipes/paper-table.toml -o runs/table
+    wsac benchmark recipes/paper-table.toml
     """
     from ..benchmark import run_benchmark
     from ..benchmark_table import to_markdown
     from ..recipe import BenchmarkRecipe, load_recipe
 
+    out = out or Path("runs") / recipe.stem
     found = run_benchmark(load_recipe(BenchmarkRecipe, recipe, overrides({}, changes)), out, device=device)
     say(f"{out / 'table.md'}, table.json and table.png")
     if as_json:
@@ -140,7 +146,7 @@ def tune(
     from ..audio_embeddings import embed_audible
     from ..captioner import Captioner
     from ..files import read_json, write_json
-    from ..tune import setting, trial_rows
+    from ..tune import FEW, setting, trial_rows
     from ..tune import tune as run
 
     if write and model == "pocket":
@@ -148,6 +154,8 @@ def tune(
     captioner = Captioner.load(model, device=device)
     captioner = captioner if gap is None else captioner.with_gap(gap)
     _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioner.clap)
+    if len(sounds) < FEW:
+        say(f"note: with {len(sounds)} sounds chance has a say; give {FEW} or more")
     trials = run(captioner, sounds, bridges=bridge or ())
     if write:
         card = Path(model) / "captioner.json"
@@ -159,6 +167,8 @@ def tune(
         return print_json([asdict(trial) for trial in trials])
     rows = trial_rows(trials, captioner.options)
     table(f"{len(sounds):,} sounds", ("setting", "cycle>", "at fault>", "different>", ""), rows)
+    say("cycle: log-probability that a caption is of its own sound among all, 0 at best; at fault: captions too short, "
+        "too long or repeating themselves; different: share of different captions")  # fmt: skip
     best = trials[0].options
     say(f"best: {setting(best)}" + ("; it is the usual one" if best == captioner.options else "; --write keeps it"))
     return None
