@@ -123,6 +123,12 @@ def test_a_disk_that_is_full_is_one_line_and_nothing_half_written(tmp_path, capt
     assert done.returncode == 1
     assert "cannot write" in one_line_error(done.stderr)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.toml"]
+    command = [sys.executable, "-m", "wsac", "soundworld", "-o", "world", "--scenes", "4", "--jobs", "2"]
+    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=small)
+    assert done.returncode == 1
+    assert "cannot write (File too large)" in one_line_error(done.stderr)
+    assert not list((tmp_path / "world").iterdir())
 
 
 def test_one_bad_file_does_not_stop_the_others(run, model, sounds):

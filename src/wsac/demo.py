@@ -9,7 +9,7 @@ import numpy as np
 
 from .captioner import Captioner
 from .console import say, table
-from .files import atomic_path, write_text
+from .files import write_text, write_wav
 from .recipe import Recipe, load_recipe
 from .report import ClipCard, write_report
 from .soundworld import DEMO_SEED, demo_scenes, render_scene, write_captions
@@ -56,13 +56,10 @@ def run_demo(out: str | Path, *, epochs: int = 8) -> list[ClipCard]:
 
 def write_recordings(folder: Path) -> list[tuple[Path, str]]:
     """Synthesise the eight demo recordings as 16-bit WAV; returns each path with a caption that is true of it."""
-    import soundfile
-
     found = []
     for i, (name, scene) in enumerate(demo_scenes()):
         samples = render_scene(scene, np.random.default_rng(DEMO_SEED + i), SECONDS, SAMPLE_RATE)
-        with atomic_path(folder / name) as path:
-            soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
+        write_wav(folder / name, samples, SAMPLE_RATE)
         found.append((folder / name, scene.captions[0]))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .types import WsacError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, dtype
 
 _UMASK = os.umask(0o022)
@@ -81,6 +83,15 @@ def write_bytes(target: str | Path, value: bytes) -> None:
     """Write value, whole or not at all."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(value)
+
+
+def write_wav(target: str | Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Write mono samples [T] as 16-bit WAV, whole or not at all."""
+    import soundfile
+
+    encoded = io.BytesIO()  # libsndfile would not say that a disk is full
+    soundfile.write(encoded, samples, sample_rate, format="WAV", subtype="PCM_16")
+    write_bytes(target, encoded.getvalue())
 
 
 def write_json(target: str | Path, value: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..console import progress
-from ..files import atomic_path, write_text
+from ..files import write_text, write_wav
 from ..types import WsacError
 from .falsehoods import write_false
 from .rendering import render_scene
@@ -103,13 +103,10 @@ def _scene(
     i: int, folder: Path, seed: int, sample_rate: int, events: tuple[int, int], seconds: float
 ) -> tuple[dict[str, Any], list[str]]:
     """Draw, render and write scene i; returns its record and a false caption for each true one."""
-    import soundfile
-
     scene, rng = draw_scene(seed, i, events, seconds)
     false = [write_false(scene, rng) for _ in scene.captions]
     samples = render_scene(scene, rng, sample_rate=sample_rate)
-    with atomic_path(folder / _name(i)) as path:
-        soundfile.write(path, samples, sample_rate, subtype="PCM_16")
+    write_wav(folder / _name(i), samples, sample_rate)
     return scene.record(), false
 
 
