@@ -164,8 +164,8 @@ def test_tuning_tries_bridges_variants_and_decoding(captioner):
 
 def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, monkeypatch):
     """ad finds its sounds best, but half of its captions are stumps; variants of the best are tried then. A choice must
-    gain a little in the CLAP's own eyes, another search much: 0.015 and 0.065 log 12 are 0.04 and 0.16."""
-    gains = {"mbr": 0.03, "clap": 0.06, "samples": 0.2, "greedy": 0.15}
+    gain a little in the CLAP's own eyes, another search much: 0.015 and 0.04 log 12 are 0.04 and 0.10."""
+    gains = {"mbr": 0.03, "clap": 0.06, "samples": 0.14, "greedy": 0.08}
     figures = {"pd": (-2.0, 0.0), "ad": (-0.5, 0.5), "topk": (-1.5, 0.02), "topk:k=10": (-1.2, 0.03)}
 
     def trial(_, options, sounds):
@@ -183,7 +183,7 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
     assert (found.options.bridge, found.options.choose, found.options.samples) == ("topk:k=10", "clap", 16)
     assert others[0].options.bridge == "ad"  # shown, though not chosen
     assert {"topk:k=2", "topk:k=20"} <= {other.options.bridge for other in others}
-    gains["samples"] = 0.15  # less than the margin above the choice within the beam
+    gains["samples"] = 0.11  # less than the margin above the choice within the beam
     assert (best().choose, best().samples) == ("clap", 0)
     gains["clap"] = 0.03
     assert (best().choose, best().samples, best().beam_size) == ("", 0, captioner.options.beam_size)

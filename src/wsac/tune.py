@@ -23,7 +23,7 @@ from .types import AudioError
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
 FEW = 50  # sounds: of fewer the best is often so by chance
 SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
-SEARCH = 0.065  # of what guessing costs, log N nats, must another search be ahead: the CLAP, choosing, judges itself
+SEARCH = 0.04  # of what guessing costs, log N nats, must another search be ahead: the CLAP, choosing, judges itself
 CHOICE = 0.015  # the same for a choice among the captions of the usual beam, which are all likely sentences
 BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
 TURNED = ("shift", "coral", "procrustes", "wasserstein")
