@@ -53,7 +53,8 @@ def run_benchmark(
         for name, options in recipe.data.items()
         if name not in {given.name for given in own}
     } | {given.name: given for given in own}
-    results = []
+    results: list[RowResult] = []
+    missing: dict[str, str] = {}
     for row in recipe.rows:
         found = [_scores(recipe, row, data, seed, out, device) for seed in recipe.seeds]
         single = {
@@ -65,6 +66,9 @@ def run_benchmark(
             for part in ("values", "intervals")
         )
         results.append(RowResult(row, values, single, spans))
+        missing |= {name: why for one in found for name, why in one["missing"].items()}
+    for name, why in missing.items():
+        say(f"{name}: left out; {why}")
     table = tabulate(recipe, results)
     write_json(out / "table.json", table)
     write_text(out / "table.md", to_markdown(table))
@@ -128,8 +132,6 @@ def _scores(
     spans = {name: report.intervals[name] for name in POOLED if name in values and name in report.intervals}
     done = plan | {"values": values, "single": single, "intervals": spans, "captions": captions}
     done["missing"] = report.missing  # is tried again the next time
-    for name, why in report.missing.items():
-        say(f"{name}: left out; {why}")
     write_json(path, done)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in list(values.items())[:3])
     say(f"{row.data}, {row.name}, seed {seed}: {shown}")

@@ -68,22 +68,13 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     if checkpoint.is_file():
         state |= load_checkpoint(checkpoint, run.weights, optimizer, inputs=run.inputs)
-        say(
-            f"{out}: already trained"
-            if _is_over(state, total, options)
-            else f"resuming at step {state['step']:,} of {total:,}"
-        )
     if processes.is_first:
         cut_metrics(metrics, state["step"])
-    say(
-        f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
-        f"{decoder.vocab_size:,}, {sum(map(torch.numel, decoder.parameters())) / 1e6:.1f} M parameters, {total:,} steps"
-    )
-
-    if len(run.tokens) < FEW:
-        say(f"note: only {len(run.tokens)} different captions; is the column right? They are all that it can say")
-    if total < 100:
-        say(f"note: only {total} steps of training, captions will be poor; leave the epochs out or raise them")
+    over = _is_over(state, total, options)
+    if checkpoint.is_file():
+        say(f"{out}: already trained" if over else f"resuming at step {state['step']:,} of {total:,}")
+    if not over:
+        _announce(run, total)
     began = saved = time.perf_counter()
     batches, batches_of = [], -1
     losses: list[Tensor] = []
@@ -107,9 +98,9 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             if processes.is_first and (save or _is_over(state, total, options)):
                 save_checkpoint(checkpoint, run.weights, optimizer, state)
                 saved = time.perf_counter()
-    if state["step"] < total:
+    if state["step"] < total and not over:
         say(f"ended at step {state['step']:,}: the held-out loss fell no more")
-    if state["stale"]:
+    if state["stale"] and not over:
         say(f"note: held-out captions were best {state['stale']} evaluations before the end, and that decoder is kept; "
             "more captions would help")  # fmt: skip
     if processes.is_first:
@@ -326,6 +317,19 @@ def _evaluate(
     append_metrics(out / "metrics.jsonl", row)
     say(f"epoch {epoch:.1f}, step {state['step']:,}: train loss {train_loss:.3f}, validation loss {loss:.3f}"
         f"{' (best)' if better else ''}, {seconds:,.0f} s")  # fmt: skip
+
+
+def _announce(run: _Run, total: int) -> None:
+    """What will be trained, and what to think about before it."""
+    decoder = run.decoder
+    say(
+        f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
+        f"{decoder.vocab_size:,}, {sum(map(torch.numel, decoder.parameters())) / 1e6:.1f} M parameters, {total:,} steps"
+    )
+    if len(run.tokens) < FEW:
+        say(f"note: only {len(run.tokens)} different captions; is the column right? They are all that it can say")
+    if total < 100:
+        say(f"note: only {total} steps of training, captions will be poor; leave the epochs out or raise them")
 
 
 def _is_over(state: dict[str, Any], total: int, options: TrainingOptions) -> bool:
