@@ -58,7 +58,7 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     with processes.first_goes_ahead():
         run = _prepare(recipe, out, processes.device(device), processes)
     give_back_freed_memory()
-    decoder, optimizer = run.decoder, run.optimizer
+    optimizer = run.optimizer
     per_epoch = -(-len(run.train_rows) // options.update_size)
     epochs = options.epochs or max(EPOCHS, -(-STEPS // per_epoch))
     total = per_epoch * epochs
