@@ -21,7 +21,7 @@ from .listening import Heard
 from .types import AudioError
 
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
-FEW = 50  # sounds: of fewer the best is often so by chance
+LEAST, FEW = 10, 50  # sounds: of fewer than few the best is often so by chance
 SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
 SEARCH = 0.04  # of what guessing costs, log N nats, must another search be ahead: the CLAP, choosing, judges itself
 CHOICE = 0.015  # the same for a choice among the captions of the usual beam, which are all likely sentences
@@ -62,7 +62,7 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
     bridges: the first to be tried; left out, all that the captioner has what for. Then variants of the best, then ways
     of decoding with it. Raises AudioError for fewer than ten sounds, RecipeError for bridges that cannot be.
     """
-    if len(sounds) < 10:
+    if len(sounds) < LEAST:
         raise AudioError(f"{len(sounds)} sounds: give ten or more, better a hundred, that differ as those to come do")
     known: dict[CaptionOptions, Trial] = {}
     first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]

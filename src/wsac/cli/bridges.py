@@ -146,7 +146,7 @@ def tune(
     from ..audio_embeddings import embed_audible
     from ..captioner import Captioner
     from ..files import read_json, write_json
-    from ..tune import FEW, setting, trial_rows
+    from ..tune import FEW, LEAST, setting, trial_rows
     from ..tune import tune as run
 
     if write and model == "pocket":
@@ -154,7 +154,7 @@ def tune(
     captioner = Captioner.load(model, device=device)
     captioner = captioner if gap is None else captioner.with_gap(gap)
     _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioner.clap)
-    if len(sounds) < FEW:
+    if LEAST <= len(sounds) < FEW:
         say(f"note: with {len(sounds)} sounds chance has a say; give {FEW} or more")
     trials = run(captioner, sounds, bridges=bridge or ())
     if write:
