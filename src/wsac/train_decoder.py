@@ -98,11 +98,9 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             if processes.is_first and (save or _is_over(state, total, options)):
                 save_checkpoint(checkpoint, run.weights, optimizer, state)
                 saved = time.perf_counter()
-    if state["step"] < total and not over:
-        say(f"ended at step {state['step']:,}: the held-out loss fell no more")
     if state["stale"] and not over:
-        say(f"note: held-out captions were best {state['stale']} evaluations before the end, and that decoder is kept; "
-            "more captions would help")  # fmt: skip
+        say(f"ended at step {state['step']:,}; held-out captions were best {state['stale']} evaluations before, and that "
+            "decoder is kept: more captions would help")  # fmt: skip
     if processes.is_first:
         _draw_losses(metrics, out / "loss.png")
     processes.wait()
@@ -321,11 +319,9 @@ def _evaluate(
 
 def _announce(run: _Run, total: int) -> None:
     """What will be trained, and what to think about before it."""
-    decoder = run.decoder
-    say(
-        f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
-        f"{decoder.vocab_size:,}, {sum(map(torch.numel, decoder.parameters())) / 1e6:.1f} M parameters, {total:,} steps"
-    )
+    size = sum(map(torch.numel, run.decoder.parameters())) / 1e6
+    say(f"{len(run.train_rows):,} captions to train on, {len(run.held_rows):,} held out; vocabulary "
+        f"{run.decoder.vocab_size:,}, {size:.1f} M parameters, {total:,} steps")  # fmt: skip
     if len(run.tokens) < FEW:
         say(f"note: only {len(run.tokens)} different captions; is the column right? They are all that it can say")
     if total < 100:
