@@ -99,8 +99,8 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
                 save_checkpoint(checkpoint, run.weights, optimizer, state)
                 saved = time.perf_counter()
     if state["stale"] and not over:
-        say(f"ended at step {state['step']:,}; held-out captions were best {state['stale']} evaluations before, and that "
-            "decoder is kept: more captions would help")  # fmt: skip
+        say(f"ended at step {state['step']:,}; held-out captions were best {state['stale']} evaluations before: that "
+            "decoder is kept; more captions would help")  # fmt: skip
     if processes.is_first:
         _draw_losses(metrics, out / "loss.png")
     processes.wait()
