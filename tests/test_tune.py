@@ -189,6 +189,15 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
     assert (best().choose, best().samples, best().beam_size) == ("", 0, captioner.options.beam_size)
 
 
+def test_a_beam_that_is_named_is_searched_though_the_captioner_samples(captioner, folder, run):
+    captioner.with_options(samples=4, choose="clap").save(folder / "drawn")
+    command = ("caption", folder / "sounds" / "3.wav", "--model", folder / "drawn", "--json")
+    drawn, greedy, plain = (
+        json.loads(run(*command, *more)[1])[0] for more in ((), ("--beam", 1), ("--beam", 1, "--samples", 0))
+    )
+    assert greedy == plain != drawn
+
+
 def test_tune_writes_what_it_chose(folder, run):
     command = ("tune", "--model", folder / "run", "--audio", folder / "sounds", "--bridge", "ad", "--bridge", "nnd")
     code, out, _ = run(*command)

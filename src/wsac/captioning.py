@@ -65,7 +65,8 @@ def caption_files(
     captioner = Captioner.load(model, clap=clap, device=device)
     captioner = captioner if gap is None else captioner.with_gap(gap)
     given = {key: value for key, value in changes.items() if value is not None}
-    captioner = captioner.with_options(**(settings or {}) | given)
+    usual = {} if beam is None else {"samples": 0}  # who names a beam wants it, though the captioner may sample
+    captioner = captioner.with_options(**usual | (settings or {}) | given)
     least = _least(captioner, min_confidence, str(model))
     rows: list[Row] = []
     with progress("caption", len(files), unit="files") as tick:

@@ -157,6 +157,8 @@ def tune(
     if LEAST <= len(sounds) < FEW:
         say(f"note: with {len(sounds)} sounds chance has a say; give {FEW} or more")
     trials = run(captioner, sounds, bridges=bridge or ())
+    if trials[0].faults > 0.5:
+        say(f"note: {trials[0].faults:.0%} of the best captions are at fault: is the captioner trained enough?")
     if write:
         card = Path(model) / "captioner.json"
         write_json(card, read_json(card) | {"options": asdict(trials[0].options)})
