@@ -25,7 +25,7 @@ from wsac.captioner import Captioner
 from wsac.console import table
 from wsac.gap import Gap
 from wsac.metrics import Item, evaluate
-from wsac.tune import setting, tune
+from wsac.tune import Trial, best_run, setting, tune
 
 Score = Callable[[Sequence[str], Sequence[int]], float]
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--halves", type=int, default=4, help="random halves to repeat it on")
     options = parser.parse_args()
     files, score = esc50(options.audio) if options.audio else soundworld(options.soundworld)
-    rows = []
+    rows, whole = [], []
     for model in options.model:
         captioner = Captioner.load(model)
         if options.gap:
@@ -51,6 +51,8 @@ def main() -> None:
         parts += [np.sort(rng.permutation(len(files))[: len(files) // 2]) for _ in range(options.halves)]
         for part in parts:
             trials = tune(captioner, sounds[part])
+            if len(part) == len(files):
+                whole.append(trials)
             scores = [score(trial.captions, part.tolist()) for trial in trials]
             best = int(np.argmax(scores))
             usual = next(i for i, trial in enumerate(trials) if trial.options == captioner.options)
@@ -61,9 +63,23 @@ def main() -> None:
                  f"{top:.4f}", f"{top - picked:.4f}",
                  f"{1 - picked / top:.1%}", f"{scores[usual]:.4f}", f"{fit:.2f}")
             )  # fmt: skip
+    if len(whole) > 1:
+        rows.append(among(options.model, whole, score))
     heads = ("model", "sounds>", "picked", "score>", "best by labels", "score>", "regret>", "relative>", "usual>",
              "cycle ~ score>")  # fmt: skip
     table("Choosing without labels", heads, rows)
+
+
+def among(models: Sequence[str], found: Sequence[Sequence[Trial]], score: Score) -> tuple[str, ...]:
+    """All runs in competition: the choice of a run without labels against the best run and setting by labels."""
+    everything = range(len(found[0][0].captions))
+    best, first = (0.0, -1, found[0][0]), best_run(found)
+    for i, trials in enumerate(found):
+        best = max(best, *((score(trial.captions, everything), i, trial) for trial in trials), key=lambda one: one[0])
+    picked, (top, winner, trial) = score(found[first][0].captions, everything), best
+    return ("all runs", str(len(everything)), f"{models[first]}: {setting(found[first][0].options)}", f"{picked:.4f}",
+            f"{models[winner]}: {setting(trial.options)}", f"{top:.4f}", f"{top - picked:.4f}",
+            f"{1 - picked / top:.1%}", "", "")  # fmt: skip
 
 
 def esc50(audio: Path) -> tuple[list[str], Score]:

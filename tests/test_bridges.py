@@ -348,7 +348,7 @@ def test_specs(given_all):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("pdd", "'pdd': unknown here; choose of"),
+        ("pdd", "'pdd': unknown here; did you mean 'pd'? choose of"),
         ("noise", "'noise': is for training; for inference choose of ad,"),
         ("pd:heat=3", "no option 'heat=3'; it has temperature=0.01"),
         ("pd:0.3", "no option '0.3'"),
@@ -419,7 +419,7 @@ def test_wrong_gaps(tmp_path, given_all):
     given_all.memory.save(tmp_path / "memory.safetensors")
     (tmp_path / "text").write_text("no tensors")
     for name, message in (("memory.safetensors", "not a gap file"),
-                          ("text", "not a gap file"), ("absent", "not a gap file")):  # fmt: skip
+                          ("text", "not a gap file"), ("absent", "no such file; wsac gap --save")):  # fmt: skip
         with pytest.raises(ModelError, match=message):
             Gap.load(tmp_path / name)
     with pytest.raises(ModelError, match="two of each"):

@@ -162,7 +162,7 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
         (["train", "--out", "good.txt", "--captions", "good.txt"], "cannot make the run folder"),
         (["train", "--out", "run", "--captions", "good.txt", "--noise", "inf"], "variance inf"),
         (["caption", ""], "empty file name"),
-        (["caption", "x.wav", "--beam", "1000000"], "a beam of 1 to 256"),
+        (["caption", "x.wav", "--beam", "1000000"], "give a whole number from 1"),
         (["caption", "x.wav", "--device", "nonsense"], "choose cpu, cuda or auto"),
         (["corpus", "good.txt", "-o", "."], "this is a folder"),
         (["train-clap", "--out", "run"], "zero pairs"),

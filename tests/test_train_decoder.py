@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from wsac import train
 from wsac.cache import embed_texts
 from wsac.captioner import Captioner
+from wsac.checkpoint import unfinished
 from wsac.recipe import Recipe, load_recipe, save_recipe
 from wsac.train_decoder import _batches, _prepare
 from wsac.types import ModelError, RecipeError
@@ -75,7 +77,7 @@ def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):
     train(recipe, whole)
     save_recipe(recipe, tmp_path / "recipe.toml")
     command = [sys.executable, "-m", "wsac", "train", "--recipe", str(tmp_path / "recipe.toml"), "--out", str(killed)]
-    killed_at = []
+    killed_at, stopped = [], []
     for moment in (5, 30, 120):  # checkpoints seen before the kill
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
         checkpoint, seen, last = killed / "checkpoint.safetensors", 0, 0
@@ -85,8 +87,11 @@ def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         killed_at.append(process.wait())
+        stopped.append(unfinished(killed))
     assert killed_at == [-signal.SIGKILL] * 3, "the run was over before it could be killed"
+    assert all(re.fullmatch(r"step \d+ of 840", where) for where in stopped)
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert unfinished(killed) == unfinished(whole) == unfinished(tmp_path) == ""
     assert same(weights(whole), weights(killed))
     last = [load_file(run / "checkpoint.safetensors") for run in (whole, killed)]
     assert same(*last)

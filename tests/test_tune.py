@@ -18,12 +18,12 @@ from wsac.benchmark import run_benchmark
 from wsac.benchmark_data import judge_scenes, prepare
 from wsac.benchmark_table import to_markdown
 from wsac.bridges import KINDS
-from wsac.captioner import Captioner
+from wsac.captioner import Captioner, CaptionOptions
 from wsac.gap import Gap, fit_gap
 from wsac.gap_measure import effective_rank, measure_gap, principal_angles
 from wsac.metrics.items import MissingError, Score
-from wsac.recipe import BenchmarkRecipe, DataOptions, load_recipe, save_recipe
-from wsac.tune import Trial, at_fault, cycle_score, tune
+from wsac.recipe import BenchmarkRecipe, DataOptions, Recipe, load_recipe, save_recipe
+from wsac.tune import Trial, at_fault, best_run, cycle_score, margin, tune
 from wsac.types import AudioError, CorpusError, RecipeError
 
 RATE = 16_000
@@ -86,6 +86,8 @@ def test_the_gap_is_measured_kept_and_used(folder, run, clap_folder):
     code, out, err = run(*command, "--save", kept, "-o", page)
     assert code == 0
     assert "distance of means" in out
+    assert "12 sounds and" in err
+    assert "nearest: mean cosine" in err
     assert "procrustes" in out
     text = page.read_text(encoding="utf-8")
     assert text.count("<img") == 2
@@ -96,6 +98,7 @@ def test_the_gap_is_measured_kept_and_used(folder, run, clap_folder):
                        "shift+pd", "--json")  # fmt: skip
     assert code == 0
     assert json.loads(out)[0]["caption"]
+    assert "fitted on these very pairs" in run("gap", "--pairs", folder / "pairs.csv", *clap)[2]
     code, out, _ = run("gap", "--pairs", folder / "pairs.csv", *clap, "--save", kept, "--json")
     assert code == 0
     assert "R@1" in json.loads(out)["bridges"]["pls"]
@@ -171,7 +174,8 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
     def trial(_, options, sounds):
         cycle, faults = figures.get(options.bridge, (-3.0, 0.0))
         way = "samples" if options.samples else "greedy" if options.beam_size == 1 else options.choose
-        return Trial(options, cycle + gains.get(way, 0.0), faults, 1.0, ("a dog barks",) * len(sounds))
+        doubted = margin(options, captioner.options, len(sounds))
+        return Trial(options, cycle + gains.get(way, 0.0), doubted, faults, 1.0, ("a dog barks",) * len(sounds))
 
     captioner = captioner.with_options(beam_size=4)
 
@@ -196,6 +200,9 @@ def test_a_beam_that_is_named_is_searched_though_the_captioner_samples(captioner
         json.loads(run(*command, *more)[1])[0] for more in ((), ("--beam", 1), ("--beam", 1, "--samples", 0))
     )
     assert greedy == plain != drawn
+    code, _, err = run(*command, "--beam", 1, "--samples", 4, "--choose", "mbr")
+    assert code == 1
+    assert "give one of them" in err
 
 
 def test_tune_writes_what_it_chose(folder, run):
@@ -214,6 +221,30 @@ def test_tune_writes_what_it_chose(folder, run):
     code, _, err = run("tune", "--audio", folder / "sounds", "--write")
     assert code == 1
     assert "the bundled captioner stays as it is" in err
+
+
+def test_runs_compete_by_what_is_believed_of_their_best(captioner, folder, run):
+    def best(cycle, doubted, faults):
+        return [Trial(captioner.options, cycle, doubted, faults, 1.0, ())]
+
+    assert best_run([best(-1.0, 0.0, 0.1), best(-0.9, 0.0, 0.1)]) == 1
+    assert best_run([best(-1.0, 0.0, 0.1), best(-0.9, 0.2, 0.1)]) == 0  # more than its lead is not believed
+    assert best_run([best(-1.0, 0.0, 0.1), best(-0.9, 0.0, 0.3)]) == 0  # worse sentences
+    captioner.with_options(bridge="nnd").save(folder / "other")
+    command = ("tune", "--model", folder / "run", "--model", folder / "other", "--audio", folder / "sounds", "--bridge",
+               "ad")  # fmt: skip
+    code, out, err = run(*command, "--write")
+    assert code == 0
+    assert out.count("best") == 2  # a head and a mark
+    assert f"best: {folder}" in err
+    rows = json.loads(run(*command, "--json")[1])
+    assert {row["model"] for row in rows} == {str(folder / "run"), str(folder / "other")}
+    for name in ("run", "other"):
+        best_one = next(row for row in rows if row["model"] == str(folder / name))
+        assert Captioner.load(folder / name).options == CaptionOptions(**best_one["options"])
+    code, _, err = run(*command, "--model", "pocket")
+    assert code == 1
+    assert "different CLAPs" in err
 
 
 # -- the benchmark ----------------------------------------------------------------------------------------------------
@@ -290,6 +321,29 @@ def test_the_folder_has_the_name_of_the_recipe_unless_given(clap_folder, tmp_pat
     assert out == (tmp_path / "runs" / "mine" / "table.md").read_text()
 
 
+def test_a_table_of_another_recipe_is_not_overwritten_without_a_word(clap_folder, tmp_path, capsys):
+    rows = [
+        {"name": name, "data": "world", "infer": infer, "train": ""} for name, infer in (("AD", "ad"), ("PD", "pd"))
+    ]
+    for shown, said in ((rows[:1], False), (rows[:1], False), (rows, True)):
+        table = run_benchmark(tiny(clap_folder, rows=shown, against="", seeds=[0]), tmp_path / "out")
+        assert [row["name"] for row in table["rows"]] == [row["name"] for row in shown]
+        assert ("another recipe than before" in capsys.readouterr().err) == said
+
+
+def test_a_recipe_of_another_verb_and_a_dataset_without_a_place(tmp_path, run):
+    save_recipe(Recipe(), tmp_path / "train.toml")
+    for verb in ("benchmark", "train-clap"):
+        code, _, err = run(verb, *(("--recipe",) if verb != "benchmark" else ()), tmp_path / "train.toml", "-o",
+                           tmp_path / "out")  # fmt: skip
+        assert code == 1
+        assert f"a recipe of wsac train, not of wsac {verb}" in err
+    code, _, err = run("benchmark", RECIPES / "clotho.toml", "-o", tmp_path / "out")
+    assert code == 1
+    assert "Clotho: no such folder; say where it lies: --set data.clotho.root=FOLDER" in err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"), [(b"", "'data' is missing; the recipes"), (b"\x80\xff", "not a text file; give a recipe")]
 )
@@ -305,14 +359,17 @@ def test_what_is_no_benchmark_recipe(text, message, tmp_path, run):
     ("changes", "message"),
     [
         ({"rows": [{"name": "a", "data": "mars"}]}, "no data 'mars'"),
-        ({"rows": [{"name": "a", "data": "world", "infer": "magic"}]}, "'magic': unknown"),
+        ({"rows": [{"name": "a", "data": "world", "infer": "magic"}]}, "row 'a': bridge 'magic': unknown"),
+        ({"seeds": [-1]}, "seeds"),
+        ({"training": {"seed": -1}}, "training.seed = -1"),
+        ({"decoder": {"frozen": False}}, "decoder: frozen is no option of a decoder of kind 'transformer'"),
         ({"rows": [{"name": "a", "data": "world"}] * 2}, "twice"),
         ({"rows": [{"name": "a", "data": "world", "memory": "mars"}]}, "no data 'mars'"),
         ({"against": "nobody"}, "no row of this name"),
         ({"rows": [{"name": "a", "data": "world", "inferr": "ad"}]}, "did you mean 'infer'"),
         ({"rows": []}, "rows"),
-        ({"rows": [{"name": "a", "data": "world", "beam": 999}]}, "a beam of 1 to 256"),
-        ({"rows": [{"name": "a", "data": "world", "samples": 4}]}, "how to choose"),
+        ({"rows": [{"name": "a", "data": "world", "beam": 999}]}, "give a whole number from 1"),
+        ({"rows": [{"name": "a", "data": "world", "samples": 4}]}, "no way to choose"),
         (
             {"rows": [{"name": "a", "data": "world", "supervised": True}], "data": {"world": {"sounds": False}}},
             "needs training sounds",

@@ -28,7 +28,7 @@ from .gap import fit_gap
 from .listening import Heard
 from .metrics import Item, Models, evaluate
 from .metrics.registry import resolve
-from .recipe import BenchmarkRecipe, BenchmarkRow, Recipe, pin_recipe
+from .recipe import BenchmarkRecipe, BenchmarkRow, Recipe, load_recipe, pin_recipe
 from .train_decoder import train
 from .types import RecipeError
 
@@ -46,13 +46,15 @@ def run_benchmark(
     """
     out, device = Path(out), pick_device(device)
     check_rows(recipe, {given.name for given in own})
-    pin_recipe(recipe, out)
     tested = {row.data for row in recipe.rows}
     data = {
         name: prepare(name, options, out / "data" / f"{name}-{_key(options.model_dump())}", tested=name in tested)
         for name, options in recipe.data.items()
         if name not in {given.name for given in own}
     } | {given.name: given for given in own}
+    if (out / "table.json").is_file() and _changed(recipe, out / "recipe.toml"):
+        say(f"{out}: another recipe than before; the table is written anew, and what is in both is not done again")
+    pin_recipe(recipe, out)
     results: list[RowResult] = []
     missing: dict[str, str] = {}
     for row in recipe.rows:
@@ -76,6 +78,13 @@ def run_benchmark(
     return table
 
 
+def _changed(recipe: BenchmarkRecipe, path: Path) -> bool:
+    try:
+        return load_recipe(BenchmarkRecipe, path) != recipe
+    except RecipeError:  # of another version
+        return True
+
+
 def _common(found: Sequence[dict[str, Any]], part: str) -> list[str]:
     """The metrics that all seeds have, in the order of the first."""
     return [metric for metric in found[0][part] if all(metric in one[part] for one in found)]
@@ -95,9 +104,12 @@ def check_rows(recipe: BenchmarkRecipe, own: Collection[str] = ()) -> None:
         for used in filter(None, (row.data, row.train_on, row.memory)):
             if used not in recipe.data:
                 raise RecipeError(f"row '{row.name}': no data '{used}'; there are {', '.join(recipe.data)}")
-        parse(row.train, "training", "head")
-        parse(row.infer, "inference")
-        check_options(_options(row))
+        try:
+            parse(row.train, "training", "head")
+            parse(row.infer, "inference")
+            check_options(_options(row))
+        except RecipeError as error:
+            raise RecipeError(f"row '{row.name}': {error}") from error
         trained_on = row.train_on or row.data
         silent = trained_on not in own and not recipe.data[trained_on].sounds
         if silent and (row.supervised or _needs_gap(row.train, "training", "head")):

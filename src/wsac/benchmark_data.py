@@ -41,6 +41,9 @@ def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = Tru
     """
     if options.kind == "soundworld":
         return _soundworld(name, options, folder)
+    if not options.root or not Path(options.root).exists():
+        where = f"{options.root}: no such folder" if options.root else "no root"
+        raise CorpusError(f"data '{name}': {where}; say where it lies: --set data.{name}.root=FOLDER")
     items: tuple[DatasetItem, ...] = ()
     if tested:
         test = find_dataset(options.kind, options.root, "test")

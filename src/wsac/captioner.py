@@ -72,8 +72,10 @@ def check_options(options: CaptionOptions) -> GenerationOptions:
     check_precision(options.precision)
     if options.candidates < 1:
         raise RecipeError(f"{options.candidates} candidates: give 1 or more")
-    if options.samples < 0 or (options.samples > 1 and not options.choose):
-        raise RecipeError(f"{options.samples} samples: give 1 or more, and how to choose: mbr or clap")
+    if options.samples < 0:
+        raise RecipeError(f"{options.samples} samples: give 1 or more, or 0 for a beam")
+    if options.samples > 1 and not options.choose:
+        raise RecipeError(f"{options.samples} samples and no way to choose one: give --choose mbr or clap")
     shared = {field.name for field in fields(GenerationOptions)} & {field.name for field in fields(CaptionOptions)}
     return GenerationOptions(**{name: getattr(options, name) for name in shared})
 

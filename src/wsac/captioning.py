@@ -12,7 +12,8 @@ from typing import Any
 
 from .audio import AudioStream, find_audio
 from .captioner import SILENCE, Captioner
-from .console import progress, table
+from .checkpoint import unfinished
+from .console import progress, say, table
 from .listening import Heard, listen_many
 from .types import Caption, RecipeError, WsacError
 
@@ -63,8 +64,12 @@ def caption_files(
     files = find_audio(patterns)
     changes = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples, "precision": precision}
     captioner = Captioner.load(model, clap=clap, device=device)
+    if stopped := unfinished(Path(model)):
+        say(f"note: {model} is of a run that stopped at {stopped}; wsac train goes on with it")
     captioner = captioner if gap is None else captioner.with_gap(gap)
     given = {key: value for key, value in changes.items() if value is not None}
+    if beam is not None and samples:
+        raise RecipeError("--beam searches and --samples draws; give one of them")
     usual = {} if beam is None else {"samples": 0}  # who names a beam wants it, though the captioner may sample
     captioner = captioner.with_options(**usual | (settings or {}) | given)
     least = _least(captioner, min_confidence, str(model))

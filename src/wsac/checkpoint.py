@@ -61,6 +61,18 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     return meta
 
 
+def unfinished(folder: Path) -> str:
+    """ "step 200 of 800" of a run that was stopped before its end, else ""."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / "checkpoint.safetensors", framework="pt") as file:
+            meta = json.loads(file.metadata()["meta"])
+            return "" if meta["over"] else f"step {meta['step']:,} of {meta['total']:,}"
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError):  # no run, or one that does not say
+        return ""
+
+
 def check_loss(loss: float, step: int) -> float:
     """The loss itself. Raises ModelError when it is not finite: nothing that follows could be trusted."""
     if not math.isfinite(loss):

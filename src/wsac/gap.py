@@ -66,6 +66,8 @@ class Gap:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
                 gap = cls(**tensors, fingerprint=(file.metadata() or {}).get("fingerprint", ""))
+        except FileNotFoundError as error:
+            raise ModelError(f"{path}: no such file; wsac gap --save writes one") from error
         except (OSError, SafetensorError, TypeError) as error:
             raise ModelError(f"{path}: not a gap file ({error}); wsac gap --save writes one") from error
         if fingerprint and gap.fingerprint != fingerprint:

@@ -21,6 +21,7 @@ SAMPLE = 2000  # rows that cosines are taken between
 RANKED = 5000  # pairs that recall is among, at most
 SUBSPACE = 10  # directions between which principal angles are given
 SPECS = ("ad", "shift", "coral", "procrustes", "wasserstein", "pls", "topk", "santa", "pd", "nnd", "shift+pd")
+FEW = 50  # sounds or texts that a mean and a covariance say something of
 SHOWN = 6  # sounds whose neighbours are shown
 
 
@@ -109,6 +110,17 @@ def bridge_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     return heads, [[spec, *(f"{row[c]:.3f}" for c in columns)] for spec, row in found["bridges"].items()]
 
 
+def legend(found: Mapping[str, Any]) -> list[str]:
+    """What the columns of ``bridge_rows`` are, and how far to believe them."""
+    columns = next(iter(found["bridges"].values()))
+    lines = ["distance: between the means of the sounds, after the bridge, and of the texts; nearest: mean cosine of a "
+             "sound with its nearest text"]  # fmt: skip
+    if "cosine" in columns:
+        lines[0] += "; cosine: with its own text; R@1, R@10: its own text is the first, among the first ten, of all"
+        lines.append("the bridges were fitted on these very pairs, pls most of all: its figures are too good")
+    return lines
+
+
 def write_gap_page(
     path: str | Path, found: Mapping[str, Any], text: Tensor, audio: Tensor, gap: Gap, captions: Sequence[str],
     files: Sequence[str], *, paired: bool = False,
@@ -133,7 +145,7 @@ def write_gap_page(
     parts = [
         ("The gap", table_html(("", ">"), figure_rows(found))),
         ("Pictures", pictures_html(pictures)),
-        ("What bridges do", table_html(heads, rows)),
+        ("What bridges do", table_html(heads, rows) + "".join(f"<p>{line}</p>" for line in legend(found))),
         ("Nearest captions", table_html(("sound", "as it is", "shifted"), near)),
     ]  # fmt: skip
     write_page(path, parts, title="The modality gap", summary=f"CLAP {gap.fingerprint}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from .decoder_options import DecoderOptions
 from .files import write_text
@@ -85,7 +85,7 @@ class TrainingOptions(Section):
     patience: int = Field(5, ge=0)
     average: float = Field(0.0, ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @property
     def update_size(self) -> int:
@@ -154,7 +154,7 @@ class BenchmarkRecipe(Section):
     """What ``wsac benchmark`` puts into one table. against: the row that the others are divided by."""
 
     clap: str = "pocket"
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2), min_length=1)
     metrics: tuple[str, ...] = Field(("compact",), min_length=1)
     against: str = ""
     data: dict[str, DataOptions]
@@ -212,7 +212,7 @@ class ClapRecipe(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     save_every: int = Field(50, ge=1)
     evaluate_every: int = Field(500, ge=1)
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
 
 R = TypeVar("R", Recipe, ClapRecipe, BenchmarkRecipe)
@@ -244,7 +244,21 @@ def load_recipe(kind: type[R], path: str | Path | None = None, overrides: dict[s
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
+        for other, verb in VERBS.items():
+            if path is not None and other is not kind and raw and _fits(other, raw):
+                raise RecipeError(f"{path}: a recipe of wsac {verb}, not of wsac {VERBS[kind]}") from error
         raise RecipeError(_explain(kind, error, str(path) if path else "options")) from error
+
+
+VERBS: dict[type[Section], str] = {Recipe: "train", ClapRecipe: "train-clap", BenchmarkRecipe: "benchmark"}
+
+
+def _fits(kind: type[Section], raw: dict[str, Any]) -> bool:
+    try:
+        kind.model_validate(raw)
+    except ValidationError:
+        return False
+    return True
 
 
 def parse_override(text: str, example: str = "training.epochs=3") -> tuple[str, Any]:
@@ -312,6 +326,8 @@ def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
     key = ".".join(place)
     if first["type"] == "missing":
         return f"{source}: '{key}' is missing; the recipes of its kind in recipes/ show it"
+    if first["type"] == "value_error":  # of a group of options as a whole
+        return f"{source}: {key}: {first['ctx']['error']}"
     if first["type"] != "extra_forbidden":
         return f"{source}: {key} = {first['input']!r}: {first['msg'].lower()}"
     table: Any = kind

@@ -95,8 +95,9 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
             tick(len(batches[place]), f"loss {state['last']:.3f}" if state["last"] else "")
             if evaluate:
                 _evaluate(run, recipe, state, out, rate, state["step"] / per_epoch, time.perf_counter() - began)
-            if processes.is_first and (save or _is_over(state, total, options)):
-                save_checkpoint(checkpoint, run.weights, optimizer, state)
+            ended = {"over": _is_over(state, total, options), "total": total}
+            if processes.is_first and (save or ended["over"]):
+                save_checkpoint(checkpoint, run.weights, optimizer, state | ended)
                 saved = time.perf_counter()
     if state["stale"] and not over:
         say(f"ended at step {state['step']:,}; held-out captions were best {state['stale']} evaluations before: that "

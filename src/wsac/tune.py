@@ -1,4 +1,4 @@
-"""Choosing bridge and decoding for a user who has sounds but no captions of them: by whether a caption finds its sound.
+"""Choosing bridge, decoding and run for a user who has sounds but no captions: by whether a caption finds its sound.
 
 For every setting the captions of unlabelled sounds are written, read back by the CLAP, and compared with all sounds. A
 setting is good when captions are nearer to their own sound than to the others (the cycle), and when they are sentences.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,13 @@ from torch import Tensor
 
 from .captioner import Captioner, CaptionOptions
 from .console import progress
+from .files import read_json, write_json
+from .gap import Gap
 from .listening import Heard
-from .types import AudioError
+from .types import AudioError, RecipeError
 
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
+HEADS = ("cycle>", "at fault>", "different>", "")  # of the columns that tables of trials end with
 LEAST, FEW = 10, 50  # sounds: of fewer than few the best is often so by chance
 SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
 SEARCH = 0.04  # of what guessing costs, log N nats, must another search be ahead: the CLAP, choosing, judges itself
@@ -45,12 +48,13 @@ DECODING = (
 class Trial:
     """A setting and what came of it.
 
-    cycle: mean log-probability, in nats, that a caption is of its own sound among all. faults: share of captions that
-    are no sentence of usual length. distinct: share of different captions.
+    cycle: mean log-probability, in nats, that a caption is of its own sound among all. margin: what of it is not
+    believed. faults: share of captions that are no sentence of usual length. distinct: share of different captions.
     """
 
     options: CaptionOptions
     cycle: float
+    margin: float
     faults: float
     distinct: float
     captions: tuple[str, ...]
@@ -65,8 +69,8 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
     if len(sounds) < LEAST:
         raise AudioError(f"{len(sounds)} sounds: give ten or more, better a hundred, that differ as those to come do")
     known: dict[CaptionOptions, Trial] = {}
-    first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
     usual = captioner.options
+    first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
     with progress("tune", len(first) + 9, unit="settings") as tick:
 
         def run(options: CaptionOptions) -> None:
@@ -85,23 +89,46 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
     return [best, *sorted((t for t in known.values() if t is not best), key=lambda trial: -trial.cycle)]
 
 
-def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions) -> Trial:
-    """The largest cycle among the settings whose captions are hardly more often at fault than the usual ones.
+def check_same_clap(captioners: Sequence[Captioner]) -> None:
+    """Raises RecipeError unless all have one CLAP: the cycles of two would be by two measures."""
+    if len({one.clap.fingerprint for one in captioners}) > 1:
+        raise RecipeError("these captioners have different CLAPs, whose cycles do not compare; tune each by itself")
 
-    A choice by the CLAP raises the cycle by the choice alone, and greedy captions may find their sounds though they are
-    worse sentences; so of another way of decoding only a rise above a margin is believed.
+
+def make_usual(options: CaptionOptions, folder: str | Path, gap: Gap | None = None) -> None:
+    """Let the captioner of a folder caption in this way from now on, with the gap that it needs for that."""
+    card = Path(folder) / "captioner.json"
+    if gap is not None:
+        gap.save(Path(folder) / "gap.safetensors")
+    write_json(card, read_json(card) | {"options": asdict(options)})
+
+
+def best_run(found: Sequence[Sequence[Trial]]) -> int:
+    """Which captioner does best, each at its best: of what ``tune`` found with each, on the same sounds and CLAP.
+
+    So training bridges and noise are chosen too: a run each.
     """
-    allowed = known[usual].faults + SLACK
-
-    def margin(trial: Trial) -> float:
-        options, nats = trial.options, math.log(len(trial.captions))
-        if (options.beam_size, options.samples) != (usual.beam_size, usual.samples):
-            return SEARCH * nats
-        return CHOICE * nats if options.choose != usual.choose else 0.0
-
+    allowed = min(trials[0].faults for trials in found) + SLACK
     return max(
-        (trial for trial in known.values() if trial.faults <= allowed), key=lambda trial: trial.cycle - margin(trial)
+        (i for i, trials in enumerate(found) if trials[0].faults <= allowed),
+        key=lambda i: found[i][0].cycle - found[i][0].margin,
     )
+
+
+def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions) -> Trial:
+    """The largest cycle, above its margin, of settings whose captions are hardly more often at fault than usual."""
+    allowed = known[usual].faults + SLACK
+    return max(
+        (trial for trial in known.values() if trial.faults <= allowed), key=lambda trial: trial.cycle - trial.margin
+    )
+
+
+def margin(options: CaptionOptions, usual: CaptionOptions, sounds: int) -> float:
+    """Nats by which a setting must be ahead: a choice by the CLAP raises the cycle by the choice alone, and greedy
+    captions may find their sounds though they are worse sentences."""
+    if (options.beam_size, options.samples) != (usual.beam_size, usual.samples):
+        return SEARCH * math.log(sounds)
+    return CHOICE * math.log(sounds) if options.choose != usual.choose else 0.0
 
 
 def _variants(spec: str) -> Iterator[str]:
@@ -119,6 +146,7 @@ def _trial(captioner: Captioner, options: CaptionOptions, sounds: Tensor) -> Tri
     return Trial(
         options,
         cycle_score(captioner.clap.embed_text(written), sounds, temperature),
+        margin(options, captioner.options, len(sounds)),
         sum(map(at_fault, written)) / len(written),
         len(set(written)) / len(written),
         tuple(written),
@@ -144,11 +172,22 @@ def setting(options: CaptionOptions) -> str:
     return ", ".join(filter(None, (options.bridge, drawn, options.choose)))
 
 
-def trial_rows(trials: Sequence[Trial], usual: CaptionOptions) -> list[tuple[Any, ...]]:
+def trial_rows(trials: Sequence[Trial], usual: CaptionOptions) -> list[tuple[str, ...]]:
     """For people: the setting, its figures, and which is the usual one."""
-    rows = []
-    for trial in trials:
-        options = trial.options
-        mark = "usual" if options == usual else "best" if trial is trials[0] else ""
-        rows.append((setting(options), f"{trial.cycle:.3f}", f"{trial.faults:.1%}", f"{trial.distinct:.1%}", mark))
-    return rows
+    return [
+        (*_cells(trial), "usual" if trial.options == usual else "best" if trial is trials[0] else "")
+        for trial in trials
+    ]
+
+
+def run_rows(models: Sequence[str], found: Sequence[Sequence[Trial]]) -> list[tuple[str, ...]]:
+    """For people: every run at its best, and which is the best of all."""
+    first = best_run(found)
+    return [
+        (name, *_cells(trials[0]), "best" if i == first else "")
+        for i, (name, trials) in enumerate(zip(models, found, strict=True))
+    ]
+
+
+def _cells(trial: Trial) -> tuple[str, ...]:
+    return setting(trial.options), f"{trial.cycle:.3f}", f"{trial.faults:.1%}", f"{trial.distinct:.1%}"

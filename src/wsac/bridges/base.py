@@ -6,6 +6,7 @@ are filled in; every other field is an option with a default, which the command 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
@@ -108,7 +109,9 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
         kind = next((KINDS[stage, name] for stage in stages if (stage, name) in KINDS), None)
         if kind is None:
             known = "".join(f"is for {stage}; for {stages[0]} " for stage, other in KINDS if other == name)
-            raise RecipeError(f"bridge '{name}': {known or 'unknown here; '}choose of {', '.join(names(*stages))}")
+            near = difflib.get_close_matches(name, names(*stages), n=1)
+            known = known or f"unknown here; {f'did you mean {near[0]!r}? ' if near else ''}"
+            raise RecipeError(f"bridge '{name}': {known}choose of {', '.join(names(*stages))}")
         options = {}
         for option in filter(None, written.split(",")):
             key, equals, value = (word.strip() for word in option.partition("="))

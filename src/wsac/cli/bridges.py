@@ -64,7 +64,7 @@ def gap(
     from ..corpora import merge
     from ..device import pick_device
     from ..gap import fit_gap
-    from ..gap_measure import bridge_rows, figure_rows, measure_gap, write_gap_page
+    from ..gap_measure import FEW, bridge_rows, figure_rows, legend, measure_gap, write_gap_page
 
     if pairs is not None:
         if audio or captions:
@@ -77,6 +77,8 @@ def gap(
         paths, texts = [str(path) for path in find_audio(audio)], [row.caption for row in merge(captions).examples]
     encoder = load_clap(clap, device=pick_device(device), offline=offline)
     kept, sounds = embed_audible(paths, encoder)
+    if len(kept) < FEW or len(texts) < FEW:
+        say(f"note: {len(kept)} sounds and {len(texts)} texts say little; give {FEW} or more of each")
     if pairs is not None:
         texts = [first[path] for path in kept]
     written = embed_texts(encoder, texts)
@@ -93,6 +95,8 @@ def gap(
     table(f"The modality gap of {clap}", ("", ">"), figure_rows(figures))
     heads, rows = bridge_rows(figures)
     table("What bridges do", heads, rows)
+    for line in legend(figures):
+        say(line)
     return None
 
 
@@ -127,7 +131,10 @@ def benchmark(
 
 def tune(
     audio: Annotated[list[str], typer.Option("--audio", help="Sounds without captions: files, folders or globs.")],
-    model: Annotated[str, typer.Option(help="A run folder, or pocket: the bundled captioner.")] = "pocket",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="A run folder, or pocket, the bundled captioner; several, such as of other noise, compete."),
+    ] = None,
     bridge: Annotated[list[str] | None, typer.Option(help="Only these bridges; repeatable.")] = None,
     gap: GapOption = None,
     write: Annotated[
@@ -145,32 +152,40 @@ def tune(
     from ..audio import find_audio
     from ..audio_embeddings import embed_audible
     from ..captioner import Captioner
-    from ..files import read_json, write_json
-    from ..tune import FEW, LEAST, setting, trial_rows
+    from ..tune import FEW, HEADS, LEAST, best_run, check_same_clap, make_usual, run_rows, setting, trial_rows
     from ..tune import tune as run
 
-    if write and model == "pocket":
+    models = list(dict.fromkeys(model or ["pocket"]))
+    if write and "pocket" in models:
         raise WsacError("--write: the bundled captioner stays as it is; give --model a run folder")
-    captioner = Captioner.load(model, device=device)
-    captioner = captioner if gap is None else captioner.with_gap(gap)
-    _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioner.clap)
+    captioners = [Captioner.load(name, device=device) for name in models]
+    captioners = captioners if gap is None else [one.with_gap(gap) for one in captioners]
+    check_same_clap(captioners)
+    _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioners[0].clap)
     if LEAST <= len(sounds) < FEW:
         say(f"note: with {len(sounds)} sounds chance has a say; give {FEW} or more")
-    trials = run(captioner, sounds, bridges=bridge or ())
-    if trials[0].faults > 0.5:
-        say(f"note: {trials[0].faults:.0%} of the best captions are at fault: is the captioner trained enough?")
+    found = [run(one, sounds, bridges=bridge or ()) for one in captioners]
+    first = best_run(found)
+    top = found[first][0]
+    if top.faults > 0.5:
+        say(f"note: {top.faults:.0%} of the best captions are at fault: is the captioner trained enough?")
     if write:
-        card = Path(model) / "captioner.json"
-        write_json(card, read_json(card) | {"options": asdict(trials[0].options)})
-        if captioner.gap is not None:
-            captioner.gap.save(Path(model) / "gap.safetensors")
-        say(f"{card}: its usual setting is now the best one")
+        for name, one, trials in zip(models, captioners, found, strict=True):
+            make_usual(trials[0].options, name, one.gap)
+            say(f"{name}: its usual setting is now {setting(trials[0].options)}")
     if as_json:
-        return print_json([asdict(trial) for trial in trials])
-    rows = trial_rows(trials, captioner.options)
-    table(f"{len(sounds):,} sounds", ("setting", "cycle>", "at fault>", "different>", ""), rows)
+        order = sorted(range(len(models)), key=lambda i: i != first)
+        return print_json([{"model": models[i], **asdict(trial)} for i in order for trial in found[i]])
+    if len(models) > 1:
+        table(f"{len(sounds):,} sounds", ("run", "best setting", *HEADS), run_rows(models, found))
+    else:
+        table(f"{len(sounds):,} sounds", ("setting", *HEADS), trial_rows(found[0], captioners[0].options))
     say("cycle: log-probability that a caption is of its own sound among all, 0 at best; at fault: captions too short, "
         "too long or repeating themselves; different: share of different captions")  # fmt: skip
-    best = trials[0].options
-    say(f"best: {setting(best)}" + ("; it is the usual one" if best == captioner.options else "; --write keeps it"))
+    whose = f"{models[first]}, " if len(models) > 1 else ""
+    usual = top.options == captioners[first].options
+    say(
+        f"best: {whose}{setting(top.options)}"
+        + ("; it is the usual one" if usual else "" if write else "; --write keeps it")
+    )
     return None

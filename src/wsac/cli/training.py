@@ -18,7 +18,7 @@ def train(
     clap: Annotated[str | None, typer.Option(help="pocket, a name of wsac clap list, a folder or a file.")] = None,
     recipe: RecipeOption = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the captions; left out: 4, or more if they are few.")
+        int | None, typer.Option(help="Passes over the captions; 0 or left out: 4, or more if they are few.")
     ] = None,
     bridge: Annotated[str | None, typer.Option(help="In training: such as shift+noise:variance=0.001.")] = None,
     noise: Annotated[float | None, typer.Option(help="Short for --bridge noise:variance=…")] = None,

@@ -41,10 +41,10 @@ class GenerationOptions:
 
     def __post_init__(self) -> None:
         check_kinds(self)
-        if not 1 <= self.beam_size <= WIDEST or self.max_tokens < 1:
-            raise RecipeError(
-                f"beam {self.beam_size}, max_tokens {self.max_tokens}: give whole numbers, a beam of 1 to {WIDEST}"
-            )
+        if not 1 <= self.beam_size <= WIDEST:
+            raise RecipeError(f"beam {self.beam_size}: give a whole number from 1, which is greedy, to {WIDEST}")
+        if self.max_tokens < 1:
+            raise RecipeError(f"max_tokens {self.max_tokens}: give 1 or more")
         if not math.isfinite(self.length_penalty):
             raise RecipeError(
                 f"length penalty {self.length_penalty:g}: give a number; 0 ranks by the sum, 1 by the mean"
