@@ -223,13 +223,15 @@ def test_tune_writes_what_it_chose(folder, run):
     assert "the bundled captioner stays as it is" in err
 
 
-def test_runs_compete_by_what_is_believed_of_their_best(captioner, folder, run):
-    def best(cycle, doubted, faults):
-        return [Trial(captioner.options, cycle, doubted, faults, 1.0, ())]
+def test_runs_compete_by_what_was_tried_with_all(captioner, folder, run):
+    def trials(faults, **cycles):
+        ways = {name: captioner.with_options(bridge=name).options for name in cycles}
+        return [Trial(ways[name], cycle, 0.0, faults, 1.0, ()) for name, cycle in cycles.items()]
 
-    assert best_run([best(-1.0, 0.0, 0.1), best(-0.9, 0.0, 0.1)]) == 1
-    assert best_run([best(-1.0, 0.0, 0.1), best(-0.9, 0.2, 0.1)]) == 0  # more than its lead is not believed
-    assert best_run([best(-1.0, 0.0, 0.1), best(-0.9, 0.0, 0.3)]) == 0  # worse sentences
+    one = trials(0.1, pd=-1.0, ad=-1.2)
+    assert best_run([one, trials(0.1, pd=-0.9, ad=-1.1)]) == 1
+    assert best_run([one, trials(0.1, nnd=-0.1, pd=-1.1, ad=-1.2)]) == 0  # what only one was tried with does not count
+    assert best_run([one, trials(0.3, pd=-0.9, ad=-1.1)]) == 0  # worse sentences
     captioner.with_options(bridge="nnd").save(folder / "other")
     command = ("tune", "--model", folder / "run", "--model", folder / "other", "--audio", folder / "sounds", "--bridge",
                "ad")  # fmt: skip

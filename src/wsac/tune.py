@@ -89,10 +89,16 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
     return [best, *sorted((t for t in known.values() if t is not best), key=lambda trial: -trial.cycle)]
 
 
-def check_same_clap(captioners: Sequence[Captioner]) -> None:
-    """Raises RecipeError unless all have one CLAP: the cycles of two would be by two measures."""
+def tune_runs(captioners: Sequence[Captioner], sounds: Tensor, *, bridges: Sequence[str] = ()) -> list[list[Trial]]:
+    """The trials of ``tune`` with each captioner, all with the decoding of the first, so that they compare.
+
+    Raises RecipeError too unless all have one CLAP: the cycles of two would be by two measures.
+    """
     if len({one.clap.fingerprint for one in captioners}) > 1:
         raise RecipeError("these captioners have different CLAPs, whose cycles do not compare; tune each by itself")
+    usual = asdict(captioners[0].options)
+    alike = [one.with_options(**usual | {"bridge": one.options.bridge}) for one in captioners]
+    return [tune(one, sounds, bridges=bridges) for one in alike]
 
 
 def make_usual(options: CaptionOptions, folder: str | Path, gap: Gap | None = None) -> None:
@@ -104,15 +110,18 @@ def make_usual(options: CaptionOptions, folder: str | Path, gap: Gap | None = No
 
 
 def best_run(found: Sequence[Sequence[Trial]]) -> int:
-    """Which captioner does best, each at its best: of what ``tune`` found with each, on the same sounds and CLAP.
+    """Which run is best, of trials by ``tune_runs``: the largest mean cycle over the settings that were tried with all.
 
-    So training bridges and noise are chosen too: a run each.
+    So training bridges and noise are chosen too. The largest cycle alone is often large by chance, and larger where a
+    bridge makes captions differ more.
     """
+    shared = set.intersection(*({trial.options for trial in trials} for trials in found))
     allowed = min(trials[0].faults for trials in found) + SLACK
-    return max(
-        (i for i, trials in enumerate(found) if trials[0].faults <= allowed),
-        key=lambda i: found[i][0].cycle - found[i][0].margin,
-    )
+
+    def mean(i: int) -> float:
+        return sum(trial.cycle for trial in found[i] if trial.options in shared) / max(1, len(shared))
+
+    return max((i for i, trials in enumerate(found) if trials[0].faults <= allowed), key=mean)
 
 
 def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions) -> Trial:

@@ -152,19 +152,17 @@ def tune(
     from ..audio import find_audio
     from ..audio_embeddings import embed_audible
     from ..captioner import Captioner
-    from ..tune import FEW, HEADS, LEAST, best_run, check_same_clap, make_usual, run_rows, setting, trial_rows
-    from ..tune import tune as run
+    from ..tune import FEW, HEADS, LEAST, best_run, make_usual, run_rows, setting, trial_rows, tune_runs
 
     models = list(dict.fromkeys(model or ["pocket"]))
     if write and "pocket" in models:
         raise WsacError("--write: the bundled captioner stays as it is; give --model a run folder")
     captioners = [Captioner.load(name, device=device) for name in models]
     captioners = captioners if gap is None else [one.with_gap(gap) for one in captioners]
-    check_same_clap(captioners)
     _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioners[0].clap)
     if LEAST <= len(sounds) < FEW:
         say(f"note: with {len(sounds)} sounds chance has a say; give {FEW} or more")
-    found = [run(one, sounds, bridges=bridge or ()) for one in captioners]
+    found = tune_runs(captioners, sounds, bridges=bridge or ())
     first = best_run(found)
     top = found[first][0]
     if top.faults > 0.5:
@@ -182,6 +180,8 @@ def tune(
         table(f"{len(sounds):,} sounds", ("setting", *HEADS), trial_rows(found[0], captioners[0].options))
     say("cycle: log-probability that a caption is of its own sound among all, 0 at best; at fault: captions too short, "
         "too long or repeating themselves; different: share of different captions")  # fmt: skip
+    if len(models) > 1:
+        say("the best run: with the largest mean cycle over the settings that were tried with all")
     whose = f"{models[first]}, " if len(models) > 1 else ""
     usual = top.options == captioners[first].options
     say(
