@@ -259,7 +259,7 @@ def test_special_tokens_never_come_out_and_limits_hold(decoder, embeddings):
         assert not {PAD, BOS, EOS} & set(made.tokens)
         assert len(made.tokens) <= decoder.max_tokens
     assert generate(decoder, embeddings[:0]) == []
-    with pytest.raises(RecipeError, match="a beam of 1 to"):
+    with pytest.raises(RecipeError, match="give a whole number from 1"):
         GenerationOptions(0)
 
 
