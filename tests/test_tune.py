@@ -23,7 +23,7 @@ from wsac.gap import Gap, fit_gap
 from wsac.gap_measure import effective_rank, measure_gap, principal_angles
 from wsac.metrics.items import MissingError, Score
 from wsac.recipe import BenchmarkRecipe, DataOptions, Recipe, load_recipe, save_recipe
-from wsac.tune import Trial, at_fault, best_run, cycle_score, margin, tune
+from wsac.tune import Trial, at_fault, best_run, cycle_score, margin, tune, tune_runs
 from wsac.types import AudioError, CorpusError, RecipeError
 
 RATE = 16_000
@@ -174,7 +174,7 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
     def trial(_, options, sounds):
         cycle, faults = figures.get(options.bridge, (-3.0, 0.0))
         way = "samples" if options.samples else "greedy" if options.beam_size == 1 else options.choose
-        doubted = margin(options, captioner.options, len(sounds))
+        doubted = margin(options, len(sounds))
         return Trial(options, cycle + gains.get(way, 0.0), doubted, faults, 1.0, ("a dog barks",) * len(sounds))
 
     captioner = captioner.with_options(beam_size=4)
@@ -191,6 +191,24 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
     assert (best().choose, best().samples) == ("clap", 0)
     gains |= {"clap": 0.03, "samples": 0.09}
     assert (best().choose, best().samples, best().beam_size) == ("", 0, captioner.options.beam_size)
+
+
+def test_what_was_written_before_is_chosen_anew(captioner):
+    """A captioner that samples is tuned from a plain beam, so runs compare whatever was made usual in them."""
+    sounds = captioner.clap.embed_text(
+        [f"{a} {b}" for a in ("a dog", "rain", "a bell", "wind") for b in ("x", "y", "z")]
+    )
+    plain = captioner.with_options(beam_size=4)
+    drawn = captioner.with_options(samples=4, choose="clap", bridge="nnd", groups=2, beam_size=2)
+    first, second = tune_runs([plain, drawn], sounds, bridges=("ad", "nnd"))
+    again, _ = tune_runs([drawn, plain], sounds, bridges=("ad", "nnd"))
+    assert {trial.options for trial in second} == {trial.options for trial in again}
+    assert drawn.options in {trial.options for trial in second}
+    beams = [{t.options for t in trials if not t.options.samples} for trials in (first, second)]
+    assert len(beams[0] & beams[1]) >= 2
+    assert len({(t.options.beam_size, t.options.samples) for t in second if t.options.samples}) == 2  # 4 as given, 16
+    with pytest.raises(RecipeError, match="seed -1"):
+        captioner.with_options(seed=-1)
 
 
 def test_a_beam_that_is_named_is_searched_though_the_captioner_samples(captioner, folder, run):
@@ -374,6 +392,10 @@ def test_what_is_no_benchmark_recipe(text, message, tmp_path, run):
         ({"rows": [{"name": "a", "data": "world", "samples": 4}]}, "no way to choose"),
         (
             {"rows": [{"name": "a", "data": "world", "supervised": True}], "data": {"world": {"sounds": False}}},
+            "needs training sounds",
+        ),
+        (
+            {"rows": [{"name": "a", "data": "world", "infer": "shift"}], "data": {"world": {"sounds": False}}},
             "needs training sounds",
         ),
     ],

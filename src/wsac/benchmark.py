@@ -112,7 +112,8 @@ def check_rows(recipe: BenchmarkRecipe, own: Collection[str] = ()) -> None:
             raise RecipeError(f"row '{row.name}': {error}") from error
         trained_on = row.train_on or row.data
         silent = trained_on not in own and not recipe.data[trained_on].sounds
-        if silent and (row.supervised or _needs_gap(row.train, "training", "head")):
+        gapped = _needs_gap(row.train, "training", "head") or _needs_gap(row.infer, "inference")
+        if silent and (row.supervised or gapped):
             raise RecipeError(f"row '{row.name}': needs training sounds, and '{trained_on}' says sounds = false")
     against = {row.name for row in recipe.rows}
     if recipe.against and recipe.against not in against:
@@ -132,6 +133,8 @@ def _scores(
         return done
     here = data[row.data]
     captions = done["captions"] if done else _captions(recipe, row, data, seed, out, device)
+    if not any(captions):
+        say(f"note: {row.data}, {row.name}, seed {seed}: every caption is empty; train longer")
     items = [Item(clip.id, text, clip.references, clip.audio) for clip, text in zip(here.test, captions, strict=True)]
     report = evaluate(items, list(recipe.metrics), Models(device=device))
     values = {name: score.corpus for name, score in report.scores.items()}

@@ -75,7 +75,7 @@ def check_options(options: CaptionOptions) -> GenerationOptions:
     if options.samples < 0:
         raise RecipeError(f"{options.samples} samples: give 1 or more, or 0 for a beam")
     if options.samples > 1 and not options.choose:
-        raise RecipeError(f"{options.samples} samples and no way to choose one: give --choose mbr or clap")
+        raise RecipeError(f"{options.samples} samples and no way to choose one: choose by mbr or clap")
     shared = {field.name for field in fields(GenerationOptions)} & {field.name for field in fields(CaptionOptions)}
     return GenerationOptions(**{name: getattr(options, name) for name in shared})
 

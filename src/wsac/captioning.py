@@ -64,8 +64,7 @@ def caption_files(
     files = find_audio(patterns)
     changes = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples, "precision": precision}
     captioner = Captioner.load(model, clap=clap, device=device)
-    if stopped := unfinished(Path(model)):
-        say(f"note: {model} is of a run that stopped at {stopped}; wsac train goes on with it")
+    note_unfinished(model)
     captioner = captioner if gap is None else captioner.with_gap(gap)
     given = {key: value for key, value in changes.items() if value is not None}
     if beam is not None and samples:
@@ -83,6 +82,11 @@ def caption_files(
             for first in range(0, len(files), BATCH):
                 rows += _batch(captioner, files[first : first + BATCH], tick)
     return [_held_back(row, least) for row in rows]
+
+
+def note_unfinished(model: str | Path, more: str = "") -> None:
+    if stopped := unfinished(Path(model)):
+        say(f"note: {model} is of a run that is not finished, its checkpoint is {stopped}; wsac train goes on{more}")
 
 
 def _least(captioner: Captioner, wanted: float | None, model: str) -> float:

@@ -73,7 +73,7 @@ def _between(rows: Tensor) -> Tensor:
 
 
 def _spread(values: Tensor) -> dict[str, float]:
-    return {"mean": float(values.mean()), "deviation": float(values.std())}
+    return {"mean": float(values.mean()), "deviation": float(values.std(correction=0))}
 
 
 def principal_angles(one: Tensor, other: Tensor, directions: int = SUBSPACE) -> list[float]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,10 +25,12 @@ from .types import AudioError, RecipeError
 
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
 HEADS = ("cycle>", "at fault>", "different>", "")  # of the columns that tables of trials end with
+MANY = 0.2  # of the captions at fault: told, as the captioner is hardly trained
 LEAST, FEW = 10, 50  # sounds: of fewer than few the best is often so by chance
-SLACK = 0.05  # so many more captions at fault than by the usual setting are let pass
+SLACK = 0.05  # so many more captions at fault than by the plain setting are let pass
 SEARCH = 0.04  # of what guessing costs, log N nats, must another search be ahead: the CLAP, choosing, judges itself
 CHOICE = 0.015  # the same for a choice among the captions of the usual beam, which are all likely sentences
+PLAIN: dict[str, Any] = {"beam_size": 4, "choose": "", "samples": 0, "groups": 1}  # what decoding is compared with
 BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
 TURNED = ("shift", "coral", "procrustes", "wasserstein")
 WITH_GAP = (*TURNED, *(f"{name}+pd" for name in TURNED), *(f"{name}+santa:weight=0.5,sharpness=100" for name in TURNED))
@@ -36,8 +39,8 @@ REFINED = {
     "topk": ("topk:k=2", "topk:k=10", "topk:k=20"),
     "santa": ("santa:weight=0.3", "santa:weight=0.5", "santa:weight=0.5,sharpness=100"),
 }
-DECODING = (
-    {"beam_size": 1},
+DECODING: tuple[dict[str, Any], ...] = (
+    {"beam_size": 1, "choose": ""},
     {"beam_size": 4, "choose": "mbr"},
     {"beam_size": 4, "choose": "clap"},
     {"choose": "clap", "samples": 16},
@@ -63,42 +66,43 @@ class Trial:
 def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -> list[Trial]:
     """Try settings on audio embeddings ``[N, D]``; the trials, the best first, the usual setting among them.
 
+    All begins with a plain beam, so that a choice that was written into the captioner before is made anew.
+
     bridges: the first to be tried; left out, all that the captioner has what for. Then variants of the best, then ways
     of decoding with it. Raises AudioError for fewer than ten sounds, RecipeError for bridges that cannot be.
     """
     if len(sounds) < LEAST:
         raise AudioError(f"{len(sounds)} sounds: give ten or more, better a hundred, that differ as those to come do")
     known: dict[CaptionOptions, Trial] = {}
-    usual = captioner.options
+    plain = replace(captioner.options, **PLAIN)
     first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
-    with progress("tune", len(first) + 9, unit="settings") as tick:
+    with progress("tune", len(first) + 10, unit="settings") as tick:
 
         def run(options: CaptionOptions) -> None:
             if options not in known:
                 known[options] = _trial(captioner, options, sounds)
                 tick()
 
-        run(usual)
+        run(plain)
         for spec in first:
-            run(replace(usual, bridge=spec))
-        for spec in _variants(_best(known, usual).options.bridge):
-            run(replace(usual, bridge=spec))
+            run(replace(plain, bridge=spec))
+        for spec in _variants(_best(known, plain).options.bridge):
+            run(replace(plain, bridge=spec))
         for change in DECODING:
-            run(replace(_best(known, usual).options, **change))
-    best = _best(known, usual)
+            run(replace(_best(known, plain).options, **change))
+        run(captioner.options)
+    best = _best(known, plain)
     return [best, *sorted((t for t in known.values() if t is not best), key=lambda trial: -trial.cycle)]
 
 
 def tune_runs(captioners: Sequence[Captioner], sounds: Tensor, *, bridges: Sequence[str] = ()) -> list[list[Trial]]:
-    """The trials of ``tune`` with each captioner, all with the decoding of the first, so that they compare.
+    """The trials of ``tune`` with each captioner.
 
     Raises RecipeError too unless all have one CLAP: the cycles of two would be by two measures.
     """
     if len({one.clap.fingerprint for one in captioners}) > 1:
         raise RecipeError("these captioners have different CLAPs, whose cycles do not compare; tune each by itself")
-    usual = asdict(captioners[0].options)
-    alike = [one.with_options(**usual | {"bridge": one.options.bridge}) for one in captioners]
-    return [tune(one, sounds, bridges=bridges) for one in alike]
+    return [tune(one, sounds, bridges=bridges) for one in captioners]
 
 
 def make_usual(options: CaptionOptions, folder: str | Path, gap: Gap | None = None) -> None:
@@ -115,29 +119,31 @@ def best_run(found: Sequence[Sequence[Trial]]) -> int:
     So training bridges and noise are chosen too. The largest cycle alone is often large by chance, and larger where a
     bridge makes captions differ more.
     """
-    shared = set.intersection(*({trial.options for trial in trials} for trials in found))
     allowed = min(trials[0].faults for trials in found) + SLACK
-
-    def mean(i: int) -> float:
-        return sum(trial.cycle for trial in found[i] if trial.options in shared) / max(1, len(shared))
-
-    return max((i for i, trials in enumerate(found) if trials[0].faults <= allowed), key=mean)
+    means = shared_means(found)
+    return max((i for i, trials in enumerate(found) if trials[0].faults <= allowed), key=lambda i: means[i])
 
 
-def _best(known: dict[CaptionOptions, Trial], usual: CaptionOptions) -> Trial:
-    """The largest cycle, above its margin, of settings whose captions are hardly more often at fault than usual."""
-    allowed = known[usual].faults + SLACK
+def shared_means(found: Sequence[Sequence[Trial]]) -> list[float]:
+    """Of every run the mean cycle over the settings that were tried with all."""
+    shared = set.intersection(*({trial.options for trial in trials} for trials in found))
+    return [sum(trial.cycle for trial in trials if trial.options in shared) / max(1, len(shared)) for trials in found]
+
+
+def _best(known: dict[CaptionOptions, Trial], plain: CaptionOptions) -> Trial:
+    """The largest cycle, above its margin, of settings with captions hardly more often at fault than the plain ones."""
+    allowed = known[plain].faults + SLACK
     return max(
         (trial for trial in known.values() if trial.faults <= allowed), key=lambda trial: trial.cycle - trial.margin
     )
 
 
-def margin(options: CaptionOptions, usual: CaptionOptions, sounds: int) -> float:
+def margin(options: CaptionOptions, sounds: int) -> float:
     """Nats by which a setting must be ahead: a choice by the CLAP raises the cycle by the choice alone, and greedy
     captions may find their sounds though they are worse sentences."""
-    if (options.beam_size, options.samples) != (usual.beam_size, usual.samples):
+    if (options.beam_size, options.samples) != (PLAIN["beam_size"], PLAIN["samples"]):
         return SEARCH * math.log(sounds)
-    return CHOICE * math.log(sounds) if options.choose != usual.choose else 0.0
+    return CHOICE * math.log(sounds) if options.choose else 0.0
 
 
 def _variants(spec: str) -> Iterator[str]:
@@ -155,7 +161,7 @@ def _trial(captioner: Captioner, options: CaptionOptions, sounds: Tensor) -> Tri
     return Trial(
         options,
         cycle_score(captioner.clap.embed_text(written), sounds, temperature),
-        margin(options, captioner.options, len(sounds)),
+        margin(options, len(sounds)),
         sum(map(at_fault, written)) / len(written),
         len(set(written)) / len(written),
         tuple(written),
@@ -191,9 +197,9 @@ def trial_rows(trials: Sequence[Trial], usual: CaptionOptions) -> list[tuple[str
 
 def run_rows(models: Sequence[str], found: Sequence[Sequence[Trial]]) -> list[tuple[str, ...]]:
     """For people: every run at its best, and which is the best of all."""
-    first = best_run(found)
+    first, means = best_run(found), shared_means(found)
     return [
-        (name, *_cells(trials[0]), "best" if i == first else "")
+        (name, f"{means[i]:.3f}", *_cells(trials[0]), "best" if i == first else "")
         for i, (name, trials) in enumerate(zip(models, found, strict=True))
     ]
 

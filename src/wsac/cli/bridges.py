@@ -135,10 +135,13 @@ def tune(
         list[str] | None,
         typer.Option(help="A run folder, or pocket, the bundled captioner; several, such as of other noise, compete."),
     ] = None,
-    bridge: Annotated[list[str] | None, typer.Option(help="Only these bridges; repeatable.")] = None,
+    bridge: Annotated[
+        list[str] | None, typer.Option(help="Try these instead of all, besides the usual one; repeatable.")
+    ] = None,
     gap: GapOption = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Make the best setting the usual one of the run folder.")
+        bool,
+        typer.Option("--write", help="Make its best setting the usual one of a run folder, or of each."),
     ] = False,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
@@ -152,12 +155,15 @@ def tune(
     from ..audio import find_audio
     from ..audio_embeddings import embed_audible
     from ..captioner import Captioner
-    from ..tune import FEW, HEADS, LEAST, best_run, make_usual, run_rows, setting, trial_rows, tune_runs
+    from ..captioning import note_unfinished
+    from ..tune import FEW, HEADS, LEAST, MANY, best_run, make_usual, run_rows, setting, trial_rows, tune_runs
 
     models = list(dict.fromkeys(model or ["pocket"]))
     if write and "pocket" in models:
         raise WsacError("--write: the bundled captioner stays as it is; give --model a run folder")
     captioners = [Captioner.load(name, device=device) for name in models]
+    for name in models:
+        note_unfinished(name, "; once it is finished, tune again" if write else "")
     captioners = captioners if gap is None else [one.with_gap(gap) for one in captioners]
     _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioners[0].clap)
     if LEAST <= len(sounds) < FEW:
@@ -165,7 +171,7 @@ def tune(
     found = tune_runs(captioners, sounds, bridges=bridge or ())
     first = best_run(found)
     top = found[first][0]
-    if top.faults > 0.5:
+    if top.faults > MANY:
         say(f"note: {top.faults:.0%} of the best captions are at fault: is the captioner trained enough?")
     if write:
         for name, one, trials in zip(models, captioners, found, strict=True):
@@ -173,19 +179,24 @@ def tune(
             say(f"{name}: its usual setting is now {setting(trials[0].options)}")
     if as_json:
         order = sorted(range(len(models)), key=lambda i: i != first)
-        return print_json([{"model": models[i], **asdict(trial)} for i in order for trial in found[i]])
+        rows = [
+            {"model": models[i], "best": one is top, "usual": one.options == captioners[i].options, **asdict(one)}
+            for i in order
+            for one in found[i]
+        ]
+        return print_json(rows)
     if len(models) > 1:
-        table(f"{len(sounds):,} sounds", ("run", "best setting", *HEADS), run_rows(models, found))
+        table(f"{len(sounds):,} sounds", ("run", "mean cycle>", "best setting", *HEADS), run_rows(models, found))
     else:
         table(f"{len(sounds):,} sounds", ("setting", *HEADS), trial_rows(found[0], captioners[0].options))
     say("cycle: log-probability that a caption is of its own sound among all, 0 at best; at fault: captions too short, "
         "too long or repeating themselves; different: share of different captions")  # fmt: skip
     if len(models) > 1:
-        say("the best run: with the largest mean cycle over the settings that were tried with all")
+        say("the best run has the largest mean cycle, which is over the settings that were tried with all")
     whose = f"{models[first]}, " if len(models) > 1 else ""
     usual = top.options == captioners[first].options
     say(
         f"best: {whose}{setting(top.options)}"
-        + ("; it is the usual one" if usual else "" if write else "; --write keeps it")
+        + ("; it is the usual one" if usual else "" if write or "pocket" in models else "; --write keeps it")
     )
     return None

@@ -63,6 +63,8 @@ class GenerationOptions:
             raise RecipeError(f"diversity penalty {self.diversity_penalty:g}: give a number, 0 or more")
         if not 0 < self.temperature < math.inf:
             raise RecipeError(f"temperature {self.temperature:g}: give a number above 0; a beam of one is greedy")
+        if self.seed < 0:
+            raise RecipeError(f"seed {self.seed}: give 0 or more")
         if self.top_k < 0 or not 0 < self.top_p <= 1:
             raise RecipeError(
                 f"top_k {self.top_k}, top_p {self.top_p:g}: give 0 (all) or more tokens, and a part above 0, at most 1"
