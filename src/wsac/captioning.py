@@ -61,14 +61,14 @@ def caption_files(
     settings: more CaptionOptions by name.
     Raises AudioError when a folder or glob holds no sound, ModelError or RecipeError for the model and its options.
     """
+    if beam is not None and samples:
+        raise RecipeError("--beam searches and --samples draws; give one of them")
     files = find_audio(patterns)
     changes = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples, "precision": precision}
     captioner = Captioner.load(model, clap=clap, device=device)
     note_unfinished(model)
     captioner = captioner if gap is None else captioner.with_gap(gap)
     given = {key: value for key, value in changes.items() if value is not None}
-    if beam is not None and samples:
-        raise RecipeError("--beam searches and --samples draws; give one of them")
     usual = {} if beam is None else {"samples": 0}  # who names a beam wants it, though the captioner may sample
     captioner = captioner.with_options(**usual | (settings or {}) | given)
     least = _least(captioner, min_confidence, str(model))

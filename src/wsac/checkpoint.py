@@ -62,7 +62,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def unfinished(folder: Path) -> str:
-    """ "step 200 of 800" of a run that was stopped before its end, else ""."""
+    """Where a run stopped before its end, such as ``step 200 of 800``; "" of any other folder."""
     from safetensors import SafetensorError, safe_open
 
     try:
