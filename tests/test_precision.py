@@ -8,6 +8,7 @@ import json
 import pytest
 import soundfile
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
@@ -100,6 +101,18 @@ def test_preparing_leaves_the_decoder_as_it_is(decoder, embeddings):
     assert type(decoder.blocks[0].up) is nn.Linear
     assert {name: value.dtype for name, value in decoder.state_dict().items()} == dict.fromkeys(before, torch.float32)
     assert_close(dict(decoder.state_dict()), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_a_matrix_in_the_order_that_is_read_gives_the_same_products(with_bias):
+    torch.manual_seed(0)
+    weight, bias = torch.randn(40, 24), torch.randn(40) if with_bias else None
+    made = Bfloat16Linear(weight, bias)
+    half = None if bias is None else bias.to(torch.bfloat16)
+    for shape in ((1, 24), (7, 24), (3, 5, 24), (0, 24)):
+        x = torch.randn(shape)
+        plain = F.linear(x.to(torch.bfloat16), weight.to(torch.bfloat16), half).float()
+        assert_close(made(x), plain, rtol=2**-7, atol=1e-6)  # sums may round otherwise
 
 
 def test_layers_that_gpt2_writes_transposed():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..tokenizer import PAD, Tokenizer
 from .base import CaptionDecoder
 from .cross_entropy import Tied, linear_cross_entropy
+from .dropout import drop
 from .packing import Packing
 
 
@@ -51,9 +52,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
         """x: [..., width]. attend: queries, keys and values [..., 3 · width] → what was attended to [..., width]."""
         attended = attend(self.qkv(self.norm_attention(x)))
-        x = x + F.dropout(self.out(attended), self.dropout, self.training)
+        x = x + drop(self.out(attended), self.dropout, self.training)
         hidden = self.down(F.gelu(self.up(self.norm_network(x))))
-        return x + F.dropout(hidden, self.dropout, self.training)
+        return x + drop(hidden, self.dropout, self.training)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None, dropout: float = 0.0) -> Tensor:
@@ -136,7 +137,7 @@ class TransformerDecoder(CaptionDecoder):
         tied = Tied(self.tokens.weight)
         caption = tied.rows(tokens[:, :-1]) + self._place(self.before, tokens.shape[1] - 1)
         x = torch.cat((self._opening(embedding, prompt), caption), dim=1)
-        x = F.dropout(packing.pack(x), self.dropout, self.training)
+        x = drop(packing.pack(x), self.dropout, self.training)
         for block in self.blocks:
             x = block(x, attend)
         predicts = (packing.places % packing.positions >= self.before - 1).nonzero()[:, 0]

@@ -17,6 +17,7 @@ from ..device import has_bfloat16, processor_flags
 from ..types import RecipeError
 from .likeliest import likeliest
 
+X86 = platform.machine().lower() in ("x86_64", "amd64")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 # What runs once a caption, or decides between tokens, stays in float32: rounding of the map from the embedding causes
 # half of the differences in tokens, and scores rounded to bfloat16 make ties.
@@ -56,17 +57,25 @@ def prepare(decoder: CaptionDecoder, precision: str = "float32", compiled: bool 
 
 
 class Bfloat16Linear(nn.Module):
-    """A linear layer whose matrix and input are rounded to bfloat16; what it gives is of the input's type."""
+    """A linear layer whose matrix and input are rounded to bfloat16; what it gives is of the input's type.
+
+    On a processor the matrix lies as oneDNN reads it; else every product would bring it into that order anew.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        self.register_buffer("weight", weight.to(torch.bfloat16).contiguous())
-        self.register_buffer("bias", None if bias is None else bias.to(torch.bfloat16))
-        self.weight: Tensor
-        self.bias: Tensor | None
+        whole = weight.to(torch.bfloat16).contiguous()
+        self.bias = None if bias is None else bias.to(torch.bfloat16)
+        self.packed = whole.device.type == "cpu" and X86 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self.matrix = torch.ops.mkldnn._reorder_linear_weight(whole, None) if self.packed else whole
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.to(torch.bfloat16), self.weight, self.bias).to(x.dtype)
+        half = x.to(torch.bfloat16)
+        if self.packed:
+            y = torch.ops.mkldnn._linear_pointwise(half, self.matrix, self.bias, "none", [], "")
+        else:
+            y = F.linear(half, self.matrix, self.bias)
+        return y.to(x.dtype)
 
     def inputs(self, rows: Tensor) -> Tensor:
         """What ``product`` takes, of rows [R, W]."""
@@ -74,7 +83,7 @@ class Bfloat16Linear(nn.Module):
 
     def product(self, inputs: Tensor, out: Tensor) -> None:
         """Write the outputs [R, ·] to ``out``."""
-        out.copy_(F.linear(inputs, self.weight, self.bias))
+        out.copy_(self(inputs))
 
 
 class RoughScores(nn.Module):
@@ -115,7 +124,7 @@ class Int8Linear(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        if platform.machine().lower() not in ("x86_64", "amd64"):
+        if not X86:
             raise NotImplementedError("int8 matrices of oneDNN are for x86")
         self.scale, self.bias = (weight.abs().amax(dim=1) / 127).clamp_min(1e-12), bias
         whole = (weight / self.scale[:, None]).round().to(torch.int8).contiguous()  # oneDNN reads it so
