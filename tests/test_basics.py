@@ -63,7 +63,8 @@ def test_recipes_round_trip(tmp_path, kind):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epochs = 3", "unknown key 'epochs'; known keys"),
+        ("epochs = 3", r"unknown key 'epochs'; did you mean 'training\.epochs'"),
+        ("hue = 3", "unknown key 'hue'; known keys: clap, corpus"),
         ("[training]\nepoch = 3", r"unknown key 'training\.epoch'; did you mean 'epochs'"),
         ("[training]\nepochs = -1", r"training\.epochs = -1: input should be greater"),
         ("[training]\nschedule = 'step'", r"training\.schedule"),
@@ -79,6 +80,15 @@ def test_wrong_recipes_name_the_key_and_the_remedy(tmp_path, text, message):
         load_recipe(Recipe, tmp_path / "r.toml")
     assert "r.toml" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["training.epoch", "trainning.epochs", "epochs"])
+def test_a_wrong_option_is_not_blamed_on_the_recipe(tmp_path, key):
+    (tmp_path / "r.toml").write_text("[training]\nepochs = 3")
+    with pytest.raises(
+        RecipeError, match=r"^options: unknown key '.*'; did you mean '(training|training.epochs|epochs)'"
+    ):
+        load_recipe(Recipe, tmp_path / "r.toml", {key: 3})
 
 
 def test_overrides_reach_into_sections():

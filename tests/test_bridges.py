@@ -349,6 +349,11 @@ def test_specs(given_all):
     ("spec", "message"),
     [
         ("pdd", "'pdd': unknown here; did you mean 'pd'? choose of"),
+        (
+            "pd,nnd",
+            "'pd,nnd': unknown here; + joins bridges into one, wsac tune compares those of --bridge given again;",
+        ),
+        ("santa:sharp=3", "no option 'sharp=3'; did you mean 'sharpness'? it has k=32"),
         ("noise", "'noise': is for training; for inference choose of ad,"),
         ("pd:heat=3", "no option 'heat=3'; it has temperature=0.01"),
         ("pd:0.3", "no option '0.3'"),

@@ -266,6 +266,7 @@ def test_evaluate_gives_each_metric_once_and_in_order():
         ([Item("a", "x", ("y",)), Item("b", "x")], "rouge_l", "'b'"),
         ([Item("a", "x", ("y",))], "cider", "cider_d"),
         ([Item("a", "x", ("y",))], "bleu", "bleu_1"),
+        ([Item("a", "x", ("y",))], "rogue_l", "no metric 'rogue_l'; did you mean 'rouge_l'"),
         ([Item("a", "x", ("y",))], [], "no metrics"),
         ([Item("a", "x")], "clapscore", "--audio"),
         ([Item("a", "x")], "novelty", "--training-text"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -29,7 +28,7 @@ from .listening import WINDOWS_AT_ONCE, Audio, Heard, batches, listen, listen_ma
 from .memory import SupportMemory
 from .prompts import Prompter
 from .tokenizer import Tokenizer
-from .types import AudioError, Caption, ModelError, RecipeError
+from .types import AudioError, Caption, ModelError, RecipeError, meant
 
 BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
 SILENCE = "Silence"
@@ -113,8 +112,7 @@ class Captioner:
         """The same captioner with other CaptionOptions; weights are shared. Raises RecipeError for bad values."""
         names = [field.name for field in fields(CaptionOptions)]
         for name in set(changes).difference(names):
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
+            hint = meant(name, names).rstrip() or f"known: {', '.join(names)}"
             raise RecipeError(f"unknown caption option '{name}'; {hint}")
         other = copy.copy(self)
         other.options = replace(self.options, **changes)

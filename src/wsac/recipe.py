@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -12,7 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from .decoder_options import DecoderOptions
 from .files import write_text
 from .section import Section
-from .types import RecipeError
+from .types import RecipeError, meant
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -247,7 +246,9 @@ def load_recipe(kind: type[R], path: str | Path | None = None, overrides: dict[s
         for other, verb in VERBS.items():
             if path is not None and other is not kind and raw and _fits(other, raw):
                 raise RecipeError(f"{path}: a recipe of wsac {verb}, not of wsac {VERBS[kind]}") from error
-        raise RecipeError(_explain(kind, error, str(path) if path else "options")) from error
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        option = any(f"{key}.".startswith(f"{place}.") or f"{place}.".startswith(f"{key}.") for key in overrides or {})
+        raise RecipeError(_explain(kind, error, "options" if path is None or option else str(path))) from error
 
 
 VERBS: dict[type[Section], str] = {Recipe: "train", ClapRecipe: "train-clap", BenchmarkRecipe: "benchmark"}
@@ -336,6 +337,13 @@ def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
         table = table if field is None else field.annotation
         if inner := [one for one in get_args(table) if isinstance(one, type) and issubclass(one, Section)]:
             table = inner[0]  # of a list or a table of sections
-    near = difflib.get_close_matches(place[-1], table.model_fields, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(table.model_fields)}"
+    inside = {name: getattr(field.annotation, "model_fields", {}) for name, field in table.model_fields.items()}
+    deeper = [
+        f"did you mean '{'.'.join((*place[:-1], name, place[-1]))}'?" for name in inside if place[-1] in inside[name]
+    ]
+    hint = (
+        next(iter(deeper), "")
+        or meant(place[-1], table.model_fields).rstrip()
+        or f"known keys: {', '.join(table.model_fields)}"
+    )
     return f"{source}: unknown key '{key}'; {hint}"

@@ -5,6 +5,8 @@ Shape letters used in docstrings: B batch, D embedding dimension, N memory entri
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -50,3 +52,9 @@ class RecipeError(WsacError):
 
 class ModelError(WsacError):
     """A model folder that is missing, incomplete or does not fit its use."""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """``"did you mean 'x'? "`` where a known name is like one that is not, else ""."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean '{near[0]}'? " if near else ""

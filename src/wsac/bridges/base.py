@@ -6,7 +6,6 @@ are filled in; every other field is an option with a default, which the command 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
@@ -15,7 +14,7 @@ from torch import Generator, Tensor
 
 from ..gap import Gap
 from ..memory import SupportMemory
-from ..types import RecipeError
+from ..types import RecipeError, meant
 
 Stage = Literal["training", "head", "inference"]
 Space = Literal["text", "audio"]
@@ -78,6 +77,7 @@ class Given:
 GIVEN = ("memory", "gap", "clap_temperature")
 KINDS: dict[tuple[Stage, str], Kind] = {}
 T = TypeVar("T")
+SEVERAL = "+ joins bridges into one, wsac tune compares those of --bridge given again; "
 
 
 def register(name: str, stage: Stage, *, space: Space = "text", pairs: bool = False) -> Callable[[T], T]:
@@ -109,15 +109,15 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
         kind = next((KINDS[stage, name] for stage in stages if (stage, name) in KINDS), None)
         if kind is None:
             known = "".join(f"is for {stage}; for {stages[0]} " for stage, other in KINDS if other == name)
-            near = difflib.get_close_matches(name, names(*stages), n=1)
-            known = known or f"unknown here; {f'did you mean {near[0]!r}? ' if near else ''}"
+            known = known or f"unknown here; {SEVERAL if ',' in name else meant(name, names(*stages))}"
             raise RecipeError(f"bridge '{name}': {known}choose of {', '.join(names(*stages))}")
         options = {}
         for option in filter(None, written.split(",")):
             key, equals, value = (word.strip() for word in option.partition("="))
             if key not in kind.options or not equals:
                 known = ", ".join(f"{k}={v}" for k, v in kind.options.items()) or "none"
-                raise RecipeError(f"bridge '{name}': no option '{option}'; it has {known}")
+                near = meant(key, kind.options) if key not in kind.options else ""
+                raise RecipeError(f"bridge '{name}': no option '{option}'; {near}it has {known}")
             try:
                 options[key] = type(kind.options[key])(value)
             except ValueError as error:

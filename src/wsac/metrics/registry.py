@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ..types import ModelError, WsacError
+from ..types import ModelError, WsacError, meant
 from .bleu import bleu
 from .cider import cider_d
 from .diversity import distinct, length, novelty, vocabulary
@@ -171,7 +171,8 @@ def resolve(wanted: Sequence[str]) -> tuple[list[str], set[str]]:
         elif name in METRICS:
             names[name] = True
         else:
-            remedy = "CIDEr itself is not offered, only CIDEr-D: cider_d; " if name == "cider" else ""
+            remedy = meant(name, (*SETS, *METRICS))
+            remedy = "CIDEr itself is not offered, only CIDEr-D: cider_d; " if name == "cider" else remedy
             raise WsacError(f"no metric {name!r}; {remedy}sets: {', '.join(SETS)}; metrics: {', '.join(METRICS)}")
     if not names:
         raise WsacError(f"no metrics named; sets: {', '.join(SETS)}")
