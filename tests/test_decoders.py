@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 import sys
 from importlib.util import find_spec
@@ -236,6 +237,16 @@ def test_foreign_pieces_become_clean_text_again(captions):
         assert all(FIRST <= token < tokenizer.vocab_size for row in rows for token in row)
         assert tokenizer.decode([[*row, EOS, PAD] for row in rows]) == [same(text) for text in texts]
         assert tokenizer.encode(["日本"])[0] == ([] if start is None else rows[0][:1])  # nothing kept can write it
+        assert (tokenizer.lost(texts), tokenizer.lost([*texts, "日本"])) == (0, 1)
+
+
+def test_pieces_that_a_captioner_cannot_write_are_told(recipe, tmp_path, capsys):
+    train_decoder.train(recipe("wsac", **{"training.epochs": 1}), tmp_path / "first", device="cpu")
+    (tmp_path / "more.txt").write_text("A dog barks\nA zither is played\nThe gong sounds\n" * 10)
+    again = recipe("wsac", start=str(tmp_path / "first"), **{"corpus.captions": [str(tmp_path / "more.txt")]})
+    capsys.readouterr()
+    train_decoder.train(again, tmp_path / "second", device="cpu")
+    assert re.search(r"note: [12] of 3 captions have pieces that the vocabulary of \S+ lacks", capsys.readouterr().err)
 
 
 def test_vocab_txt_reads_like_tokenizer_json(captions, tmp_path):

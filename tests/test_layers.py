@@ -22,6 +22,7 @@ ROWS = (
     ("bridges", "clap", "confidence", "dataset_files", "decoder", "optimising", "report", "token_rows"),
     ("cache", "checkpoint", "choice", "prompts", "datasets", "generate", "listening", "recipe"),
     ("audio_embeddings", "captioner", "clap_steps", "tagger"),
+    ("fine_tuning",),
     (
         "calibrate",
         "captioning",

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.testing import assert_close
 
 from wsac import train
 from wsac.cache import embed_texts
@@ -22,7 +24,7 @@ from wsac.captioner import Captioner
 from wsac.checkpoint import unfinished
 from wsac.recipe import Recipe, load_recipe, save_recipe
 from wsac.train_decoder import _batches, _prepare
-from wsac.types import ModelError, RecipeError
+from wsac.types import ModelError, RecipeError, WsacError
 
 
 def weights(run):
@@ -96,6 +98,60 @@ def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):
     last = [load_file(run / "checkpoint.safetensors") for run in (whole, killed)]
     assert same(*last)
     assert (whole / "metrics.jsonl").read_text() == (killed / "metrics.jsonl").read_text()
+
+
+def test_a_run_goes_on_from_another_captioner(tiny_recipe, tmp_path, run):
+    """Its decoder, vocabulary and shape, whatever the recipe has; and what is resumed is what was begun."""
+    train(tiny_recipe(), tmp_path / "first")
+    before = load_file(tmp_path / "first" / "decoder.safetensors")
+    still = {
+        "start": str(tmp_path / "first"),
+        "training.learning_rate": 1e-12,
+        "decoder.width": 32,
+        "training.epochs": 1,
+    }
+    train(tiny_recipe(**still), tmp_path / "still")
+    after = load_file(tmp_path / "still" / "decoder.safetensors")
+    assert_close(before, after, rtol=0, atol=1e-9)
+    tokenizers = [(tmp_path / name / "tokenizer.json").read_bytes() for name in ("first", "still")]
+    assert tokenizers[0] == tokenizers[1]
+
+    learning = tiny_recipe(start=str(tmp_path / "first"))
+    train(learning, tmp_path / "second")
+    first, second = (
+        json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0]) for name in ("first", "second")
+    )
+    assert second["train_loss"] < first["train_loss"]
+    assert not same(before, weights(tmp_path / "second"))
+    (tmp_path / "other.txt").write_text("Bells ring\nA bell rings twice\n" * 20)
+    code, _, err = run("train", "-c", tmp_path / "other.txt", "--start", tmp_path / "first", "--clap", learning.clap,
+                       "--out", tmp_path / "third", "--epochs", "1")  # fmt: skip
+    assert code == 0, err
+    train(tiny_recipe(**{"training.epochs": 2}), tmp_path / "new")
+    shutil.copy(tmp_path / "new" / "decoder.safetensors", tmp_path / "first")
+    with pytest.raises(RecipeError, match="changed since; give another --out"):
+        train(learning, tmp_path / "second")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start": "{run}"}, "the same folder as --out"),
+        (
+            {"start": "{first}", "prompt.count": 2, "prompt.tokens": 16},
+            "reads prompts of 0 tokens, the recipe's have 16",
+        ),
+        ({"start": "{first}", "clap": "pocket"}, "trained with CLAP .*, but the one here is"),
+        ({"start": "{nowhere}"}, "no captioner here"),
+    ],
+)
+def test_what_cannot_be_gone_on_from(tiny_recipe, tmp_path, changes, message):
+    if "first" in changes["start"]:
+        train(tiny_recipe(**{"training.epochs": 1}), tmp_path / "first")
+    given = changes | {"start": changes["start"].format(**{n: tmp_path / n for n in ("run", "first", "nowhere")})}
+    with pytest.raises(WsacError, match=message):
+        train(tiny_recipe(**given), tmp_path / "run")
+    assert not (tmp_path / "run" / "recipe.toml").exists()
 
 
 def test_a_run_folder_keeps_to_its_recipe(tiny_recipe, tmp_path):

@@ -100,9 +100,13 @@ class MemoryOptions(Section):
 
 
 class Recipe(Section):
-    """How to train a captioner from text alone (``wsac.train``)."""
+    """How to train a captioner from text alone (``wsac.train``).
+
+    start: a captioner to go on from, pocket or a folder; its decoder and vocabulary are kept, whatever stands here.
+    """
 
     clap: str = "pocket"
+    start: str = ""
     corpus: CorpusOptions = CorpusOptions()
     bridge: BridgeOptions = BridgeOptions()
     prompt: PromptOptions = PromptOptions()
@@ -338,12 +342,7 @@ def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
         if inner := [one for one in get_args(table) if isinstance(one, type) and issubclass(one, Section)]:
             table = inner[0]  # of a list or a table of sections
     inside = {name: getattr(field.annotation, "model_fields", {}) for name, field in table.model_fields.items()}
-    deeper = [
-        f"did you mean '{'.'.join((*place[:-1], name, place[-1]))}'?" for name in inside if place[-1] in inside[name]
-    ]
-    hint = (
-        next(iter(deeper), "")
-        or meant(place[-1], table.model_fields).rstrip()
-        or f"known keys: {', '.join(table.model_fields)}"
-    )
-    return f"{source}: unknown key '{key}'; {hint}"
+    hint = meant(place[-1], table.model_fields) or f"known keys: {', '.join(table.model_fields)}"
+    for name in (name for name, fields in inside.items() if place[-1] in fields):
+        hint = f"did you mean '{'.'.join((*place[:-1], name, place[-1]))}'?"
+    return f"{source}: unknown key '{key}'; {hint.rstrip()}"

@@ -55,6 +55,10 @@ class Tokenizer:
         backend.train_from_iterator(captions, trainer)
         return cls(backend)
 
+    def lost(self, captions: Sequence[str]) -> int:
+        """How many captions have pieces that it cannot write: none of bytes."""
+        return 0
+
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         """Read ``tokenizer.json``. Raises ModelError when it is missing or broken."""

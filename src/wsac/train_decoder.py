@@ -22,9 +22,10 @@ from .clap import ClapEncoder, load_clap
 from .clap.pairs import PAIR, sound_rows
 from .console import progress, say
 from .corpora import merge, read_labels, restyle
-from .decoder import CaptionDecoder, begin
+from .decoder import CaptionDecoder
 from .device import pick_device
 from .files import write_bytes
+from .fine_tuning import first_decoder
 from .gap import Gap
 from .heap import give_back_freed_memory, keep_freed_memory
 from .memory import SupportMemory
@@ -154,14 +155,10 @@ def _prepare(recipe: Recipe, out: Path, device: str, processes: Processes | None
         raise RecipeError(f"{out}: holds a CLAP; give a captioner another --out")
     prompt = recipe.prompt
     labels = list(dict.fromkeys(read_labels(prompt.labels))) if prompt.count and prompt.labels else []
-    torch.manual_seed(seed_for(options.seed, "weights"))
-    decoder, tokenizer = begin(
-        recipe.decoder.model_dump(), [*captions, *labels], embed_dim=clap.embed_dim,
-        prompt_tokens=prompt.tokens if prompt.count else 0,
-    )  # fmt: skip
+    decoder, tokenizer, origin = first_decoder(recipe, clap, [*captions, *labels], out)
     pin_recipe(recipe, out)
 
-    tokens = TokenRows.make(captions, tokenizer, recipe.decoder.max_tokens)
+    tokens = TokenRows.make(captions, tokenizer, decoder.max_tokens)
     texts = embed_texts(clap, captions, half=True)
     embeddings = texts if sounds is None else sounds
     memory = SupportMemory(texts, train_rows)
@@ -173,7 +170,7 @@ def _prepare(recipe: Recipe, out: Path, device: str, processes: Processes | None
     bridge = training_bridge(recipe.bridge.train, Given(memory, gap, getattr(clap, "temperature", 0.07)))
     captioner = Captioner(clap, average, tokenizer, memory, gap=gap, trained=recipe.bridge.train, prompter=prompter)
     measured = Path(recipe.bridge.gap).read_bytes() if recipe.bridge.gap else b""
-    built_on = [decoder.fingerprint] if decoder.fingerprint else []
+    built_on: list[str | bytes] = [part for part in (decoder.fingerprint, origin) if part]
     inputs = digest(clap.fingerprint, measured, *built_on, *recipe.corpus.pairs, *captions)
     optimizer = adamw(decoder, options.weight_decay)
     return _Run(captioner, decoder, optimizer, bridge, tokens, embeddings, train_rows, held_rows, inputs, prompter,

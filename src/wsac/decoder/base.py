@@ -23,6 +23,7 @@ class CaptionDecoder(nn.Module, ABC):
     kind: ClassVar[str] = ""  # its name in recipes and bundles
     vocab_size: int
     max_tokens: int  # the longest caption it can write
+    prompt_tokens: int = 0  # the length of the prompts that it reads
     config: dict[str, Any]  # what the constructor takes, for the bundle
     fingerprint: str = ""  # of the model that it was built on
 

@@ -33,6 +33,9 @@ class ForeignTokenizer(Tokenizer):
     def vocab_size(self) -> int:
         return len(self._kept)
 
+    def lost(self, captions: Sequence[str]) -> int:
+        return sum(not self._ours.keys() >= set(row) for row in super().encode(captions))
+
     def encode(self, captions: Sequence[str]) -> list[list[int]]:
         rows = super().encode(captions)
         return [[*self._start, *(self._ours[piece] for piece in row if piece in self._ours)] for row in rows]
