@@ -1,5 +1,4 @@
-"""The decoder that training begins with: a new one, or that of a captioner, which can say already what few captions
-cannot teach."""
+"""The decoder that training begins with: a new one, or that of a captioner."""
 
 from __future__ import annotations
 

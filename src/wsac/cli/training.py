@@ -16,9 +16,7 @@ def train(
     out: OutOption,
     captions: Annotated[list[Path] | None, typer.Option("--captions", "-c", help="Caption files; repeatable.")] = None,
     clap: Annotated[str | None, typer.Option(help="pocket, a name of wsac clap list, a folder or a file.")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="A captioner to go on from, for few captions: pocket, or a run's folder.")
-    ] = None,
+    start: Annotated[str | None, typer.Option(help="A captioner to go on from: pocket, or a run's folder.")] = None,
     recipe: RecipeOption = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the captions; 0 or left out: 4, or more if they are few.")
