@@ -1,6 +1,6 @@
 """Whether speed costs quality: the defaults against their slow reference on SoundWorld, CIDEr-D of the same seeds.
 
-    python benchmarks/quality.py --data runs/paper-table/data/soundworld-* --seeds 0 1 2 3 -o runs/quality
+    python benchmarks/quality.py --data runs/paper-table/data/soundworld-*/ --seeds 0 1 2 3 -o runs/quality
 
 fast: bfloat16 where the processor computes in it, embeddings kept in float16, decoding with --precision auto. slow:
 float32 throughout, embeddings in float32. Both train on DATA/captions.txt and caption the scenes of DATA/test. The
