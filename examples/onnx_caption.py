@@ -12,15 +12,22 @@ import onnxruntime
 import soundfile
 
 folder = Path(sys.argv[1])
-config, vocabulary = (json.loads((folder / name).read_text("utf-8")) for name in ("config.json", "tokenizer.json"))
+config, vocabulary = (
+    json.loads((folder / name).read_text("utf-8")) for name in ("config.json", "tokenizer.json")
+)
 audio, bridge, prefill, step = (
-    onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("audio", "bridge", "prefill", "step")
+    onnxruntime.InferenceSession(folder / f"{name}.onnx")
+    for name in ("audio", "bridge", "prefill", "step")
 )
 
 
-def embed(sound):  # [T] → [1, D]: the mean of its windows, weighted by length, brought among the texts
+def embed(
+    sound,
+):  # [T] → [1, D]: the mean of its windows, weighted by length, brought among the texts
     windows = [sound[i : i + config["window"]] for i in range(0, len(sound), config["hop"])]
-    kept = windows[:1] + [window for window in windows[1:] if len(window) >= config["shortest_tail"]]
+    kept = windows[:1] + [
+        window for window in windows[1:] if len(window) >= config["shortest_tail"]
+    ]
     total = sum(len(window) * audio.run(None, {"waveform": window[None]})[0] for window in kept)
     return bridge.run(None, {"audio_embedding": total / np.linalg.norm(total)})[0]
 
@@ -33,15 +40,25 @@ def write(embedding):  # [1, D] → token ids, greedily
         if (token := int(logits[0].argmax())) == config["end"]:
             break
         tokens.append(token)
-        logits, keys, values = step.run(None, {"token": np.array([token]), "keys": keys, "values": values})
+        logits, keys, values = step.run(
+            None, {"token": np.array([token]), "keys": keys, "values": values}
+        )
     return tokens
 
 
-def spell(tokens):  # byte-level BPE: a character stands for a byte, those from 256 on for bytes that cannot be printed
+def spell(
+    tokens,
+):  # byte-level BPE: a character stands for a byte, those from 256 on for bytes that cannot be printed
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    byte = {chr(b): b for b in printed} | {chr(256 + i): b for i, b in enumerate(sorted({*range(256)} - {*printed}))}
+    byte = {chr(b): b for b in printed} | {
+        chr(256 + i): b for i, b in enumerate(sorted({*range(256)} - {*printed}))
+    }
     pieces = {number: piece for piece, number in vocabulary["model"]["vocab"].items()}
-    return bytes(byte[char] for token in tokens for char in pieces[token]).decode(errors="replace").strip()
+    return (
+        bytes(byte[char] for token in tokens for char in pieces[token])
+        .decode(errors="replace")
+        .strip()
+    )
 
 
 for file in sys.argv[2:]:
@@ -52,4 +69,8 @@ for file in sys.argv[2:]:
     if rate != config["sample_rate"]:
         sys.exit(f"{file}: resample it to {config['sample_rate']} Hz first")
     sound = channels.mean(axis=1)
-    print(config["silence"] if np.abs(sound).max() < config["silence_peak"] else spell(write(embed(sound))))
+    print(
+        config["silence"]
+        if np.abs(sound).max() < config["silence_peak"]
+        else spell(write(embed(sound)))
+    )

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from wsac.captioner import Captioner, CaptionOptions
-from wsac.clap.pocket import PocketClap
-from wsac.clap.towers import PocketConfig
+from wsac.bridges.memory import SupportMemory
+from wsac.clap.pocket.pocket_clap import PocketClap
+from wsac.clap.pocket.towers import PocketConfig
 from wsac.cli import main
+from wsac.data.soundworld import write_captions
+from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import TransformerDecoder
-from wsac.memory import SupportMemory
-from wsac.soundworld import write_captions
-from wsac.tokenizer import Tokenizer
+from wsac.inference.captioner import Captioner, CaptionOptions
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -64,9 +64,14 @@ def clap_folder(tokenizer, tmp_path_factory) -> Path:
     """Random weights, the real architecture, 16-dimensional, windows of one second."""
     torch.manual_seed(1)
     config = PocketConfig(
-        embed_dim=16, channels=(4, 4, 8, 8, 8), vocab_size=tokenizer.vocab_size, text_width=16, text_layers=1,
-        text_heads=2, window_seconds=1.0,
-    )  # fmt: skip
+        embed_dim=16,
+        channels=(4, 4, 8, 8, 8),
+        vocab_size=tokenizer.vocab_size,
+        text_width=16,
+        text_layers=1,
+        text_heads=2,
+        window_seconds=1.0,
+    )
     folder = tmp_path_factory.mktemp("clap")
     PocketClap(config, tokenizer).save(folder)
     return folder
@@ -81,7 +86,13 @@ def clap(clap_folder) -> PocketClap:
 def decoder(tokenizer) -> TransformerDecoder:
     torch.manual_seed(2)
     return TransformerDecoder(
-        embed_dim=16, vocab_size=tokenizer.vocab_size, width=16, layers=2, heads=2, prefix_length=2, max_tokens=12
+        embed_dim=16,
+        vocab_size=tokenizer.vocab_size,
+        width=16,
+        layers=2,
+        heads=2,
+        prefix_length=2,
+        max_tokens=12,
     ).eval()
 
 
@@ -94,19 +105,29 @@ def captioner(clap, decoder, tokenizer, captions) -> Captioner:
 @pytest.fixture
 def embeddings() -> torch.Tensor:
     """[6, 16] unit norm."""
-    return torch.nn.functional.normalize(torch.randn(6, 16, generator=torch.Generator().manual_seed(3)), dim=-1)
+    return torch.nn.functional.normalize(
+        torch.randn(6, 16, generator=torch.Generator().manual_seed(3)), dim=-1
+    )
 
 
 @pytest.fixture
 def tiny_recipe(tmp_path, captions, clap_folder):
     """Makes training recipes that take a second: the tiny CLAP, tiny sizes, 240 captions."""
-    from wsac.recipe import Recipe, load_recipe
+    from wsac.io.config import load_recipe
+    from wsac.training.recipe import Recipe
 
     path = tmp_path / "captions.txt"
     path.write_text("\n".join(captions) + "\n", encoding="utf-8")
 
     def make(**changes):
-        sizes = {"layers": 1, "heads": 2, "width": 16, "prefix_length": 2, "vocab_size": 400, "max_tokens": 24}
+        sizes = {
+            "layers": 1,
+            "heads": 2,
+            "width": 16,
+            "prefix_length": 2,
+            "vocab_size": 400,
+            "max_tokens": 24,
+        }
         overrides = {
             "clap": str(clap_folder),
             "corpus.captions": [str(path)],

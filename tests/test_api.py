@@ -36,9 +36,9 @@ METHODS = {
     "caption_batch": "(self, audio: 'Sequence[Audio]') -> 'list[Caption]'",
     "caption_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
     " hop_seconds: 'float | None' = None) -> 'Iterator[Caption]'",
-    "describe": "(self, heard: 'Sequence[Heard]') -> 'list[Caption]'",
-    "features": "(self, heard: 'Sequence[Heard]', captions: 'Sequence[Caption]') -> 'Tensor'",
-    "listen": "(self, audio: 'Audio') -> 'Heard'",
+    "describe": "(self, heard: 'Sequence[AudioEmbedding]') -> 'list[Caption]'",
+    "features": "(self, heard: 'Sequence[AudioEmbedding]', captions: 'Sequence[Caption]') -> 'Tensor'",
+    "listen": "(self, audio: 'Audio') -> 'AudioEmbedding'",
     "load": "(path_or_name: 'str | Path' = 'pocket', *, clap: 'str | Path | None' = None, device: 'str' = 'auto')"
     " -> 'Captioner'",
     "save": "(self, folder: 'str | Path', *, half: 'bool' = False, memory_precision: 'str' = 'float16',"
@@ -51,9 +51,9 @@ METHODS = {
 TAGGING = {
     "tag": "(self, audio: 'Audio') -> 'list[Tag]'",
     "tag_batch": "(self, audio: 'Sequence[Audio]') -> 'list[list[Tag]]'",
-    "tag_heard": "(self, heard: 'Sequence[Heard]') -> 'list[list[Tag]]'",
+    "tag_heard": "(self, heard: 'Sequence[AudioEmbedding]') -> 'list[list[Tag]]'",
     "tag_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
-    " hop_seconds: 'float | None' = None) -> 'Iterator[tuple[Heard, list[Tag]]]'",
+    " hop_seconds: 'float | None' = None) -> 'Iterator[tuple[AudioEmbedding, list[Tag]]]'",
 }
 
 FUNCTIONS = {
@@ -67,7 +67,9 @@ FUNCTIONS = {
 
 def run(code: str) -> str:
     """Standard output of code in a Python of its own: what is loaded lazily here may be loaded already."""
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_the_public_names():
@@ -78,7 +80,9 @@ def test_the_public_names():
 def test_no_public_name_is_the_name_of_a_module():
     # importing wsac.x sets the attribute x of the package to the module, in place of a function x
     folder = Path(wsac.__file__).parent
-    modules = {path.stem for path in folder.glob("*.py")} | {path.name for path in folder.iterdir() if path.is_dir()}
+    modules = {path.stem for path in folder.glob("*.py")} | {
+        path.name for path in folder.iterdir() if path.is_dir()
+    }
     assert modules & set(PUBLIC) == set()
 
 
@@ -100,7 +104,9 @@ print(*(name for name in names if getattr(wsac, name) is not first[name] or not 
 
 def test_train_is_callable_after_its_module_is_imported():
     assert (
-        run("import wsac, wsac.train_decoder; print(callable(wsac.train), callable(wsac.train))").split()
+        run(
+            "import wsac, wsac.training.decoder; print(callable(wsac.train), callable(wsac.train))"
+        ).split()
         == ["True"] * 2
     )
 
@@ -126,7 +132,12 @@ def test_the_signature_of(name):
 
 def test_a_caption_has_these_fields():
     caption = wsac.Caption("A dog barks", -0.5)
-    assert (caption.text, caption.logprob, caption.start, caption.end) == ("A dog barks", -0.5, 0.0, None)
+    assert (caption.text, caption.logprob, caption.start, caption.end) == (
+        "A dog barks",
+        -0.5,
+        0.0,
+        None,
+    )
 
 
 @pytest.mark.parametrize("name", ["AudioError", "CorpusError", "ModelError", "RecipeError"])

@@ -23,9 +23,23 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.is_file()]
+PAGES = [
+    page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.is_file()
+]
 COMMANDS = ("bash", "console", "sh", "shell")
-KNOWN = {*COMMANDS, "python", "pycon", "", "text", "json", "toml", "csv", "yaml", "makefile", "mermaid"}
+KNOWN = {
+    *COMMANDS,
+    "python",
+    "pycon",
+    "",
+    "text",
+    "json",
+    "toml",
+    "csv",
+    "yaml",
+    "makefile",
+    "mermaid",
+}
 SECONDS = 240  # of one command
 SAMPLE_RATE = 16_000  # Hz
 FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$")
@@ -59,7 +73,9 @@ def blocks(text: str) -> list[Block]:
         body, closed = textwrap.dedent("\n".join(lines[first:i])) + "\n", i < len(lines)
         i += 1
         language = opening["info"].split()[0].lower() if opening["info"].split() else ""
-        found.append(Block(language, body, first + 1, mark["reason"].strip() if mark else None, closed))
+        found.append(
+            Block(language, body, first + 1, mark["reason"].strip() if mark else None, closed)
+        )
     return found
 
 
@@ -73,7 +89,9 @@ def commands(block: Block) -> list[tuple[int, str]]:
             found[-1] = (found[-1][0], f"{found[-1][1]}\n{line}")
         elif prompts and line.startswith("$ "):
             found.append((number, line[2:]))
-        elif not prompts and line[:1].strip() and not line.startswith("#"):  # indented: inside a loop of the shell
+        elif (
+            not prompts and line[:1].strip() and not line.startswith("#")
+        ):  # indented: inside a loop of the shell
             found.append((number, line))
         else:
             continue
@@ -97,12 +115,14 @@ def samples(tmp_path_factory) -> Path:
     """A folder with the files that the pages speak of: small stand-ins from the sound world."""
     import soundfile
 
-    from wsac.soundworld import KINDS, demo_scenes, render_scene, write_captions
+    from wsac.data.soundworld import KINDS, demo_scenes, render_scene, write_captions
 
     folder = tmp_path_factory.mktemp("samples")
     (folder / "recordings").mkdir()
     scenes = dict(demo_scenes())
-    for i, name in enumerate(("dog.wav", "rain.wav", "siren.wav", "recordings/birds.wav", "recordings/typing.wav")):
+    for i, name in enumerate(
+        ("dog.wav", "rain.wav", "siren.wav", "recordings/birds.wav", "recordings/typing.wav")
+    ):
         scene = scenes[Path(name).name]
         assert set(scene.events) <= set(KINDS)
         sound = render_scene(scene, np.random.default_rng(i), 5.0, SAMPLE_RATE)
@@ -116,23 +136,37 @@ def samples(tmp_path_factory) -> Path:
     with (folder / "audiocaps.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["audiocap_id", "youtube_id", "start_time", "caption"])
-        rows.writerows([i, f"video{i:06d}", 10 * i, caption] for i, caption in enumerate(captions[100:200]))
-    shutil.copytree(ROOT / "recipes", folder / "recipes")
+        rows.writerows(
+            [i, f"video{i:06d}", 10 * i, caption] for i, caption in enumerate(captions[100:200])
+        )
+    shutil.copytree(ROOT / "src" / "wsac" / "recipes", folder / "recipes")
     return folder
 
 
 def run_command(command: str, where: str, environment: dict[str, str]) -> None:
     """Run one command line in bash, ``wsac`` standing for this checkout's; fail with what it printed."""
-    shell = f'wsac() {{ {shlex.quote(sys.executable)} -m wsac "$@"; }}\nset -o pipefail\n{command}\n'
+    shell = (
+        f'wsac() {{ {shlex.quote(sys.executable)} -m wsac "$@"; }}\nset -o pipefail\n{command}\n'
+    )
     try:
         done = subprocess.run(
-            ["bash", "-c", shell], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, timeout=SECONDS, env=environment,
-        )  # fmt: skip
+            ["bash", "-c", shell],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            env=environment,
+        )
     except subprocess.TimeoutExpired:
-        pytest.fail(f"{where}: {command}\ntook more than {SECONDS} s; make the example smaller", pytrace=False)
+        pytest.fail(
+            f"{where}: {command}\ntook more than {SECONDS} s; make the example smaller",
+            pytrace=False,
+        )
     if done.returncode:
-        pytest.fail(f"{where}: {command}\nexit code {done.returncode}\n{done.stdout[-3000:]}", pytrace=False)
+        pytest.fail(
+            f"{where}: {command}\nexit code {done.returncode}\n{done.stdout[-3000:]}", pytrace=False
+        )
 
 
 @pytest.mark.slow
@@ -151,7 +185,9 @@ def test_examples_run(page, samples, tmp_path, monkeypatch):
                 if command.startswith("wsac "):
                     run_command(command, f"{page.name}, line {line}", dict(os.environ))
         elif block.language in ("python", "pycon"):
-            code = "\n" * (block.line - 1) + python_of(block)  # so that a traceback shows the line of the page
+            code = "\n" * (block.line - 1) + python_of(
+                block
+            )  # so that a traceback shows the line of the page
             exec(compile(code, str(page), "exec", dont_inherit=True), namespace)
 
 

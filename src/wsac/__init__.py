@@ -11,11 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .captioner import Captioner, CaptionOptions
+    from wsac.io.config import load_recipe
+    from wsac.training.clap.clap_recipe import ClapRecipe
+    from wsac.training.recipe import Recipe
+
     from .clap import ClapEncoder, load_clap
-    from .recipe import ClapRecipe, Recipe, load_recipe
-    from .tagger import Tagger
-    from .train_decoder import train
+    from .inference.captioner import Captioner, CaptionOptions
+    from .inference.tagger import Tagger
+    from .training.decoder import train
     from .types import AudioError, Caption, CorpusError, ModelError, RecipeError, WsacError
 
 __version__ = "0.1.0"
@@ -28,19 +31,19 @@ os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 _HOMES = {
     "AudioError": "types",
     "Caption": "types",
-    "CaptionOptions": "captioner",
-    "Captioner": "captioner",
+    "CaptionOptions": "inference.captioner",
+    "Captioner": "inference.captioner",
     "ClapEncoder": "clap",
-    "ClapRecipe": "recipe",
+    "ClapRecipe": "training.clap.clap_recipe",
     "CorpusError": "types",
     "ModelError": "types",
-    "Recipe": "recipe",
+    "Recipe": "training.recipe",
     "RecipeError": "types",
-    "Tagger": "tagger",
+    "Tagger": "inference.tagger",
     "WsacError": "types",
     "load_clap": "clap",
-    "load_recipe": "recipe",
-    "train": "train_decoder",
+    "load_recipe": "io.config",
+    "train": "training.decoder",
 }
 __all__ = [
     "AudioError",

@@ -1,17 +1,47 @@
 """Bridges over the modality gap, by what they are: noise in training, retrieval and alignment. docs/bridges.md."""
 
-from .alignment import Centred, Coral, PlsHead, PlsSounds, Procrustes, ShiftedSounds, ShiftedTexts, Wasserstein
-from .base import KINDS, Bridge, Chain, Given, Head, Kind, inference_bridge, names, parse, register, training_bridge
-from .noise import InstanceReplacement, Mixing, NoiseInjection, ProjectedTexts, ShapedNoise, UniformNoise
-from .retrieval import Identity, NearestNeighbour, Projection, Santa, TopMean, nearest, nearest_rows
+from wsac.bridges.memory import nearest, nearest_rows
+from wsac.bridges.retrieval import Identity, NearestNeighbour, Projection, Santa, TopMean
+
+from .alignment import (
+    Centred,
+    Coral,
+    PlsHead,
+    PlsSounds,
+    Procrustes,
+    ShiftedSounds,
+    ShiftedTexts,
+    Wasserstein,
+)
+from .bridge import (
+    KINDS,
+    Bridge,
+    BridgeContext,
+    Chain,
+    Head,
+    Kind,
+    inference_bridge,
+    names,
+    parse,
+    register,
+    training_bridge,
+)
+from .noise import (
+    InstanceReplacement,
+    Mixing,
+    NoiseInjection,
+    ProjectedTexts,
+    ShapedNoise,
+    UniformNoise,
+)
 
 __all__ = [
     "KINDS",
     "Bridge",
+    "BridgeContext",
     "Centred",
     "Chain",
     "Coral",
-    "Given",
     "Head",
     "Identity",
     "InstanceReplacement",

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..gap import Gap
-from .base import register
+from .bridge import register
+from .gap import Gap
 
 
 @register("shift", "head")
@@ -78,7 +78,9 @@ class PlsHead:
     def _axes(self, like: Tensor) -> tuple[Tensor, Tensor]:
         assert self.gap.pls_text is not None
         assert self.gap.pls_audio is not None
-        return self.gap.pls_text[:, : self.directions].to(like), self.gap.pls_audio[:, : self.directions].to(like)
+        return self.gap.pls_text[:, : self.directions].to(like), self.gap.pls_audio[
+            :, : self.directions
+        ].to(like)
 
 
 @register("pls", "inference", pairs=True)
@@ -158,6 +160,8 @@ def _power(covariance: Tensor, exponent: float, shrinkage: float) -> Tensor:
     """A power of (1 - s) C + s mean variance · I, by its eigenvalues; float64."""
     covariance = covariance.double()
     mean = covariance.diagonal().mean().clamp(min=1e-12)
-    mixed = (1 - shrinkage) * covariance + shrinkage * mean * torch.eye(len(covariance), dtype=torch.float64)
+    mixed = (1 - shrinkage) * covariance + shrinkage * mean * torch.eye(
+        len(covariance), dtype=torch.float64
+    )
     values, vectors = torch.linalg.eigh(mixed)
     return (vectors * values.clamp(min=1e-12) ** exponent) @ vectors.T

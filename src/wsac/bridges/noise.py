@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..memory import SupportMemory
-from .base import register
-from .retrieval import nearest, positive
+from wsac.bridges.memory import nearest
+from wsac.bridges.retrieval import positive
+
+from .bridge import register
+from .memory import SupportMemory
 
 SAMPLE = 2048  # texts that covariance and neighbours are estimated from
 
@@ -104,7 +106,11 @@ class InstanceReplacement:
         pick = torch.randint(self.k, (len(embedding),), generator=rng)
         if not chosen.any():
             return embedding
-        return torch.where(chosen[:, None].to(embedding.device), _neighbour(embedding, self.memory, pick), embedding)
+        return torch.where(
+            chosen[:, None].to(embedding.device),
+            _neighbour(embedding, self.memory, pick),
+            embedding,
+        )
 
 
 @register("mix", "training")
@@ -125,7 +131,9 @@ class Mixing:
         pick = torch.randint(self.k, (len(embedding),), generator=rng)
         if self.most == 0:
             return embedding
-        return F.normalize((1 - alpha) * embedding + alpha * _neighbour(embedding, self.memory, pick), dim=-1)
+        return F.normalize(
+            (1 - alpha) * embedding + alpha * _neighbour(embedding, self.memory, pick), dim=-1
+        )
 
 
 @register("project", "training")

@@ -5,17 +5,16 @@ The memory is gone through in tiles, so that a million entries cost no more than
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..memory import SupportMemory
-from .base import register
+from wsac.bridges.memory import ROWS, _tiles, nearest
 
-ROWS = 256  # embeddings compared at once
+from .bridge import register
+from .memory import SupportMemory
 
 
 @register("ad", "inference", space="audio")
@@ -72,7 +71,9 @@ class Projection:
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < torch.inf:
-            raise ValueError(f"temperature {self.temperature}: give a number above 0, or 0 for the CLAP's own")
+            raise ValueError(
+                f"temperature {self.temperature}: give a number above 0, or 0 for the CLAP's own"
+            )
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
         temperature = self.temperature or self.clap_temperature
@@ -85,7 +86,11 @@ class Projection:
         Under autocast the two products are of that precision; scores and sums are float32 in any case.
         """
         device = embedding.device.type
-        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else embedding.dtype
+        kind = (
+            torch.get_autocast_dtype(device)
+            if torch.is_autocast_enabled(device)
+            else embedding.dtype
+        )
         query = (embedding / temperature).to(kind)  # [B, D]
         top = torch.full((len(embedding), 1), -torch.inf).to(embedding)
         total = torch.zeros_like(embedding)
@@ -122,42 +127,10 @@ class Santa:
     def of(self, embedding: Tensor, scores: Tensor, entries: Tensor) -> Tensor:
         """[B, D] from what ``nearest`` found."""
         weights = (self.sharpness * scores).softmax(dim=1)
-        blend = self.weight * embedding + (1 - self.weight) * (weights[:, :, None] * entries).sum(dim=1)
+        blend = self.weight * embedding + (1 - self.weight) * (weights[:, :, None] * entries).sum(
+            dim=1
+        )
         return F.normalize(blend, dim=-1)
-
-
-def nearest(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Tensor, Tensor]:
-    """Cosines ``[B, K]``, falling, and entries ``[B, K, D]`` of the K = min(k, N) nearest."""
-    scores, rows = nearest_rows(embedding, memory, k)
-    return scores, memory.take(rows.cpu()).to(embedding)
-
-
-def nearest_rows(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Tensor, Tensor]:
-    """The same as rows of the memory ``[B, K]``."""
-    found = [_nearest_rows(rows, memory, min(k, len(memory))) for rows in embedding.split(ROWS)]
-    if not found:
-        return torch.empty(0, k), torch.empty(0, k, dtype=torch.long)
-    return torch.cat([scores for scores, _ in found]), torch.cat([rows for _, rows in found])
-
-
-def _nearest_rows(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Tensor, Tensor]:
-    scores = torch.empty(len(embedding), 0).to(embedding)
-    rows = torch.empty(len(embedding), 0, dtype=torch.long, device=embedding.device)
-    first = 0
-    for entries in _tiles(memory, embedding):
-        found, places = (embedding @ entries.T).topk(min(k, len(entries)), dim=1)
-        scores, rows = torch.cat((scores, found), dim=1), torch.cat((rows, places + first), dim=1)
-        scores, kept = scores.topk(min(k, scores.shape[1]), dim=1)
-        rows = rows.gather(1, kept)
-        first += len(entries)
-    return scores, rows
-
-
-def _tiles(memory: SupportMemory, embedding: Tensor, kind: torch.dtype | None = None) -> Iterator[Tensor]:
-    if embedding.shape[-1] != memory.dim:
-        raise ValueError(f"embedding has {embedding.shape[-1]} dimensions, the memory {memory.dim}")
-    for entries in memory.tiles(kind or embedding.dtype):
-        yield entries.to(embedding.device, non_blocking=True)
 
 
 def positive(**values: int) -> None:

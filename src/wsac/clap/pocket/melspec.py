@@ -1,0 +1,54 @@
+"""Batched log-mel spectrograms in torch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def mel_filters(sample_rate: int, n_fft: int, n_mels: int, low: float, high: float) -> Tensor:
+    """Triangular filters ``[n_mels, n_fft // 2 + 1]`` on the HTK mel scale (2595 log10(1 + f / 700)), peak 1.
+
+    sample_rate, low, high: Hz.
+    """
+    lowest, highest = (2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (low, high))
+    mels = torch.linspace(lowest, highest, n_mels + 2, dtype=torch.float64)
+    edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+class LogMel(nn.Module):
+    """Waveform ``[B, T]`` → log-mel power in nats, ``[B, n_mels, 1 + T // hop]``, floored at -14 (about -60 dB)."""
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(
+        self, sample_rate: int, n_fft: int, hop: int, n_mels: int, low: float = 40.0
+    ) -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        filters = mel_filters(sample_rate, n_fft, n_mels, low, sample_rate / 2)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        # constant padding, as reflection fails on clips shorter than half a window
+        spectrum = torch.stft(
+            waveforms,
+            self.n_fft,
+            self.hop,
+            window=self.window,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        power = spectrum.real.square() + spectrum.imag.square()  # [B, n_fft // 2 + 1, frames]
+        with torch.autocast(
+            waveforms.device.type, enabled=False
+        ):  # quiet bands would vanish in half precision
+            return (self.filters @ power / self.n_fft).clamp(min=math.exp(-14.0)).log()

@@ -1,0 +1,143 @@
+"""The built-in CLAP: a small residual CNN over log-mels and a small transformer over BPE tokens, in one space."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsac.clap.encoder import embed_windows
+from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
+from wsac.io.files import read_json, write_json, write_tensors
+from wsac.types import ModelError
+
+from .melspec import LogMel
+from .towers import AudioTower, PocketConfig, TextTower
+
+
+class PocketClap(nn.Module):
+    """A ClapEncoder small enough to ship in a wheel.
+
+    Crop policy: audio longer than ``window_seconds`` is cut into windows from its start (the tail included when it is
+    at least a tenth of a window); the mean of their embeddings, weighted by length, is normalised again.
+    """
+
+    def __init__(self, config: PocketConfig, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+        self.log_mel = LogMel(config.sample_rate, config.n_fft, config.hop, config.n_mels)
+        self.audio, self.text = AudioTower(config), TextTower(config)
+        self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
+        self.embed_dim, self.sample_rate = config.embed_dim, config.sample_rate
+        self.window_seconds = config.window_seconds
+        self.fingerprint, self.source = "pocket-untrained", ""
+
+    @property
+    def temperature(self) -> float:
+        """What cosines are divided by before a softmax, learned in training."""
+        return float(self.log_temperature.detach().exp().clamp(0.02, 1))
+
+    # -- towers, differentiable -------------------------------------------------------------------------------------
+    def encode_audio(self, waveforms: Tensor) -> Tensor:
+        """Equal-length waveforms ``[B, T]`` → unit-norm ``[B, D]``; silence makes them half a second at least."""
+        waveforms = F.pad(waveforms, (0, max(0, self.sample_rate // 2 - waveforms.shape[-1])))
+        return F.normalize(self.audio(self.log_mel(waveforms)).float(), dim=-1)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Padded token ids ``[B, L]`` → unit-norm ``[B, D]``."""
+        return F.normalize(self.text(tokens).float(), dim=-1)
+
+    def encode_captions(self, captions: Sequence[str], *, batch_size: int = 0) -> Tensor:
+        """Captions → unit-norm ``[B, D]``, differentiable; similar lengths go together, so that little is padding.
+
+        batch_size: 0 takes 64 on a processor, and on a GPU, which would rather have padding than calls, 1,024.
+        """
+        batch_size = batch_size or (64 if self.log_temperature.device.type == "cpu" else 1024)
+        order = sorted(range(len(captions)), key=lambda i: (len(captions[i]), i))
+        parts = [
+            self.encode_text(
+                self.tokenize([captions[i] for i in order[first : first + batch_size]])
+            )
+            for first in range(0, len(order), batch_size)
+        ]
+        back = torch.empty(len(order), dtype=torch.long)
+        back[order] = torch.arange(len(order))
+        return torch.cat(parts)[back.to(parts[0].device)]
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        """Captions → padded ids ``[B, L]`` on the model's device, cut at ``text_tokens``."""
+        limit = self.config.text_tokens - 2
+        rows = [torch.tensor([BOS, *ids[:limit], EOS]) for ids in self.tokenizer.encode(captions)]
+        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+        return padded.to(self.log_temperature.device)
+
+    # -- the ClapEncoder interface ----------------------------------------------------------------------------------
+    @torch.inference_mode()
+    def embed_text(self, captions: Sequence[str], *, batch_size: int = 256) -> Tensor:
+        """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions."""
+        if not captions:
+            return torch.empty(0, self.embed_dim)
+        return self.encode_captions(captions, batch_size=batch_size).cpu()
+
+    @torch.inference_mode()
+    def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 32) -> Tensor:
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32 at ``sample_rate``, any length."""
+        return embed_windows(self, waveforms, batch_size, self.log_temperature.device)
+
+    # -- disk -------------------------------------------------------------------------------------------------------
+    def save(self, folder: str | Path) -> None:
+        """Write ``clap.json``, ``clap.safetensors`` (matrices in float16) and ``tokenizer.json``."""
+        folder = Path(folder)
+        state = {
+            name: (
+                value.half() if value.ndim > 1 else value
+            ).contiguous()  # statistics and biases stay in float32
+            for name, value in self.state_dict().items()
+        }
+        write_tensors(folder / "clap.safetensors", state)
+        self.tokenizer.save(folder / "tokenizer.json")
+        write_json(folder / "clap.json", {"kind": "pocket", **asdict(self.config)})
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "cpu") -> PocketClap:
+        """Read a folder that ``save`` wrote. Raises ModelError when it is incomplete or does not fit."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load as load_bytes
+
+        folder = Path(folder)
+        raw = read_json(folder / "clap.json")
+        raw.pop("kind", None)
+        try:
+            config = PocketConfig(**{**raw, "channels": tuple(raw["channels"])})
+            model = cls(config, Tokenizer.load(folder / "tokenizer.json"))
+            weights = (folder / "clap.safetensors").read_bytes()
+            model.load_state_dict(
+                {
+                    name: value.float() if value.is_floating_point() else value
+                    for name, value in load_bytes(weights).items()
+                }
+            )
+        except OSError as error:
+            raise ModelError(
+                f"{folder}: clap.safetensors cannot be read or is missing ({error.strerror}); the folder is incomplete"
+            ) from error
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            AssertionError,
+            SafetensorError,
+        ) as error:
+            raise ModelError(
+                f"{folder}: not a pocket CLAP of this version ({str(error).splitlines()[0]})"
+            ) from error
+        digest = hashlib.sha256(weights)
+        digest.update((folder / "tokenizer.json").read_bytes())
+        model.fingerprint = f"pocket-{digest.hexdigest()[:16]}-w{config.window_seconds:g}-float32"
+        return model.eval().to(device)

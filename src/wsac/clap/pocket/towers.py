@@ -1,0 +1,126 @@
+"""The towers of the pocket CLAP: a residual CNN that keeps time in order, and a small transformer over BPE tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsac.data.tokenizer import PAD
+
+
+@dataclass(frozen=True, slots=True)
+class PocketConfig:
+    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into such windows and their embeddings averaged."""
+
+    embed_dim: int = 256
+    sample_rate: int = 16_000  # Hz
+    window_seconds: float = 10.0
+    n_fft: int = 1024
+    hop: int = 320  # samples: 20 ms
+    n_mels: int = 64
+    channels: tuple[int, ...] = (32, 64, 128, 256, 256)
+    audio_width: int = 256
+    audio_layers: int = 2
+    audio_heads: int = 4
+    vocab_size: int = 4096
+    text_width: int = 256
+    text_layers: int = 2
+    text_heads: int = 4
+    text_tokens: int = 48
+
+    @property
+    def frames(self) -> int:
+        """Log-mel frames of one window."""
+        return 1 + int(self.window_seconds * self.sample_rate) // self.hop
+
+
+class Residual(nn.Module):
+    """Two 3×3 convolutions and a shortcut; halves both axes when ``stride`` is 2."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity(),
+            nn.Conv2d(inputs, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+class AudioTower(nn.Module):
+    """Log-mel ``[B, n_mels, frames]`` → embedding ``[B, D]``, not normalised.
+
+    Every stage but the last halves time and frequency. What is left of the frequencies is kept apart (a pitch is a
+    place, not a texture), and a transformer with positions sees the moments in their order: "a bell, then a dog" and
+    "a dog, then a bell" must not be pooled to the same thing.
+    """
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        widths, width = config.channels, config.audio_width
+        self.input_norm = nn.BatchNorm1d(config.n_mels)
+        self.stem = nn.Conv2d(1, widths[0], 5, 2, 2, bias=False)
+        self.stem_norm = nn.BatchNorm2d(widths[0])
+        strides = [2] * (len(widths) - 2) + [1]
+        stages = zip(widths, widths[1:], strides, strict=False)
+        self.stages = nn.Sequential(*(Residual(i, o, s) for i, o, s in stages))
+        bands, moments = config.n_mels, config.frames
+        for _ in range(len(widths) - 1):  # the stem and the strided stages
+            bands, moments = -(-bands // 2), -(-moments // 2)
+        self.narrow = nn.Linear(widths[-1] * bands, width)
+        self.positions = nn.Parameter(torch.randn(moments, width) * 0.02)
+        self.layers = _transformer(width, config.audio_heads, config.audio_layers)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(0.1)
+        self.head = nn.Sequential(
+            nn.Linear(2 * width, 512), nn.GELU(), nn.Linear(512, config.embed_dim)
+        )
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        x = self.input_norm(log_mel).unsqueeze(1).to(memory_format=torch.channels_last)
+        x = self.stages(F.relu(self.stem_norm(self.stem(x))))  # [B, C, bands, moments]
+        x = self.narrow(x.permute(0, 3, 1, 2).flatten(2))  # [B, moments, width]
+        x = self.norm(self.layers(x + self.positions[: x.shape[1]]))
+        pooled = torch.cat((x.mean(dim=1), x.amax(dim=1)), dim=-1)
+        return self.head(self.dropout(pooled))
+
+
+class TextTower(nn.Module):
+    """Token ids ``[B, L]`` → embedding ``[B, D]``, not normalised: pre-norm transformer, mean over real tokens."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        width = config.text_width
+        self.tokens = nn.Embedding(config.vocab_size, width, padding_idx=PAD)
+        self.positions = nn.Parameter(torch.randn(config.text_tokens, width) * 0.02)
+        nn.init.normal_(self.tokens.weight, std=0.05)
+        self.layers = _transformer(width, config.text_heads, config.text_layers)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, config.embed_dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        padding = tokens == PAD
+        x = self.tokens(tokens) + self.positions[: tokens.shape[1]]
+        x = self.norm(self.layers(x, src_key_padding_mask=padding))
+        real = (~padding).unsqueeze(-1)
+        return self.head((x * real).sum(dim=1) / real.sum(dim=1))
+
+
+def _transformer(width: int, heads: int, layers: int) -> nn.TransformerEncoder:
+    """Pre-norm and without dropout, whose masks cost more than the rest of a small layer on a CPU."""
+    layer = nn.TransformerEncoderLayer(
+        width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)

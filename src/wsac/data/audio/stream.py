@@ -1,0 +1,168 @@
+"""Sound files as mono float32 samples at one rate, streamed: decode (soundfile, PyAV), mix down, resample (soxr).
+
+A broken file is an AudioError when nothing can be heard, and a note when something can: "truncated: …" (what was
+decoded falls short of what the file declares), "damaged: …" and "silent: …". Units: seconds, samples per second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsac.data.audio.windows import Window, _sample_count, cut_windows
+from wsac.types import AudioError, RecipeError
+
+from .backends import open_source
+
+SILENCE_PEAK = 1e-3  # -60 dBFS: what is fainter lies under the floor of the log-mels, and a CLAP hears phantoms in it
+TRUNCATION_SECONDS = (
+    0.1  # declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A whole sound. samples: [T] float32 mono. seconds: its length. notes: what is wrong with it, a line each."""
+
+    samples: np.ndarray
+    sample_rate: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def load_audio(
+    path: str | Path, sample_rate: int, *, max_seconds: float | None = None
+) -> Recording:
+    """Decode a sound file, or its first ``max_seconds``, to mono at ``sample_rate``.
+
+    Raises AudioError when nothing can be decoded. With ``max_seconds`` the notes speak of the part that was read.
+    """
+    limit = None if max_seconds is None else _sample_count("max_seconds", max_seconds, sample_rate)
+    blocks, total = [], 0
+    with AudioStream(path, sample_rate) as stream:
+        for block in stream:
+            blocks.append(block)
+            total += len(block)
+            if limit is not None and total >= limit:
+                break
+        samples = np.concatenate(blocks)[:limit]
+        return Recording(samples, sample_rate, len(samples) / sample_rate, stream.notes)
+
+
+class AudioStream:
+    """A sound file as blocks ``[T]`` of mono float32 at ``sample_rate``: one pass, in constant memory.
+
+    declared_seconds: the length the file claims, None when it does not say (known before the first block).
+    seconds, notes: what has been read so far; final after the last block. NaN and infinite samples become 0, and
+    a note says so. Raises AudioError when the file cannot be opened, or holds no samples (at the end).
+    """
+
+    def __init__(self, path: str | Path, sample_rate: int) -> None:
+        if sample_rate <= 0:
+            raise RecipeError(f"sample_rate={sample_rate}: must be above 0, such as 48000")
+        self.path, self.sample_rate = Path(path), sample_rate
+        self._source = open_source(self.path)
+        self.declared_seconds = self._source.declared_seconds
+        self._samples, self._decoded_seconds, self._peak, self._nonfinite = 0, 0.0, 0.0, 0
+        self._exhausted = False
+        self._blocks = self._counted()
+
+    def __enter__(self) -> AudioStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self._blocks
+
+    def close(self) -> None:
+        """Close the file; safe to call twice. The end of the iteration closes it too."""
+        self._blocks.close()
+        self._source.close()
+
+    @property
+    def seconds(self) -> float:
+        return self._samples / self.sample_rate
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing above -60 dBFS has been heard so far."""
+        return self._samples > 0 and self._peak < SILENCE_PEAK
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        notes, source, decoded, whole = (
+            [],
+            self._source,
+            self._decoded_seconds,
+            self.declared_seconds,
+        )
+        if self._exhausted:
+            if source.bad_packets and not source.cut:
+                notes.append(
+                    f"damaged: {source.bad_packets} packets cannot be decoded and are left out"
+                )
+            elif (
+                whole is not None
+                and max(decoded, source.reached_seconds) < whole - TRUNCATION_SECONDS
+            ):
+                notes.append(
+                    f"truncated: {decoded:.1f} s of {whole:.1f} s can be decoded; is the download complete?"
+                )
+            elif source.cut:
+                notes.append(
+                    f"truncated: {source.cut} after {decoded:.1f} s; is the download complete?"
+                )
+        if self._nonfinite:
+            notes.append(f"damaged: {self._nonfinite} samples are NaN or infinite, now 0")
+        if self.silent:
+            level = f"{20 * np.log10(self._peak):.0f} dBFS" if self._peak else "all samples are 0"
+            notes.append(f"silent: the mono mix has no sound above -60 dBFS ({level})")
+        return tuple(notes)
+
+    def windows(self, window_seconds: float, hop_seconds: float | None = None) -> Iterator[Window]:
+        """Cut the sound into windows, as ``cut_windows`` does. Holds about one window."""
+        return cut_windows(self, self.sample_rate, window_seconds, hop_seconds)
+
+    def _counted(self) -> Generator[np.ndarray, None, None]:
+        try:
+            for block in self._resampled():
+                self._samples += len(block)
+                if len(block):  # the resampler holds back its first samples
+                    yield block
+        finally:
+            self._source.close()
+        self._exhausted = True
+        if not self._samples:
+            raise AudioError(f"{self.path}: no audio samples; is the download complete?")
+
+    def _resampled(self) -> Iterator[np.ndarray]:
+        import soxr
+
+        rate, nothing = 0, np.empty(0, np.float32)
+        resample: Any = None
+        for block, block_rate in self._source.blocks():
+            if (
+                block_rate != rate
+            ):  # the first block; and some AAC streams change their rate on the way
+                if resample is not None:
+                    yield resample(nothing, True)
+                rate = block_rate
+                resample = None  # at equal rates soxr would give the same
+                if rate != self.sample_rate:
+                    resample = soxr.ResampleStream(
+                        rate, self.sample_rate, 1, dtype="float32"
+                    ).resample_chunk
+            self._decoded_seconds += len(block) / rate
+            if not np.isfinite(block).all():
+                self._nonfinite += int((~np.isfinite(block)).sum())
+                block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+            self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
+            yield block if resample is None else resample(block, False)
+        if resample is not None:
+            yield resample(nothing, True)

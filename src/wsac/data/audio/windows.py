@@ -1,0 +1,55 @@
+"""Cut a stream of blocks into windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from wsac.types import RecipeError
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A piece of a sound. samples: [T] float32 mono. start, end: seconds from the beginning of the sound."""
+
+    samples: np.ndarray
+    start: float
+    end: float
+
+
+def cut_windows(
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    window_seconds: float,
+    hop_seconds: float | None = None,
+) -> Iterator[Window]:
+    """Cut blocks of samples ``[T]`` into windows that start every ``hop_seconds`` (default: end to end).
+
+    The tail is included, as a last window that may be shorter; a window that would only repeat samples of the one
+    before is not made. A hop longer than the window skips what lies between. Raises RecipeError for impossible lengths.
+    """
+    size = _sample_count("window_seconds", window_seconds, sample_rate)
+    hop = size if hop_seconds is None else _sample_count("hop_seconds", hop_seconds, sample_rate)
+    return _cut(blocks, sample_rate, size, hop)
+
+
+def _cut(blocks: Iterable[np.ndarray], rate: int, size: int, hop: int) -> Iterator[Window]:
+    pending = np.empty(0, np.float32)  # from `begin`, where the next window begins, to `read`
+    begin, read, end = 0, 0, 0  # end: of the window before
+    for block in blocks:
+        pending = np.concatenate([pending, block[max(0, begin - read) :]])
+        read += len(block)
+        while read - begin >= size:
+            end = begin + size
+            yield Window(pending[:size].copy(), begin / rate, end / rate)
+            pending, begin = pending[hop:], begin + hop
+    if read > max(begin, end):
+        yield Window(pending.copy(), begin / rate, read / rate)
+
+
+def _sample_count(name: str, seconds: float, sample_rate: int) -> int:
+    if not seconds > 0 or seconds == float("inf"):
+        raise RecipeError(f"{name}={seconds}: must be a number of seconds above 0")
+    return max(1, round(seconds * sample_rate))

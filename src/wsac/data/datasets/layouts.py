@@ -1,0 +1,228 @@
+"""The datasets that captioners are compared on, where they lie: Clotho, AudioCaps, or a folder with a caption file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsac.data.captions.corpus import read_captions
+from wsac.types import AudioError, CorpusError
+
+from .folders import TABLES, ByName, ByVideo, Tree
+
+CLOTHO_HOME = "https://zenodo.org/record/4783391"  # version 2.1
+AUDIOCAPS_HOME = "https://github.com/cdjkim/audiocaps"
+# Zenodo says 3840 and 1046, as it counts the headers of the caption files.
+CLOTHO_COUNTS = {"train": 3839, "val": 1045, "test": 1045}
+AUDIOCAPS_COUNTS = {"train": (49_838, 91_256), "val": (495,), "test": (975,)}  # of version 1 and 2
+CLOTHO_SPLITS = {
+    "train": ("development", "dev", "train"),
+    "val": ("validation", "valid", "val"),
+    "test": ("evaluation", "eval", "test"),
+}
+AUDIOCAPS_SPLITS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetItem:
+    """A recording, and the captions that people wrote of it. id: as the caption file names the clip."""
+
+    id: str
+    audio: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The recordings of a split that are here. problems: what else should be, one line each, to be told with results.
+
+    listed: the clips of the caption file, whether their recordings are here or not.
+    """
+
+    name: str
+    split: str
+    items: tuple[DatasetItem, ...]
+    problems: tuple[str, ...]
+    listed: int
+
+
+def find_dataset(name: str, root: str | Path, split: str = "test") -> Dataset:
+    """The split of a dataset under ``root``, in any of the usual layouts.
+
+    name: "clotho", "audiocaps", or "folder" for a folder with a caption file (root may be that file). split: train, val
+    or test, or what Clotho calls them; with "folder", a word in the name of the caption file, if there are several.
+    Raises CorpusError when there is no caption file or it cannot be read, AudioError when no recording is there.
+    """
+    if not Path(root).exists():
+        raise CorpusError(f"{root}: no such folder; name the one where the dataset lies")
+    match name.lower():
+        case "clotho":
+            return _clotho(Tree(Path(root)), _split(name, split, CLOTHO_SPLITS))
+        case "audiocaps":
+            return _audiocaps(Tree(Path(root)), _split(name, split, AUDIOCAPS_SPLITS))
+        case "folder":
+            return _plain(Path(root), split)
+    raise CorpusError(f"{name}: no dataset of this name; choose clotho, audiocaps or folder")
+
+
+def caption_file(name: str, root: str | Path, split: str = "train") -> Path:
+    """The caption file of a split, whether its recordings are there or not. Raises CorpusError when it is not there."""
+    if not Path(root).exists():
+        raise CorpusError(f"{root}: no such folder; name the one where the dataset lies")
+    if name == "clotho":
+        return _clotho_table(Tree(Path(root)), _split(name, split, CLOTHO_SPLITS))
+    if name == "audiocaps":
+        return _audiocaps_table(Tree(Path(root)), _split(name, split, AUDIOCAPS_SPLITS))
+    return _plain_table(Path(root), split)
+
+
+def _clotho_table(tree: Tree, split: str) -> Path:
+    table = f"clotho_captions_{CLOTHO_SPLITS[split][0]}.csv"
+    captions = tree.table([table, f"clotho.{split}.csv"])
+    if captions is None:
+        raise CorpusError(f"{tree.root}: no {table}; get it from {CLOTHO_HOME}")
+    return captions
+
+
+def _audiocaps_table(tree: Tree, split: str) -> Path:
+    captions = tree.table(
+        [
+            form.format(word)
+            for form in ("{}.csv", "audiocaps_{}.csv", "audiocaps.{}.csv")
+            for word in AUDIOCAPS_SPLITS[split]
+        ]
+    )
+    if captions is None:
+        raise CorpusError(
+            f"{tree.root}: no {split}.csv; get it from {AUDIOCAPS_HOME}, folder dataset"
+        )
+    return captions
+
+
+def _clotho(tree: Tree, split: str) -> Dataset:
+    """clotho_captions_<official>.csv anywhere, sounds in a folder <official>, as its archives unpack, or in one."""
+    official = CLOTHO_SPLITS[split][0]
+    archive, captions = f"clotho_audio_{official}.7z", _clotho_table(tree, split)
+    found = ByName(tree.of_split(CLOTHO_SPLITS, split))
+    listed, items = _joined(captions, found)
+    packed = next((path for path in tree.archives if path.name == archive), None)
+    remedy = f"7z x {packed}" if packed else f"get {archive} from {CLOTHO_HOME} and unpack it there"
+    what = f"Clotho {official}"
+    if not items:
+        raise AudioError(
+            f"{tree.root}: none of the {len(listed)} recordings of {what} is here; {remedy}"
+        )
+    problems = _missing(listed, items, f"unpack them again: {remedy}") + _empty(tree)
+    if len(listed) != CLOTHO_COUNTS[split]:
+        count = CLOTHO_COUNTS[split]
+        problems += [
+            f"{captions} lists {len(listed)} recordings, {what} has {count} since version 2; see {CLOTHO_HOME}"
+        ]
+    return Dataset("clotho", split, items, tuple(problems), len(listed))
+
+
+def _audiocaps(tree: Tree, split: str) -> Dataset:
+    """<split>.csv with youtube_id, start_time and caption; sounds by video. Videos that went away are counted."""
+    captions = _audiocaps_table(tree, split)
+    listed, items = _joined(captions, ByVideo(tree.of_split(AUDIOCAPS_SPLITS, split)))
+    if not items:
+        raise AudioError(
+            f"{tree.root}: none of the {len(listed)} clips of AudioCaps {split} is here; name them "
+            "VIDEO.wav or VIDEO_START.wav, by the columns youtube_id and start_time"
+        )
+    here = f"videos go away; figures are of the {len(items)} that are here and compare only with the same"
+    problems = _missing(listed, items, here) + _empty(tree)
+    if len(listed) not in AUDIOCAPS_COUNTS[split]:
+        count = " or ".join(str(count) for count in AUDIOCAPS_COUNTS[split])
+        problems += [f"{captions} lists {len(listed)} clips, AudioCaps {split} has {count}"]
+    return Dataset("audiocaps", split, items, tuple(problems), len(listed))
+
+
+def _plain_table(root: Path, split: str) -> Path:
+    if root.is_file():
+        return root
+    tables = [path for path in Tree(root).tables if path.parent == root]
+    named = [path for path in tables if split.lower() in re.split(r"[^a-z0-9]+", path.name.lower())]
+    chosen = named or [path for path in tables if path.stem.lower() == "captions"] or tables
+    if len(chosen) != 1:
+        what = (
+            f"{', '.join(path.name for path in chosen[:4])}: which one?"
+            if chosen
+            else "no caption file here;"
+        )
+        raise CorpusError(
+            f"{root}: {what} name the file itself ({', '.join(TABLES)}; columns file_name,caption)"
+        )
+    return chosen[0]
+
+
+def _plain(root: Path, split: str) -> Dataset:
+    """A caption file of any format of ours that names sound files, beside it, under its folder, or by full path."""
+    tree, captions = Tree(root.parent if root.is_file() else root), _plain_table(root, split)
+    listed, items = _joined(captions, ByPath(tree))
+    if not items:
+        raise AudioError(
+            f"{captions}: none of its {len(listed)} recordings is here; paths count from {tree.root}"
+        )
+    problems = _missing(listed, items, f"paths count from {tree.root}") + _empty(tree)
+    return Dataset("folder", split, items, tuple(problems), len(listed))
+
+
+class ByPath:
+    """Sounds by full path, by path from the root, or else by name."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._root, self._names = tree.root, ByName(tree.sounds)
+
+    def find(self, clip: str) -> Path | None:
+        """A path that leads nowhere is only looked for by name when it has no folder."""
+        path = self._root / clip
+        if path.is_file():
+            return path if path.stat().st_size else None
+        return self._names.find(clip) if len(Path(clip).parts) == 1 else None
+
+
+def _joined(
+    captions: Path, sounds: ByName | ByVideo | ByPath
+) -> tuple[list[str], tuple[DatasetItem, ...]]:
+    """The clips that a caption file lists, and those of them whose sounds are found, each with all its captions."""
+    texts: dict[str, list[str]] = {}
+    for example in read_captions(captions):
+        if example.clip is None:
+            raise CorpusError(
+                f"{captions}: does not say which recording a caption is of; add a column file_name"
+            )
+        texts.setdefault(example.clip, []).extend(filter(None, [example.caption.strip()]))
+    listed = [clip for clip, written in texts.items() if written]
+    paths = {clip: sounds.find(clip) for clip in listed}
+    items = [
+        DatasetItem(clip, str(path), tuple(texts[clip])) for clip, path in paths.items() if path
+    ]
+    return listed, tuple(items)
+
+
+def _missing(listed: Sequence[str], items: Sequence[DatasetItem], remedy: str) -> list[str]:
+    here = {item.id for item in items}
+    gone = [clip for clip in listed if clip not in here]
+    return (
+        [f"{len(gone)} of {len(listed)} recordings are missing, such as {gone[0]}; {remedy}"]
+        if gone
+        else []
+    )
+
+
+def _empty(tree: Tree) -> list[str]:
+    return (
+        [f"{tree.root}: {tree.empty} sound files are empty and left out; get them again"]
+        if tree.empty
+        else []
+    )
+
+
+def _split(name: str, split: str, known: Mapping[str, Sequence[str]]) -> str:
+    for official, words in known.items():
+        if split.lower() in (official, *words):
+            return official
+    raise CorpusError(f"{split}: no split of {name}; choose {', '.join(known)}")

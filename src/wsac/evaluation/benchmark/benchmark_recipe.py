@@ -1,0 +1,66 @@
+"""What ``wsac benchmark`` trains, captions and scores."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, NonNegativeInt
+
+from wsac.decoder.decoder_options import DecoderOptions
+from wsac.io.config import Section, VerbRecipe
+from wsac.training.recipe import CorpusOptions, MemoryOptions, PromptOptions, TrainingOptions
+
+
+class DataOptions(Section):
+    """kind: soundworld, which is made on the spot, clotho, audiocaps or folder. root: where a dataset lies.
+
+    captions: to train on, where not those of the dataset's own training part. sounds: whether its training sounds are
+    there, for the supervised row and the gap. scenes: so many clips to test on, 0 all (500 of SoundWorld).
+    train_scenes, seed: of SoundWorld, with five captions a scene.
+    """
+
+    kind: Literal["soundworld", "clotho", "audiocaps", "folder"] = "soundworld"
+    root: str = ""
+    captions: tuple[str, ...] = ()
+    sounds: bool = True
+    scenes: int = Field(0, ge=0)
+    train_scenes: int = Field(4000, ge=2)
+    seed: int = Field(7, ge=0)
+
+
+class BenchmarkRow(Section):
+    """name: in the table. data: what is tested on. train, infer: bridges. supervised: train on the sounds instead.
+
+    train_on: other data to train on. memory: data whose captions are the support memory instead of those trained on.
+    beam, length_penalty, choose, samples: of decoding, as in CaptionOptions.
+    """
+
+    name: str
+    data: str
+    train: str = "noise:variance=0.001"
+    infer: str = "pd"
+    supervised: bool = False
+    train_on: str = ""
+    memory: str = ""
+    beam: int = Field(4, ge=1)
+    length_penalty: float = 0.5
+    choose: str = ""
+    samples: int = Field(0, ge=0)
+    prompt: PromptOptions = PromptOptions()
+
+
+class BenchmarkRecipe(VerbRecipe):
+    """What ``wsac benchmark`` puts into one table. against: the row that the others are divided by."""
+
+    verb: ClassVar[str] = "benchmark"
+
+    clap: str = "pocket"
+    seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2), min_length=1)
+    metrics: tuple[str, ...] = Field(("compact",), min_length=1)
+    against: str = ""
+    data: dict[str, DataOptions]
+    rows: tuple[BenchmarkRow, ...] = Field(min_length=1)
+    corpus: CorpusOptions = CorpusOptions()
+    decoder: DecoderOptions = DecoderOptions()
+    training: TrainingOptions = TrainingOptions()
+    memory: MemoryOptions = MemoryOptions()

@@ -1,0 +1,51 @@
+"""How much a captioner varies: words known, length, share of different n-grams, share of captions that are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from wsac.evaluation.metrics.items import Item, Score
+
+from .counts import Words, count_grams
+from .ptb import tokenize
+
+
+def vocabulary(items: Sequence[Item], words: Words | None = None) -> list[Score]:
+    """vocabulary: how many different words all candidates together use. It grows with their number."""
+    words = (words or Words.of(items)).candidates()
+    return [Score("vocabulary", float(len(np.unique(words.ids))))]
+
+
+def length(items: Sequence[Item], words: Words | None = None) -> list[Score]:
+    """length: the mean number of words of a candidate."""
+    words = words or Words.of(items)
+    per_item = words.lengths[: words.size].astype(float)
+    return [Score("length", float(per_item.mean()), per_item)]
+
+
+def distinct(items: Sequence[Item], words: Words | None = None) -> list[Score]:
+    """distinct_1, distinct_2: different words (pairs of words) of all candidates, divided by the number there are.
+
+    In [0, 1]; falls as the number of candidates grows. Source: Li et al. 2016 (arXiv 1510.03055).
+    """
+    words = (words or Words.of(items)).candidates()
+    scores = []
+    for n, grams in enumerate(count_grams(words, 2), 1):
+        total = int(grams.count.sum())
+        scores.append(Score(f"distinct_{n}", len(np.unique(grams.gram)) / total if total else 0.0))
+    return scores
+
+
+def novelty(items: Sequence[Item], training: Iterable[str]) -> list[Score]:
+    """novelty: the share of candidates that are none of the training captions, word for word; 1 or 0 an item.
+
+    training: captions, read once. Case and punctuation do not count.
+    """
+    keys = [" ".join(tokenize(item.candidate)) for item in items]
+    unseen = set(keys)
+    for caption in training:
+        unseen.discard(" ".join(tokenize(caption)))
+    per_item = np.array([float(key in unseen) for key in keys])
+    return [Score("novelty", float(per_item.mean()), per_item)]

@@ -1,0 +1,91 @@
+"""A captioner as ONNX: graphs, tokenizer and one config.json, checked in onnxruntime before they are there."""
+
+from __future__ import annotations
+
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+from wsac import __version__
+from wsac.clap.pocket.pocket_clap import PocketClap
+from wsac.data.audio.stream import SILENCE_PEAK
+from wsac.data.tokenizer import BOS, EOS, PAD
+from wsac.decoder import TransformerDecoder
+from wsac.inference.captioner import SILENCE, Captioner
+from wsac.io.files import atomic_folder, write_json
+from wsac.types import ModelError, WsacError
+
+
+def export_onnx(
+    captioner: Captioner, folder: str | Path, *, decoder_only: bool = False
+) -> dict[str, Any]:
+    """Write audio.onnx, bridge.onnx, prefill.onnx, step.onnx, tokenizer.json and config.json into a new folder.
+
+    decoder_only: without the audio tower, for a captioner whose CLAP is not a pocket one; its embeddings then come
+    from elsewhere. Returns the files with their bytes and what the check found; see ``export_check.check``.
+    Raises ModelError for what cannot be exported and when onnxruntime does not say what torch says, WsacError when the
+    extra is missing or the folder cannot be written. Nothing is left behind then.
+    """
+    _refuse(captioner, decoder_only)
+    from .check import check
+    from .graphs import write_audio, write_bridge, write_decoder
+
+    with atomic_folder(folder) as part:
+        write_bridge(captioner.bridge, captioner.clap.embed_dim, part / "bridge.onnx")
+        write_decoder(
+            cast(TransformerDecoder, captioner.decoder), part / "prefill.onnx", part / "step.onnx"
+        )
+        if not decoder_only:
+            write_audio(cast(PocketClap, captioner.clap), part / "audio.onnx")
+        checked = check(captioner, part, audio=not decoder_only)
+        captioner.tokenizer.save(part / "tokenizer.json")
+        write_json(part / "config.json", runner_config(captioner) | {"checked": checked})
+        files = {path.name: path.stat().st_size for path in sorted(part.iterdir())}
+    return {"folder": str(folder), "files": files, "bytes": sum(files.values()), "checked": checked}
+
+
+def runner_config(captioner: Captioner) -> dict[str, Any]:
+    """What a runner must know besides the graphs; docs/export.md explains each value. Lengths in samples."""
+    clap = captioner.clap
+    window = round(clap.window_seconds * clap.sample_rate)
+    return {
+        "version": 1,
+        "made_by": f"wsac {__version__}",
+        "clap": clap.fingerprint,
+        "sample_rate": clap.sample_rate,
+        "window": window,
+        "hop": window,
+        "shortest_tail": math.ceil(window / 10),
+        "silence_peak": SILENCE_PEAK,
+        "silence": SILENCE,
+        "embed_dim": clap.embed_dim,
+        "bridge": captioner.options.bridge,
+        "trained": captioner.trained,
+        "memory_entries": 0 if captioner.memory is None else len(captioner.memory),
+        "pad": PAD,
+        "begin": BOS,
+        "end": EOS,
+        "max_tokens": captioner.decoder.max_tokens,
+        "length_penalty": captioner.options.length_penalty,
+    }
+
+
+def _refuse(captioner: Captioner, decoder_only: bool) -> None:
+    """Raises for what cannot be exported, before anything is done."""
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise WsacError(f"wsac export needs {' and '.join(missing)}: pip install 'wsac[export]'")
+    if not isinstance(captioner.decoder, TransformerDecoder):
+        raise ModelError(
+            f"a {type(captioner.decoder).__name__} cannot be exported: only decoders of kind transformer can"
+        )
+    if captioner.prompter is not None or captioner.decoder.prompt_tokens:
+        raise ModelError(
+            "a captioner that reads a prompt cannot be exported: train one without --set prompt"
+        )
+    if not decoder_only and not isinstance(captioner.clap, PocketClap):
+        raise ModelError(
+            f"the CLAP {captioner.clap.source or captioner.clap.fingerprint} cannot be exported, only a "
+            "pocket one: --decoder-only writes what follows the audio embedding"
+        )

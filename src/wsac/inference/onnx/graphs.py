@@ -1,0 +1,206 @@
+"""The parts of a captioner as ONNX graphs: audio tower, bridge, and the decoder with its cache as input and output.
+
+Every batch is dynamic, so is the length of a sound. The graphs stand by themselves: weights and memory are inside.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsac.bridges import Bridge, Chain, NearestNeighbour, Projection, Santa, TopMean
+from wsac.clap.pocket.pocket_clap import PocketClap
+from wsac.decoder import TransformerDecoder
+from wsac.decoder.transformer import Block
+from wsac.types import ModelError
+
+Axes = dict[int, str]  # names of an input's dynamic dimensions
+
+
+class AudioGraph(nn.Module):
+    """waveform [B, T], one window or less, at the rate of the CLAP → embedding [B, D], unit norm."""
+
+    def __init__(self, clap: PocketClap) -> None:
+        super().__init__()
+        self.clap = clap
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        return self.clap.encode_audio(waveform)
+
+
+class BridgeGraph(nn.Module):
+    """Audio embedding [B, D] → the embedding [B, D] that the decoder reads, unit norm.
+
+    What looks into the memory is written out here without the tiles of ``bridges``, which would fix the batch.
+    Raises ModelError for a bridge that has not been.
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.parts = list(bridge.bridges) if isinstance(bridge, Chain) else [bridge]
+        for i, part in enumerate(self.parts):
+            memory = getattr(part, "memory", None)
+            if memory is not None and not isinstance(
+                part, (Projection, NearestNeighbour, TopMean, Santa)
+            ):
+                raise ModelError(
+                    f"bridge {type(part).__name__} cannot be exported; give --bridge santa, pd, nnd or ad"
+                )
+            self.register_buffer(f"memory_{i}", None if memory is None else memory.embeddings)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        for i, part in enumerate(self.parts):
+            memory = getattr(self, f"memory_{i}")
+            if isinstance(part, Projection):
+                weights = (
+                    embedding @ memory.T / (part.temperature or part.clap_temperature)
+                ).softmax(dim=-1)
+                embedding = F.normalize(weights @ memory, dim=-1)
+            elif isinstance(part, NearestNeighbour):
+                embedding = memory[(embedding @ memory.T).argmax(dim=-1)]
+            elif isinstance(part, (TopMean, Santa)):
+                scores, rows = (embedding @ memory.T).topk(min(part.k, len(memory)), dim=-1)
+                embedding = part.of(embedding, scores, memory[rows])
+            else:
+                embedding = part(embedding)
+        return embedding.clone()  # a graph without a node has no output
+
+
+class PrefillGraph(nn.Module):
+    """embedding [B, D] → logits [B, V] of the first token, and the cache: keys, values [layers, B, heads, P, ·]."""
+
+    def __init__(self, decoder: TransformerDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        d = self.decoder
+        prefix = (
+            d.prefix(embedding).view(-1, d.prefix_length, d.width)
+            + d.positions.weight[: d.prefix_length]
+        )
+        return advance(d, prefix, None)
+
+
+class StepGraph(nn.Module):
+    """token [B], keys, values [layers, B, heads, filled, ·] → logits [B, V], and the cache with one more position."""
+
+    def __init__(self, decoder: TransformerDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, token: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        d = self.decoder
+        x = (d.tokens(token) + d.positions.weight[keys.shape[3]])[:, None]
+        return advance(d, x, (keys, values))
+
+
+def advance(
+    d: TransformerDecoder, x: Tensor, cache: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x: [B, L, width], the next positions. What the decoder does, with a cache that grows instead of being filled:
+    so no size is fixed in the graph, and nothing is written in place."""
+    keys, values = [], []
+    for i, block in enumerate(cast(Iterable[Block], d.blocks)):
+
+        def attend(qkv: Tensor, i: int = i) -> Tensor:
+            q, k, v = qkv.view(*qkv.shape[:2], 3, d.heads, d.width // d.heads).permute(
+                2, 0, 3, 1, 4
+            )
+            if cache is not None:
+                k, v = torch.cat((cache[0][i], k), dim=2), torch.cat((cache[1][i], v), dim=2)
+            keys.append(k)
+            values.append(v)
+            return (
+                F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
+                .transpose(1, 2)
+                .flatten(2)
+            )
+
+        x = block(x, attend)
+    return d.norm(x[:, -1]) @ d.tokens.weight.T, torch.stack(keys), torch.stack(values)
+
+
+def write_audio(clap: PocketClap, path: Path) -> None:
+    half_window = torch.zeros(2, round(clap.window_seconds * clap.sample_rate / 2))
+    _write(
+        AudioGraph(clap),
+        path,
+        {"waveform": (half_window, {0: "batch", 1: "samples"})},
+        ["embedding"],
+    )
+
+
+def write_bridge(bridge: Bridge, embed_dim: int, path: Path) -> None:
+    """Raises ModelError for a bridge that cannot be exported."""
+    _write(
+        BridgeGraph(bridge),
+        path,
+        {"audio_embedding": (torch.zeros(2, embed_dim), {0: "batch"})},
+        ["embedding"],
+    )
+
+
+def write_decoder(decoder: TransformerDecoder, prefill: Path, step: Path) -> None:
+    embedding = torch.zeros(2, int(decoder.config["embed_dim"]))
+    outputs = ["logits", "next_keys", "next_values"]
+    _write(PrefillGraph(decoder), prefill, {"embedding": (embedding, {0: "batch"})}, outputs)
+    cache = torch.zeros(
+        len(decoder.blocks), 2, decoder.heads, decoder.before, decoder.width // decoder.heads
+    )
+    same: Any = torch.export.Dim.DYNAMIC  # a dimension that another input has named
+    inputs: dict[str, tuple[Tensor, Axes]] = {
+        "token": (torch.zeros(2, dtype=torch.long), {0: "batch"}),
+        "keys": (cache, {1: same, 3: "filled"}),
+        "values": (cache.clone(), {1: same, 3: same}),
+    }
+    _write(StepGraph(decoder), step, inputs, outputs)
+
+
+def _write(
+    module: nn.Module, path: Path, inputs: dict[str, tuple[Tensor, Axes]], outputs: list[str]
+) -> None:
+    """inputs: examples of them, in order, with the names of their dynamic dimensions."""
+    with torch.no_grad(), _quiet_exporter():
+        try:
+            program: Any = torch.onnx.export(
+                module.eval(),
+                tuple(example for example, _ in inputs.values()),
+                input_names=list(inputs),
+                output_names=outputs,
+                dynamic_shapes=tuple(axes for _, axes in inputs.values()),
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise ModelError(
+                f"{path.name}: torch {torch.__version__} cannot export this ({reason})"
+            ) from error
+        program.save(path, external_data=False)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = log.level
+    log.setLevel(
+        logging.ERROR
+    )  # it warns that torchvision, which nothing here uses, is not installed
+    try:
+        with warnings.catch_warnings():
+            # torch 2.13 copies its own trees by a way that it has deprecated
+            warnings.filterwarnings(
+                "ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning
+            )
+            yield
+    finally:
+        log.setLevel(level)

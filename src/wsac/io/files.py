@@ -1,0 +1,149 @@
+"""Files that are either whole or absent: write to a temporary name beside the target, then rename."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wsac.types import WsacError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, dtype
+
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+def _cannot_write(target: Path, error: OSError) -> WsacError:
+    return WsacError(
+        f"{target}: cannot write ({error.strerror or error}); check the path and the free space"
+    )
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; rename it to ``target`` on success, delete it on any failure.
+
+    The temporary name keeps the suffix of the target, as some writers choose their format by it.
+    Raises WsacError when the folder cannot be made or written.
+    """
+    target = Path(target)
+    if not target.name:
+        raise WsacError(f"'{target}': this is a folder; name a file in it")
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
+        temporary.replace(target)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``target``; rename it to ``target`` on success, delete it on any failure.
+
+    Raises WsacError when there is something at ``target`` already, other than an empty folder, and when it cannot be
+    made or written.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part") if target.name else target
+    try:
+        if not target.name or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+            raise WsacError(
+                f"'{target}': there is something here already; name a new folder, or delete this one"
+            )
+        temporary.mkdir(parents=True)
+        yield temporary
+        if target.exists():
+            target.rmdir()
+        temporary.replace(target)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    finally:
+        if temporary != target:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(target: str | Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with atomic_path(target) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_bytes(target: str | Path, value: bytes) -> None:
+    """Write value, whole or not at all."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(value)
+
+
+def write_wav(target: str | Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Write mono samples [T] as 16-bit WAV, whole or not at all."""
+    import soundfile
+
+    encoded = io.BytesIO()  # libsndfile would not say that a disk is full
+    soundfile.write(encoded, samples, sample_rate, format="WAV", subtype="PCM_16")
+    write_bytes(target, encoded.getvalue())
+
+
+def write_json(target: str | Path, value: Any) -> None:
+    """Write indented JSON, whole or not at all."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_tensors(
+    target: str | Path, tensors: Mapping[str, Tensor], meta: dict[str, str] | None = None
+) -> None:
+    """Write safetensors, whole or not at all; tensors may be views or lie on any device."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    owned = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with atomic_path(target) as path:
+        try:
+            save_file(owned, path, metadata=meta)
+        except SafetensorError as error:  # what a full disk is called there
+            raise WsacError(
+                f"{target}: cannot write ({error}); check the path and the free space"
+            ) from error
+
+
+def write_tensor(
+    target: str | Path, name: str, parts: Iterable[Tensor], shape: tuple[int, ...], kind: dtype
+) -> None:
+    """Write one tensor as safetensors, whole or not at all, from parts that follow each other: it is nowhere in memory.
+
+    kind: float32, float16 or int8.
+    """
+    short = {"torch.float32": "F32", "torch.float16": "F16", "torch.int8": "I8"}[str(kind)]
+    size = math.prod(shape) * kind.itemsize
+    header = json.dumps(
+        {name: {"dtype": short, "shape": shape, "data_offsets": [0, size]}}
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    with atomic_path(target) as path, path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        for part in parts:
+            part.detach().cpu().contiguous().to(kind).numpy().tofile(file)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON. Raises WsacError when the file is missing or is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WsacError(f"{path}: cannot read ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise WsacError(f"{path}: not valid JSON ({error})") from error

@@ -1,0 +1,108 @@
+"""Recipes: everything that decides a training run, in one strict, frozen object that reads and writes TOML."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from wsac.decoder.decoder_options import DecoderOptions
+from wsac.io.config import Section, VerbRecipe
+
+
+class CorpusOptions(Section):
+    """captions: files in any format of ``wsac corpus``. pairs: instead of them, CSV files audio,caption, to train on
+    the embeddings of the sounds: the supervised captioner that text-only ones are measured against.
+
+    validation: the part of the captions held out, but ten (or a tenth) of a small corpus; 0 holds out none.
+    """
+
+    captions: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    format: str = "auto"
+    style: Literal["keep", "sentence", "lower"] = "keep"
+    validation: float = Field(0.02, ge=0, lt=0.5)
+
+
+class BridgeOptions(Section):
+    """train: what happens to the text embeddings, such as ``shift+noise:variance=0.001``; ``wsac bridges`` lists all.
+
+    gap: a file of ``wsac gap --save``, for bridges that need one; "" means none.
+    """
+
+    train: str = "noise:variance=0.001"
+    gap: str = ""
+
+
+class PromptOptions(Section):
+    """Retrieval-augmented decoding: text that the decoder reads before it writes.
+
+    count: phrases in a prompt, 0 means none. labels: a file with a label a line, to be chosen from instead of the
+    captions of the support memory. tokens: of a prompt; longer ones are cut. low, high: in training only captions with
+    a cosine between them are taken, so that none can be copied; labels are always the nearest.
+    """
+
+    count: int = Field(0, ge=0)
+    labels: str = ""
+    tokens: int = Field(48, ge=4)
+    low: float = Field(0.3, ge=-1, le=1)
+    high: float = Field(0.9, ge=-1, le=1.1)
+
+
+class TrainingOptions(Section):
+    """epochs: 0 means 4, or more when the corpus is so small that 4 epochs are fewer than 800 steps.
+
+    batch_size: captions. learning_rate: the peak, after ``warmup_steps`` or a tenth of all steps, whichever is less.
+    evaluate_every, save_every: steps; 0 means once an epoch, but not before 50 steps.
+    A checkpoint is written every 30 seconds besides.
+    patience: evaluations without a better held-out loss after which the run ends; 0 means never.
+    accumulate: batches whose gradients make one update, as if they were one batch, in the memory of one.
+    average: decay of a moving average of the weights, which is then what is evaluated and saved; 0 means none.
+    precision: of the forward pass: float32, bfloat16, or auto: bfloat16 where the GPU or CPU computes in it.
+    """
+
+    epochs: int = Field(0, ge=0)
+    batch_size: int = Field(128, ge=1)
+    accumulate: int = Field(1, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(200, ge=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: float = Field(0.02, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    evaluate_every: int = Field(0, ge=0)
+    save_every: int = Field(0, ge=0)
+    patience: int = Field(5, ge=0)
+    average: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: int = Field(0, ge=0)
+
+    @property
+    def update_size(self) -> int:
+        """Captions of one update."""
+        return self.batch_size * self.accumulate
+
+
+class MemoryOptions(Section):
+    """size: the most support-memory entries kept in the bundle, 0 means every training caption."""
+
+    size: int = Field(0, ge=0)
+    precision: Literal["float32", "float16", "int8"] = "float16"
+
+
+class Recipe(VerbRecipe):
+    """How to train a captioner from text alone (``wsac.train``).
+
+    start: a captioner to go on from, pocket or a folder; its decoder and vocabulary are kept, whatever stands here.
+    """
+
+    verb: ClassVar[str] = "train"
+
+    clap: str = "pocket"
+    start: str = ""
+    corpus: CorpusOptions = CorpusOptions()
+    bridge: BridgeOptions = BridgeOptions()
+    prompt: PromptOptions = PromptOptions()
+    decoder: DecoderOptions = DecoderOptions()
+    training: TrainingOptions = TrainingOptions()
+    memory: MemoryOptions = MemoryOptions()

@@ -1,0 +1,506 @@
+"""Public CLAPs from disk: every layout through the one loader, conversion, refusals, fingerprints, all the verbs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch.testing import assert_close
+
+from miniatures.public_checkpoints import FILES, WORDS, model, tokenizer, write_file, write_folder
+from wsac.clap import ClapEncoder, load_clap
+from wsac.clap.collections import read_embeddings
+from wsac.cli import main
+from wsac.types import ModelError
+
+LAYOUTS = (*FILES, "transformers", "transformers-fused")
+
+
+def write(kind, folder):
+    if kind.startswith("transformers"):
+        return write_folder(folder, fused=kind.endswith("fused"))
+    return write_file(kind, folder)
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def checkpoint(request, tmp_path_factory):
+    return request.param, write(request.param, tmp_path_factory.mktemp("public"))
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Three recordings of half a second, two and twelve seconds."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for name, seconds in (("short", 0.5), ("middle", 2.0), ("long", 12.0)):
+        soundfile.write(
+            folder / f"{name}.wav", 0.1 * rng.standard_normal(int(8000 * seconds)), 8000
+        )
+    return folder
+
+
+def test_weights_arrive_where_they_belong(checkpoint):
+    kind, path = checkpoint
+    clap = load_clap(path)
+    assert isinstance(clap, ClapEncoder)
+    assert clap.family.name == kind
+    made = model(kind).state_dict()
+    for name, value in clap.state_dict().items():
+        if not name.endswith(("num_batches_tracked", "scale")):
+            assert torch.equal(value, made[name]), name
+    assert clap.temperature == pytest.approx(0.05 if kind.startswith("wavcaps") else np.exp(-3.0))
+
+
+def test_it_follows_the_protocol(checkpoint):
+    _, path = checkpoint
+    clap = load_clap(path)
+    noise = [
+        torch.randn(n, generator=torch.Generator().manual_seed(n)) * 0.1
+        for n in (100, 50_000, 700_000)
+    ]
+    for embeddings in (
+        clap.embed_audio(noise),
+        clap.embed_text(WORDS),
+        clap.embed_text([WORDS[0] * 60]),
+    ):
+        assert embeddings.dtype == torch.float32
+        assert_close(embeddings.norm(dim=-1), torch.ones(len(embeddings)))
+    assert_close(clap.embed_text(WORDS[::-1]).flip(0), clap.embed_text(WORDS), rtol=0, atol=1e-5)
+    assert clap.embed_text([]).shape == (0, 32)
+    assert torch.equal(clap.embed_audio(noise), clap.embed_audio(noise))
+
+
+def test_threads_change_nothing(checkpoint):
+    _, path = checkpoint
+    clap = load_clap(path)
+    noise = [torch.randn(90_000, generator=torch.Generator().manual_seed(0)) * 0.1]
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = clap.embed_audio(noise)
+        torch.set_num_threads(2)
+        two = clap.embed_audio(noise)
+    finally:
+        torch.set_num_threads(threads)
+    assert_close(one, two, rtol=0, atol=1e-5)
+
+
+def test_exclamation_marks_move_the_place_in_ms_clap_2023(tmp_path):
+    """Id 0 is both "!" and the padding there: the last token is looked for one place to the left for every mark."""
+    clap = load_clap(write_file("msclap-2023", tmp_path))
+    (ids,) = clap.tokenize(["a dog!"])
+    assert 0 in ids
+    with torch.inference_mode():
+        hidden = clap.text.model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+        expected = torch.nn.functional.normalize(
+            clap.text_projection(hidden[len(ids) - 1 - ids.count(0)]), dim=-1
+        )
+    assert_close(clap.embed_text(["a dog!"])[0], expected, rtol=0, atol=1e-5)
+    assert ids[-1] == clap.tokenizer.token_to_id("<|endoftext|>")
+
+
+def test_conversion_keeps_every_embedding(checkpoint, tmp_path, capsys):
+    _, path = checkpoint
+    assert main(["convert-clap", str(path), "-o", str(tmp_path / "converted")]) == 0
+    capsys.readouterr()
+    before, after = load_clap(path), load_clap(tmp_path / "converted")
+    noise = [torch.randn(40_000, generator=torch.Generator().manual_seed(0)) * 0.1]
+    assert torch.equal(before.embed_audio(noise), after.embed_audio(noise))
+    assert torch.equal(before.embed_text(WORDS), after.embed_text(WORDS))
+    assert after.temperature == pytest.approx(before.temperature)
+    assert not list((tmp_path / "converted").glob("*.pt"))
+
+
+def test_fingerprints_differ_where_embeddings_do(tmp_path):
+    seen = {load_clap(write(kind, tmp_path / kind)).fingerprint for kind in LAYOUTS}
+    assert len(seen) == len(LAYOUTS)
+    path = write_file("wavcaps-htsat", tmp_path / "again")
+    first = load_clap(path).fingerprint
+    assert first == load_clap(path).fingerprint
+    raw = torch.load(path, weights_only=True)
+    raw["model"]["text_proj.2.bias"][0] += 1e-3
+    torch.save(raw, path)
+    assert load_clap(path).fingerprint != first
+    write_file("wavcaps-htsat", tmp_path / "again")
+    assert load_clap(path).fingerprint == first
+    tokenizer("roberta").save(str(path.parent / "tokenizer.json"))
+    assert load_clap(path).fingerprint != first
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path, capsys):
+    marker = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(marker), "w"))
+
+    path = tmp_path / "trap.pt"
+    torch.save({"model": {"x": torch.zeros(1)}, "trap": Trap()}, path)
+    with pytest.raises(ModelError, match="holds more than tensors"):
+        load_clap(path)
+    (tmp_path / "old.pt").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(ModelError):
+        load_clap(tmp_path / "old.pt")
+    assert not marker.exists()
+    assert main(["clap", "info", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert "would run its code" in error
+    assert "open" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.pt", b"not a checkpoint", "not a checkpoint of torch"),
+        ("x.safetensors", b"nothing", "cannot be read as safetensors"),
+        ("missing.pt", None, "no such file or folder"),
+    ],
+)
+def test_broken_files_say_so(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        load_clap(tmp_path / name)
+
+
+def test_broken_folders_say_so(tmp_path):
+    with pytest.raises(ModelError, match="no CLAP here"):
+        load_clap(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ModelError, match="of type 'bert', not clap"):
+        load_clap(tmp_path)
+    write_folder(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no model\.safetensors"):
+        load_clap(tmp_path)
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(ModelError, match="not a CLAP that is known here"):
+        load_clap(tmp_path / "other.pt")
+
+
+def test_a_tensor_too_few_or_too_many_is_named(tmp_path):
+    path = write_file("wavcaps-cnn14", tmp_path)
+    raw = torch.load(path, weights_only=True)
+    good = dict(raw["model"])
+    for change, message in (
+        (lambda s: s.pop("audio_proj.2.weight"), "'audio_projection.linear2.weight' is missing"),
+        (
+            lambda s: s.update(
+                {"audio_encoder.audio_enc.conv_block1.conv3.weight": torch.zeros(1)}
+            ),
+            "unknown tensor",
+        ),
+        (lambda s: s.update({"something.else": torch.zeros(1)}), "unknown tensor 'something.else'"),
+        (lambda s: s.update({"text_proj.0.weight": torch.zeros(3, 3)}), "does not fit"),
+        (lambda s: s.pop("audio_proj.0.weight"), "without 'audio_projection.linear1.weight'"),
+    ):
+        state = dict(good)
+        change(state)
+        torch.save({"model": state}, path)
+        with pytest.raises(ModelError, match=message):
+            load_clap(path)
+
+
+def test_a_checkpoint_without_tokenizer_hears_but_does_not_read(tmp_path):
+    path = write_file("msclap-2022", tmp_path)
+    (tmp_path / "tokenizer.json").rename(tmp_path / "elsewhere.json")
+    clap = load_clap(path)
+    assert clap.embed_audio([torch.randn(1000) * 0.1]).shape == (1, 32)
+    with pytest.raises(ModelError, match=r"no tokenizer beside it; put the tokenizer\.json"):
+        clap.embed_text(["a dog"])
+    assert load_clap(path, tokenizer=tmp_path / "elsewhere.json").embed_text(["a dog"]).shape == (
+        1,
+        32,
+    )
+
+
+def test_filters_of_the_checkpoint_are_used_and_said(tmp_path, capsys):
+    path = write_file("wavcaps-cnn14", tmp_path)
+    raw = torch.load(path, weights_only=True)
+    own = model("wavcaps-cnn14").log_mel.filters * 1.1
+    raw["model"]["audio_encoder.audio_enc.audio_feats_extractor.log_trans.melW"] = own
+    torch.save(raw, path)
+    assert torch.equal(load_clap(path).log_mel.filters, own)
+    assert "mel filters of its own" in capsys.readouterr().err
+
+
+def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
+    _, path = checkpoint
+    (tmp_path / "captions.txt").write_text("\n".join(WORDS * 4) + "\n")
+    out = tmp_path / "run"
+    sizes = [
+        "decoder.layers=1",
+        "decoder.width=16",
+        "decoder.heads=2",
+        "decoder.vocab_size=300",
+        "training.epochs=1",
+    ]
+    command = [
+        "train",
+        "--captions",
+        str(tmp_path / "captions.txt"),
+        "--clap",
+        str(path),
+        "--out",
+        str(out),
+    ]
+    assert main([*command, *(word for size in sizes for word in ("--set", size))]) == 0
+    assert not (out / "clap").exists()  # a large one is named, not copied
+    capsys.readouterr()
+    assert main(["caption", str(sounds), "--model", str(out), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+    assert main(["tag", str(sounds), "--labels", "a dog, rain", "--clap", str(path), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)[0]["tags"]) == 2
+    assert main(["clap", "info", str(path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["embed_dim"], facts["sample_rate"]) == (32, load_clap(path).sample_rate)
+    assert (
+        main(
+            [
+                "clap",
+                "embed",
+                str(path),
+                "--text",
+                "a dog",
+                "--audio",
+                str(sounds / "short.wav"),
+                "--json",
+            ]
+        )
+        == 0
+    )
+    assert np.array(json.loads(capsys.readouterr().out)["similarity"]).shape == (2, 2)
+    assert (
+        main(["embed", "audio", str(sounds), "-o", str(tmp_path / "emb"), "--clap", str(path)]) == 0
+    )
+    array, names = read_embeddings(tmp_path / "emb")
+    assert array.shape == (3, 32)
+    assert [name.rpartition("/")[2] for name in names] == ["long.wav", "middle.wav", "short.wav"]
+
+
+def test_a_clap_that_has_moved_is_given_by_hand(sounds, tmp_path, capsys):
+    (tmp_path / "before").mkdir()
+    path = write_file("wavcaps-cnn14", tmp_path / "before")
+    (tmp_path / "captions.txt").write_text("\n".join(WORDS * 4) + "\n")
+    sizes = [
+        "decoder.layers=1",
+        "decoder.width=16",
+        "decoder.heads=2",
+        "decoder.vocab_size=300",
+        "training.epochs=1",
+    ]
+    command = [
+        "train",
+        "--captions",
+        str(tmp_path / "captions.txt"),
+        "--clap",
+        str(path),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main([*command, *(word for size in sizes for word in ("--set", size))]) == 0
+    (tmp_path / "before").rename(tmp_path / "after")
+    capsys.readouterr()
+    command = ["caption", str(sounds / "short.wav"), "--model", str(tmp_path / "run"), "--json"]
+    assert main(command) == 1
+    assert "give --clap" in capsys.readouterr().err
+    assert main([*command, "--clap", str(tmp_path / "after" / path.name)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["caption"]
+    assert main([*command, "--clap", "pocket"]) == 1
+    assert "trained with CLAP wavcaps-cnn14" in capsys.readouterr().err
+
+
+# -- collections -----------------------------------------------------------------------------------------------------
+def test_a_collection_is_embedded_once(clap, clap_folder, sounds, tmp_path, capsys):
+    out = tmp_path / "emb"
+    (sounds / "bad.wav").write_bytes(b"RIFF")
+    command = [
+        "embed",
+        "audio",
+        str(sounds),
+        "-o",
+        str(out),
+        "--clap",
+        str(clap_folder),
+        "--shard",
+        "2",
+        "--json",
+    ]
+    assert main([*command, "--dtype", "float32"]) == 1
+    done = json.loads(capsys.readouterr().out)
+    assert done == {"files": 4, "embedded": 3, "errors": 1, "shards": 2, "reused": 0}
+    first = np.concatenate([np.load(path) for path in sorted(out.glob("*.npy"))])
+    with (out / "files.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["row"]) for row in rows] == [0, 1, 2]
+    for row, embedding in zip(rows, first, strict=True):
+        samples, rate = soundfile.read(row["file"], dtype="float32")
+        assert float(row["seconds"]) == pytest.approx(len(samples) / rate, abs=0.01)
+        from wsac.clap.sounds import listen
+
+        assert_close(
+            torch.from_numpy(embedding), listen(clap, row["file"]).embedding, rtol=0, atol=1e-5
+        )
+    with (out / "errors.csv").open() as file:
+        assert "bad.wav" in next(csv.DictReader(file))["file"]
+
+    stamps = {path: path.stat().st_mtime_ns for path in out.glob("*.npy")}
+    assert main([*command, "--dtype", "float32"]) == 1
+    assert json.loads(capsys.readouterr().out)["reused"] == 2
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*.npy")} == stamps
+    assert main([*command, "--dtype", "float16"]) == 1
+    assert "embeddings of another dtype" in capsys.readouterr().err
+
+    soundfile.write(
+        sounds / "short.wav", 0.3 * np.sin(np.arange(4000) / 3), 8000
+    )  # changed: its shard is stale
+    assert main([*command, "--dtype", "float32"]) == 1
+    assert json.loads(capsys.readouterr().out)["reused"] == 1
+    second = np.concatenate([np.load(path) for path in sorted(out.glob("*.npy"))])
+    assert np.array_equal(first[:2], second[:2])
+    assert not np.array_equal(first[2], second[2])
+
+
+def test_a_collection_is_not_lost_to_another(clap_folder, sounds, tmp_path, capsys):
+    out = tmp_path / "emb"
+    command = ["embed", "audio", "-o", str(out), "--clap", str(clap_folder)]
+    assert main([*command, str(sounds)]) == 0
+    kept = (out / "files.csv").read_bytes()
+    assert main([*command, str(sounds / "short.wav")]) == 1
+    assert "also holds 2 recordings that are not named" in capsys.readouterr().err
+    assert (out / "files.csv").read_bytes() == kept
+    (sounds / "long.wav").unlink()  # what is gone need not be named
+    assert main([*command, str(sounds)]) == 0
+    assert len(read_embeddings(out)[1]) == 2
+
+
+def test_nothing_embedded_leaves_nothing(clap_folder, tmp_path, capsys):
+    command = ["embed", "audio", str(tmp_path / "none.wav"), "--clap", str(clap_folder), "-o"]
+    assert main([*command, str(tmp_path / "emb")]) == 1
+    assert "none of the 1 recordings can be embedded" in capsys.readouterr().err
+    assert not (tmp_path / "emb").exists()
+    (tmp_path / "file").write_text("mine")
+    assert main([*command, str(tmp_path / "file")]) == 1
+    assert "give --out a folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_interrupted_collection_goes_on(clap, sounds, tmp_path, monkeypatch):
+    import wsac.clap.collections as module
+
+    calls = []
+    original = module._embed_shard
+
+    def stop_at_second(*args):
+        if len(calls) == 1 and not calls[0]:
+            raise KeyboardInterrupt
+        calls.append(False)
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_embed_shard", stop_at_second)
+        with pytest.raises(KeyboardInterrupt):
+            module.embed_folder(clap, [str(sounds)], tmp_path / "emb", shard=2)
+    done = module.embed_folder(clap, [str(sounds)], tmp_path / "emb", shard=2)
+    assert (done["reused"], done["shards"], done["embedded"]) == (1, 2, 3)
+    whole, _ = (
+        tmp_path / "whole",
+        module.embed_folder(clap, [str(sounds)], tmp_path / "whole", shard=2),
+    )
+    for path in sorted(whole.glob("*.npy")):
+        assert path.read_bytes() == (tmp_path / "emb" / path.name).read_bytes()
+
+
+# -- traps of the original codes, a test each --------------------------------------------------------------------------
+@pytest.mark.parametrize("fused", [False, True])
+def test_log_mel_is_that_of_the_processor(fused, tmp_path):
+    """transformers' extractor, as the public files set it, on a clip of one window, which it neither cuts nor pads."""
+    from transformers import ClapFeatureExtractor
+
+    clap = load_clap(write_folder(tmp_path, fused=fused))
+    way = "fusion" if fused else "rand_trunc"
+    extractor = ClapFeatureExtractor(
+        frequency_min=50, frequency_max=14_000, truncation=way, padding="repeatpad"
+    )
+    time = np.arange(480_000) / 48_000
+    sound = 0.2 * np.sin(2 * np.pi * (200 + 300 * time) * time) + 0.02 * np.random.default_rng(
+        0
+    ).standard_normal(480_000)
+    theirs = extractor(sound, sampling_rate=48_000, return_tensors="pt").input_features[0, 0]
+    ours = clap.log_mel(clap.prepare(torch.from_numpy(sound).float()[None]))[0]
+    assert_close(ours[: len(theirs)], theirs.float(), rtol=0, atol=1e-3)
+
+
+def test_ms_clap_2023_hears_44_khz_with_filters_for_32(tmp_path):
+    filters = load_clap(write_file("msclap-2023", tmp_path)).log_mel.filters
+    others = {name: model(name).log_mel.filters for name in ("wavcaps-htsat", "msclap-2022")}
+    assert torch.equal(filters, others["wavcaps-htsat"])
+    assert not torch.equal(filters, others["msclap-2022"])
+
+
+def test_laion_rounds_samples_to_16_bits_and_transformers_does_not(tmp_path):
+    rough = 0.1 * torch.randn(1, 480_000, generator=torch.Generator().manual_seed(0))
+    levels = {name: model(name).prepare(rough) * 32767 for name in ("laion", "transformers")}
+    assert_close(levels["laion"], levels["laion"].round(), rtol=0, atol=2e-3)
+    assert torch.equal(levels["transformers"], rough * 32767)
+
+
+def test_layer_norms_of_roberta_have_the_epsilon_of_their_file(tmp_path):
+    found = {
+        kind: write(kind, tmp_path / kind)
+        for kind in ("laion", "transformers")
+        if not (tmp_path / kind).mkdir()
+    }
+    layers = {
+        kind: load_clap(path).text.model.embeddings.LayerNorm.eps for kind, path in found.items()
+    }
+    assert layers == {"laion": 1e-5, "transformers": 1e-12}
+
+
+def test_no_clip_is_ever_called_longer(monkeypatch, tmp_path):
+    """The fused towers do otherwise with a clip that is_longer; their extractor marks one of a batch at random."""
+    clap = load_clap(write_file("laion-fused", tmp_path))
+    seen = []
+    inner = clap.audio.model.forward
+    monkeypatch.setattr(
+        clap.audio.model,
+        "forward",
+        lambda **given: seen.append(given["is_longer"]) or inner(**given),
+    )
+    clap.embed_audio([0.1 * torch.randn(n) for n in (48_000, 480_000, 900_000)])
+    assert seen
+    assert not any(bool(flags.any()) for flags in seen)
+
+
+def test_wavcaps_htsat_takes_no_more_than_its_frames(tmp_path):
+    """1,024 frames are 10.24 s: windows are 10 s, and what is longer is cut into several."""
+    clap = load_clap(write_file("wavcaps-htsat", tmp_path))
+    assert clap.window_seconds == 10
+    shapes = []
+    clap.log_mel.register_forward_hook(lambda *given: shapes.append(given[2].shape[1]))
+    clap.embed_audio([0.1 * torch.randn(int(32_000 * 10.3)), 0.1 * torch.randn(32_000 * 21)])
+    assert max(shapes) <= 1024
+
+
+def test_the_sixth_block_pools_in_wavcaps_and_not_in_ms_clap():
+    from wsac.clap.public.cnn14 import Cnn14
+
+    features = torch.randn(1, 320, 64)
+    pooled = []
+    for pools in (True, False):
+        torch.manual_seed(0)
+        tower = Cnn14([4, 4, 8, 8, 8, 16], pools_last=pools, fc=False).eval()
+        blocks = []
+        tower.conv_block6.register_forward_hook(lambda *given, kept=blocks: kept.append(given[2]))
+        found = tower(features)
+        last = torch.nn.functional.avg_pool2d(blocks[0], 2) if pools else blocks[0]
+        bands = last.mean(dim=3)
+        assert_close(found, bands.amax(dim=2) + bands.mean(dim=2))
+        pooled.append(found)
+    assert not torch.allclose(*pooled)
