@@ -67,7 +67,7 @@ def peak(name: str, arguments: dict[str, Any]) -> float:
                 decoder = TransformerDecoder(
                     embed_dim=world.shape.embed_dim, vocab_size=world.tokenizer.vocab_size
                 )
-            speed.keep_freed_memory()
+            speed.configure_process()
             speed.OurTraining(world, decoder, world.tokenizer, world.batch)()
         case "baseline captioning":
             speed.baseline_captioning(world)()

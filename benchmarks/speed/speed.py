@@ -45,7 +45,7 @@ from wsac.inference.captioner import Captioner, CaptionOptions
 from wsac.io.console import say, table
 from wsac.io.files import write_json
 from wsac.runtime.device import has_bfloat16
-from wsac.runtime.malloc import keep_freed_memory
+from wsac.runtime.process import configure_process
 from wsac.training.decoder import _batches, _Run, _step
 from wsac.training.optim import adamw, autocast
 from wsac.training.recipe import TrainingOptions
@@ -131,7 +131,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         "--tiny", action="store_true", help="miniature models: whether it runs, not how fast"
     )
     options = parser.parse_args(argv)
-    keep_freed_memory()  # before the first gradient: the thread that makes them keeps the heap that it begins with
+    configure_process()  # before the first gradient: the thread that makes them keeps the heap that it begins with
     captions = [example.caption for example in merge(options.captions).examples]
     files = find_audio(options.audio)[: options.clips] if options.audio else []
     world = World(
@@ -189,7 +189,7 @@ def rounds(ways: dict[str, Callable[[], float]], count: int) -> dict[str, list[f
     found: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(count + 1):
         for name, way in ways.items():
-            baseline.usual_memory() if name.startswith("baseline") else keep_freed_memory()
+            baseline.usual_memory() if name.startswith("baseline") else configure_process()
             rate = way()
             if turn:
                 found[name].append(rate)

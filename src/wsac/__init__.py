@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
     from .types import AudioError, Caption, CorpusError, ModelError, RecipeError, WsacError
 
 __version__ = "0.1.0"
-
-# Of bfloat16 products oneDNN, and PyTorch on top of it, each keep 1,024 ready, one for every shape. Batches of text
-# come in thousands of shapes, most of which never return: that held 700 MB. These are read at the first product.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
-os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 _HOMES = {
     "AudioError": "types",

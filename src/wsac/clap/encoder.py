@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wsac.data.audio.windows import shortest_tail
+
 
 @runtime_checkable
 class ClapEncoder(Protocol):
@@ -39,7 +41,7 @@ class WindowPool:
         self._clap = clap
         self._total = torch.zeros(clap.embed_dim)
         self._empty = True
-        self._shortest = clap.window_seconds * clap.sample_rate / 10
+        self._shortest = shortest_tail(clap.window_seconds * clap.sample_rate)
 
     def add(self, windows: Sequence[Tensor]) -> None:
         """windows: mono float32, each at most ``window_seconds`` long, in order."""
@@ -67,7 +69,7 @@ def embed_windows(
     pieces: list[tuple[int, Tensor]] = []
     for row, waveform in enumerate(waveforms):
         windows = list(torch.as_tensor(waveform).split(size))
-        if len(windows) > 1 and len(windows[-1]) < size / 10:
+        if len(windows) > 1 and len(windows[-1]) < shortest_tail(size):
             windows.pop()
         pieces += ((row, window) for window in windows)
     pieces.sort(key=lambda piece: len(piece[1]))

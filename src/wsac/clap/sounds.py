@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from wsac.data.audio.stream import SILENCE_PEAK, AudioStream
-from wsac.data.audio.windows import Window, cut_windows
+from wsac.data.audio.windows import cut_windows, merge_short_tail, shortest_tail
 from wsac.types import AudioError
 
 from . import ClapEncoder
@@ -120,7 +120,8 @@ def listen_windows(
     name = str(audio.path) if isinstance(audio, AudioStream) else "the samples"
     blocks = audio if isinstance(audio, AudioStream) else [_samples(audio).numpy()]
     found = cut_windows(blocks, clap.sample_rate, window_seconds, hop_seconds)
-    found = _without_scrap(found, min(window_seconds, hop_seconds or window_seconds) / 10)
+    step = min(window_seconds, hop_seconds or window_seconds)
+    found = merge_short_tail(found, shortest_tail(step))
     for windows in batches(found, WINDOWS_AT_ONCE):
         embeddings = clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
         for embedding, window in zip(embeddings, windows, strict=True):
@@ -178,20 +179,6 @@ def _samples(audio: np.ndarray | Tensor) -> Tensor:
 
 def _is_silent(samples: np.ndarray) -> bool:
     return float(np.abs(samples).max()) < SILENCE_PEAK
-
-
-def _without_scrap(windows: Iterable[Window], shortest: float) -> Iterator[Window]:
-    """Windows without a last one that adds less than ``shortest`` seconds; the one before then ends where it ended."""
-    held: Window | None = None
-    for window in windows:
-        if held is not None and window.end - held.end < shortest:
-            held = replace(held, end=window.end)
-            continue
-        if held is not None:
-            yield held
-        held = window
-    if held is not None:
-        yield held
 
 
 def _finite(heard: AudioEmbedding, name: str) -> AudioEmbedding:

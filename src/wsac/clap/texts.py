@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wsac.io.console import progress, say
 from wsac.io.files import atomic_path
-from wsac.runtime.malloc import give_back_freed_memory
+from wsac.runtime.process import return_freed_memory
 from wsac.types import WsacError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def embed_texts(clap: ClapEncoder, captions: Sequence[str], *, half: bool = Fals
                     .astype(kind, copy=False)
                 )
                 yield part
-                give_back_freed_memory()  # every length leaves holes that fit no other
+                return_freed_memory()  # every length leaves holes that fit no other
                 tick(len(part))
 
     try:

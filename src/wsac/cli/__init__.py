@@ -18,6 +18,7 @@ from wsac.cli import evaluate as metrics
 from wsac.cli import export as exporting
 from wsac.cli import train as training
 from wsac.io.console import say
+from wsac.runtime.process import configure_process
 from wsac.types import WsacError
 
 app = typer.Typer(
@@ -73,6 +74,7 @@ def _root(
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 well, 1 an error in one line, 2 wrong usage, 130 interrupted."""
+    configure_process()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(
             stream, "reconfigure"

@@ -90,9 +90,7 @@ def caption(
         "settings": overrides({"compiled": compiled or None}, changes, "length_penalty=0.8"),
     }
     from wsac.inference.batch import caption_files, print_rows
-    from wsac.runtime.malloc import keep_freed_memory
 
-    keep_freed_memory()
     rows = caption_files(files, model=model, clap=clap, gap=gap, device=device, **options)
     print_rows(rows, style)
     report_failures(rows, "captioned")

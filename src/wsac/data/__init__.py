@@ -1,0 +1,1 @@
+"""Sounds, captions, datasets and tokens as data."""

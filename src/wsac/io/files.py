@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, dtype
 
-_UMASK = os.umask(0o022)
-os.umask(_UMASK)
-
 
 def _cannot_write(target: Path, error: OSError) -> WsacError:
     return WsacError(
@@ -41,8 +38,10 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode  # follows the umask; some writers make files private
         yield temporary
-        temporary.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
+        temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
         raise _cannot_write(target, error) from error

@@ -31,7 +31,7 @@ from wsac.io.console import progress, say
 from wsac.io.files import write_bytes
 from wsac.io.plots import curve_png
 from wsac.runtime.device import pick_device
-from wsac.runtime.malloc import give_back_freed_memory, keep_freed_memory
+from wsac.runtime.process import configure_process, return_freed_memory
 from wsac.runtime.seeding import generator_for, seed_for
 from wsac.training.recipe import Recipe, TrainingOptions
 from wsac.types import CorpusError, RecipeError
@@ -64,11 +64,11 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     Raises CorpusError, RecipeError or ModelError for captions, options or a CLAP that cannot be used.
     """
     out, options = Path(out), recipe.training
-    keep_freed_memory()
+    configure_process()
     processes = Processes.here(device)
     with processes.first_goes_ahead():
         run = _prepare(recipe, out, processes.device(device), processes)
-    give_back_freed_memory()
+    return_freed_memory()
     optimizer = run.optimizer
     per_epoch = -(-len(run.train_rows) // options.update_size)
     epochs = options.epochs or max(EPOCHS, -(-STEPS // per_epoch))

@@ -1,0 +1,1 @@
+"""Sound files: find, decode, resample and cut them into windows."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from wsac.data.audio.windows import Window, _sample_count, cut_windows
 from wsac.types import AudioError, RecipeError
 
 from .backends import open_source
+from .windows import Window, cut_windows, sample_count
 
 SILENCE_PEAK = 1e-3  # -60 dBFS: what is fainter lies under the floor of the log-mels, and a CLAP hears phantoms in it
 TRUNCATION_SECONDS = (
@@ -41,7 +41,7 @@ def load_audio(
 
     Raises AudioError when nothing can be decoded. With ``max_seconds`` the notes speak of the part that was read.
     """
-    limit = None if max_seconds is None else _sample_count("max_seconds", max_seconds, sample_rate)
+    limit = None if max_seconds is None else sample_count("max_seconds", max_seconds, sample_rate)
     blocks, total = [], 0
     with AudioStream(path, sample_rate) as stream:
         for block in stream:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from wsac.types import RecipeError
+
+TAILS_PER_WINDOW = 10
+
+
+def shortest_tail(window: float) -> float:
+    """How long the last piece of a sound must be to count as a window: a tenth of ``window``, in its unit."""
+    return window / TAILS_PER_WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +37,8 @@ def cut_windows(
     The tail is included, as a last window that may be shorter; a window that would only repeat samples of the one
     before is not made. A hop longer than the window skips what lies between. Raises RecipeError for impossible lengths.
     """
-    size = _sample_count("window_seconds", window_seconds, sample_rate)
-    hop = size if hop_seconds is None else _sample_count("hop_seconds", hop_seconds, sample_rate)
+    size = sample_count("window_seconds", window_seconds, sample_rate)
+    hop = size if hop_seconds is None else sample_count("hop_seconds", hop_seconds, sample_rate)
     return _cut(blocks, sample_rate, size, hop)
 
 
@@ -49,7 +56,21 @@ def _cut(blocks: Iterable[np.ndarray], rate: int, size: int, hop: int) -> Iterat
         yield Window(pending.copy(), begin / rate, read / rate)
 
 
-def _sample_count(name: str, seconds: float, sample_rate: int) -> int:
+def merge_short_tail(windows: Iterable[Window], shortest: float) -> Iterator[Window]:
+    """Windows without a last one that adds less than ``shortest`` seconds: the one before it ends later instead."""
+    previous: Window | None = None
+    for window in windows:
+        if previous is not None and window.end - previous.end < shortest:
+            previous = replace(previous, end=window.end)
+            continue
+        if previous is not None:
+            yield previous
+        previous = window
+    if previous is not None:
+        yield previous
+
+
+def sample_count(name: str, seconds: float, sample_rate: int) -> int:
     if not seconds > 0 or seconds == float("inf"):
         raise RecipeError(f"{name}={seconds}: must be a number of seconds above 0")
     return max(1, round(seconds * sample_rate))

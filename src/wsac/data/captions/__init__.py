@@ -1,0 +1,1 @@
+"""Caption files: read them in any format, clean them, count them."""

@@ -10,6 +10,7 @@ from typing import Any, cast
 from wsac import __version__
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.data.audio.stream import SILENCE_PEAK
+from wsac.data.audio.windows import shortest_tail
 from wsac.data.tokenizer import BOS, EOS, PAD
 from wsac.decoder import TransformerDecoder
 from wsac.inference.captioner import SILENCE, Captioner
@@ -56,7 +57,7 @@ def runner_config(captioner: Captioner) -> dict[str, Any]:
         "sample_rate": clap.sample_rate,
         "window": window,
         "hop": window,
-        "shortest_tail": math.ceil(window / 10),
+        "shortest_tail": math.ceil(shortest_tail(window)),
         "silence_peak": SILENCE_PEAK,
         "silence": SILENCE,
         "embed_dim": clap.embed_dim,
