@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a thread each, for the programs that tests start too
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -22,6 +24,44 @@ from wsac.decoder import TransformerDecoder
 from wsac.inference.captioner import Captioner, CaptionOptions
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+# What some tests need: how to tell that it is here, what is skipped without it, and how to get it.
+NEEDS = (
+    (
+        "shared recordings",
+        lambda: (SHARED / "captions").is_dir(),
+        "reference values and real captions",
+        f"they are not published; put them in {SHARED}",
+    ),
+    ("Java", lambda: which("java"), "METEOR and SPICE", "apt-get install default-jre-headless"),
+    ("Chromium", lambda: which("chromium"), "pages in a browser", "apt-get install chromium"),
+    ("playwright", lambda: find_spec("playwright"), "pages in a browser", "pip install playwright"),
+    ("pycocoevalcap", lambda: find_spec("pycocoevalcap"), "METEOR", "pip install '.[meteor]'"),
+    ("peft", lambda: find_spec("peft"), "decoders with LoRA", "pip install '.[llm]'"),
+    (
+        "accelerate",
+        lambda: find_spec("accelerate"),
+        "several processes",
+        "pip install '.[distributed]'",
+    ),
+    ("onnxruntime", lambda: find_spec("onnxruntime"), "exports", "pip install '.[export]'"),
+    (
+        "sentence-transformers",
+        lambda: find_spec("sentence_transformers"),
+        "Sentence-BERT and FENSE",
+        "pip install '.[sbert]'",
+    ),
+)
+
+
+def pytest_sessionstart(session):
+    """Say first what will be skipped, and why."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    for name, is_here, tests, remedy in NEEDS:
+        if not is_here():
+            reporter.write_line(f"no {name}: tests of {tests} will be skipped ({remedy})")
 
 
 @pytest.fixture(autouse=True)
