@@ -99,7 +99,7 @@ def layer_errors(module: str, tree: ast.AST) -> Iterator[str]:
     top = module.split(".")[0]
     for line, name in imported_modules(module, tree):
         target = name.split(".")[0]
-        if name == "__version__" or target == top and "." in module:
+        if name == "__version__" or (target == top and "." in module):
             continue
         if target not in LEVEL:
             yield f"{module}, line {line}: imports wsac.{name}; import it from its own module"
