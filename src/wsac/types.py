@@ -54,7 +54,7 @@ class ModelError(WsacError):
     """A model folder that is missing, incomplete or does not fit its use."""
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"did you mean 'x'? "`` where a known name is like one that is not, else ""."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""

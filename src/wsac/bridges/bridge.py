@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from torch import Generator, Tensor
 
-from wsac.types import RecipeError, meant
+from wsac.types import RecipeError, did_you_mean
 
 from .gap import Gap
 from .memory import SupportMemory
@@ -117,7 +117,7 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
                 f"is for {stage}; for {stages[0]} " for stage, other in KINDS if other == name
             )
             known = (
-                known or f"unknown here; {SEVERAL if ',' in name else meant(name, names(*stages))}"
+                known or f"unknown here; {SEVERAL if ',' in name else did_you_mean(name, names(*stages))}"
             )
             raise RecipeError(f"bridge '{name}': {known}choose of {', '.join(names(*stages))}")
         options = {}
@@ -125,7 +125,7 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
             key, equals, value = (word.strip() for word in option.partition("="))
             if key not in kind.options or not equals:
                 known = ", ".join(f"{k}={v}" for k, v in kind.options.items()) or "none"
-                near = meant(key, kind.options) if key not in kind.options else ""
+                near = did_you_mean(key, kind.options) if key not in kind.options else ""
                 raise RecipeError(f"bridge '{name}': no option '{option}'; {near}it has {known}")
             try:
                 options[key] = type(kind.options[key])(value)

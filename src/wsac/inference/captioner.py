@@ -40,7 +40,7 @@ from wsac.decoder.generation import (
 )
 from wsac.io.files import read_json, write_json, write_tensors
 from wsac.runtime.device import pick_device
-from wsac.types import AudioError, Caption, ModelError, RecipeError, meant
+from wsac.types import AudioError, Caption, ModelError, RecipeError, did_you_mean
 
 from .confidence import Calibration, features
 from .prompts import Prompter
@@ -137,7 +137,7 @@ class Captioner:
         """The same captioner with other CaptionOptions; weights are shared. Raises RecipeError for bad values."""
         names = [field.name for field in fields(CaptionOptions)]
         for name in set(changes).difference(names):
-            hint = meant(name, names).rstrip() or f"known: {', '.join(names)}"
+            hint = did_you_mean(name, names).rstrip() or f"known: {', '.join(names)}"
             raise RecipeError(f"unknown caption option '{name}'; {hint}")
         other = copy.copy(self)
         other.options = replace(self.options, **changes)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wsac.types import RecipeError, meant
+from wsac.types import RecipeError, did_you_mean
 
 from .files import write_text
 
@@ -180,7 +180,7 @@ def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
         name: getattr(field.annotation, "model_fields", {})
         for name, field in table.model_fields.items()
     }
-    hint = meant(place[-1], table.model_fields) or f"known keys: {', '.join(table.model_fields)}"
+    hint = did_you_mean(place[-1], table.model_fields) or f"known keys: {', '.join(table.model_fields)}"
     for name in (name for name, fields in inside.items() if place[-1] in fields):
         hint = f"did you mean '{'.'.join((*place[:-1], name, place[-1]))}'?"
     return f"{source}: unknown key '{key}'; {hint.rstrip()}"

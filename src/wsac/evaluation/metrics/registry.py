@@ -15,7 +15,7 @@ from wsac.evaluation.metrics.ngram.counts import Words
 from wsac.evaluation.metrics.ngram.diversity import distinct, length, novelty, vocabulary
 from wsac.evaluation.metrics.ngram.rouge import rouge_l
 from wsac.evaluation.metrics.ngram.self_bleu import self_bleu
-from wsac.types import ModelError, WsacError, meant
+from wsac.types import ModelError, WsacError, did_you_mean
 
 from .items import Item, MissingError, Score
 
@@ -207,7 +207,7 @@ def resolve(wanted: Sequence[str]) -> tuple[list[str], set[str]]:
         elif name in METRICS:
             names[name] = True
         else:
-            remedy = meant(name, (*SETS, *METRICS))
+            remedy = did_you_mean(name, (*SETS, *METRICS))
             remedy = (
                 "CIDEr itself is not offered, only CIDEr-D: cider_d; "
                 if name == "cider"
