@@ -117,7 +117,8 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
                 f"is for {stage}; for {stages[0]} " for stage, other in KINDS if other == name
             )
             known = (
-                known or f"unknown here; {SEVERAL if ',' in name else did_you_mean(name, names(*stages))}"
+                known
+                or f"unknown here; {SEVERAL if ',' in name else did_you_mean(name, names(*stages))}"
             )
             raise RecipeError(f"bridge '{name}': {known}choose of {', '.join(names(*stages))}")
         options = {}

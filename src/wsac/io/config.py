@@ -180,7 +180,10 @@ def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
         name: getattr(field.annotation, "model_fields", {})
         for name, field in table.model_fields.items()
     }
-    hint = did_you_mean(place[-1], table.model_fields) or f"known keys: {', '.join(table.model_fields)}"
+    hint = (
+        did_you_mean(place[-1], table.model_fields)
+        or f"known keys: {', '.join(table.model_fields)}"
+    )
     for name in (name for name, fields in inside.items() if place[-1] in fields):
         hint = f"did you mean '{'.'.join((*place[:-1], name, place[-1]))}'?"
     return f"{source}: unknown key '{key}'; {hint.rstrip()}"
