@@ -1,4 +1,4 @@
-"""The ``wsac`` command: one verb a function, heavy imports inside the verb, every user's mistake in one line."""
+"""The ``wsac`` command: one verb a function, imports inside the verb, errors in one line."""
 
 from __future__ import annotations
 
@@ -6,97 +6,115 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from wsac import __version__
-from wsac.cli import bridges, clap
-from wsac.cli import caption as hearing
-from wsac.cli import data as material
-from wsac.cli import evaluate as metrics
-from wsac.cli import export as exporting
-from wsac.cli import train as training
 from wsac.io.console import say
 from wsac.runtime.process import configure_process
 from wsac.types import WsacError
 
+from . import benchmark, bridges, caption, clap, data, demo, evaluate, export, train
+
+RESUMES = "; run the same command again to resume from its last checkpoint, if there is one"
+
+# The verbs, in the order and under the headings of `wsac --help`.
+SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
+    "Use a captioner": (caption.caption, caption.tag, clap.embed, export.export, demo.demo),
+    "Train your own": (
+        data.corpus,
+        train.train,
+        benchmark.tune,
+        train.calibrate,
+        train.train_clap,
+        train.convert_captioner,
+        clap.convert_clap,
+    ),
+    "Measure and research": (
+        evaluate.evaluate,
+        evaluate.compare,
+        evaluate.report,
+        evaluate.metrics,
+        bridges.bridges,
+        bridges.gap,
+        benchmark.benchmark,
+        clap.clap,
+        data.soundworld,
+    ),
+}
+
+
+def _name(verb: Any) -> str:
+    return str(verb.info.name if isinstance(verb, typer.Typer) else verb.__name__).replace("_", "-")
+
+
+class Sections(TyperGroup):
+    """A group whose help lists its commands under the headings of SECTIONS."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                commands = [(_name(verb), self.commands[_name(verb)]) for verb in verbs]
+                width = formatter.width - 22
+                formatter.write_dl([(name, c.get_short_help_str(width)) for name, c in commands])
+
+
 app = typer.Typer(
     name="wsac",
-    help="Text-only audio captioning: from a text file of captions to a captioner of real recordings.",
+    cls=Sections,
+    help="Caption sounds with a captioner that was trained on text alone.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help answers in half the time
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-GOES_ON = "; given again, it goes on from its last checkpoint, if it had come so far"
-
-VERBS: tuple[Callable[..., None], ...] = (
-    hearing.caption,
-    hearing.tag,
-    training.train,
-    metrics.evaluate,
-    metrics.report,
-    metrics.compare,
-    bridges.bridges,
-    bridges.gap,
-    bridges.benchmark,
-    bridges.tune,
-    training.calibrate,
-    exporting.export,
-    material.corpus,
-    material.soundworld,
-    material.demo,
-)
-for verb in VERBS:
-    app.command()(verb)
-app.command("train-clap")(training.train_clap)
-app.command("convert-clap")(clap.convert)
-app.command("convert-captioner")(training.convert_captioner)
-for group in (clap.clap, clap.embed, metrics.metrics):
-    app.add_typer(group)
+for section in SECTIONS.values():
+    for verb in section:
+        if isinstance(verb, typer.Typer):
+            app.add_typer(verb)
+        else:
+            app.command(_name(verb))(verb)
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"wsac {__version__}")
         raise typer.Exit
 
 
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+]
+
+
 @app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None: ...
+def _root(version: VersionOption = False) -> None: ...
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0 well, 1 an error in one line, 2 wrong usage, 130 interrupted."""
+    """Run the command line. Returns 0, 1 (an error), 2 (wrong usage) or 130 (interrupted)."""
+    argv = sys.argv[1:] if argv is None else argv
     configure_process()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(
-            stream, "reconfigure"
-        ):  # file names need not be valid text, and terminals need not be UTF-8
+        if hasattr(stream, "reconfigure"):  # file names may be invalid text; terminals not UTF-8
             stream.reconfigure(errors="backslashreplace")
     if threading.current_thread() is threading.main_thread():
-        signal.signal(
-            signal.SIGTERM, signal.default_int_handler
-        )  # a scheduler's stop is like Ctrl-C
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers stop like Ctrl-C
     try:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
         if stop.code == 130:
-            verb = next(iter(sys.argv[1:] if argv is None else argv), "")
-            say("interrupted" + (GOES_ON if verb in ("train", "train-clap") else ""))
+            say("interrupted" + RESUMES * (argv[:1] in (["train"], ["train-clap"])))
         return stop.code if isinstance(stop.code, int) else 1
     except WsacError as error:
         say(f"error: {error}")
         return 1
     except OSError as error:
-        say(
-            f"error: {error.filename or 'output'}: {error.strerror or error}; check the path, its rights and the space"
-        )
+        place, reason = error.filename or "output", error.strerror or error
+        say(f"error: {place}: {reason}; check the path, its permissions and the free space")
         return 1
     return 0

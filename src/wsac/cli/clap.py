@@ -1,4 +1,4 @@
-"""The verbs about CLAP models: ``wsac clap list|info|embed``, ``wsac convert-clap`` and ``wsac embed audio``."""
+"""The verbs about CLAP models: ``wsac clap``, ``wsac convert-clap`` and ``wsac embed audio``."""
 
 from __future__ import annotations
 
@@ -6,28 +6,32 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from wsac.io.console import print_json, say, table
 from wsac.types import WsacError
 
-from .common_options import ClapOption, DeviceOption, JsonOption, OfflineOption, TokenizerOption
-
-PLAIN: dict[str, Any] = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
-clap = typer.Typer(
-    name="clap",
-    help="The CLAP models that are known, and what one makes of a text or a sound.",
-    **PLAIN,
+from .common_options import (
+    PLAIN,
+    ClapOption,
+    DeviceOption,
+    Files,
+    JsonOption,
+    OfflineOption,
+    TokenizerOption,
 )
-embed = typer.Typer(name="embed", help="Embeddings of whole collections, on disk.", **PLAIN)
+
+clap = typer.Typer(name="clap", help="List, describe and try CLAP models.", **PLAIN)
+embed = typer.Typer(name="embed", help="Embed whole collections of recordings.", **PLAIN)
 
 ClapArgument = Annotated[
-    str, typer.Argument(help="A name of wsac clap list, a Hub id, a folder or a checkpoint file.")
+    str, Argument(help="A name from wsac clap list, a Hub id, a folder or a checkpoint file.")
 ]
 
 
 @clap.command("list")
 def show_list(as_json: JsonOption = False) -> None:
-    """The public checkpoints that are known by name.
+    """List the public checkpoints that wsac knows by name.
 
     wsac clap list
     """
@@ -39,32 +43,24 @@ def show_list(as_json: JsonOption = False) -> None:
     pocket: dict[str, Any] = {
         "name": "pocket",
         "dim": 256,
-        "licence": "CC BY-NC 4.0",
-        "overlap": "their captions; docs/pocket.md",
+        "sample_rate": 16_000,
+        "window_seconds": 10.0,
     }
-    rows = [pocket | {"sample_rate": 16_000, "window_seconds": 10.0}]
-    for row in CATALOG.values():
-        family = FAMILIES[row.family]
-        rows.append(
-            asdict(row)
-            | {"sample_rate": family.sample_rate, "window_seconds": family.window_seconds}
-        )
+    overlap = "their captions; docs/pocket.md"
+    rows: list[dict[str, Any]] = [pocket | {"licence": "CC BY-NC 4.0", "overlap": overlap}]
+    for entry in CATALOG.values():
+        family = FAMILIES[entry.family]
+        rate, window = family.sample_rate, family.window_seconds
+        rows.append(asdict(entry) | {"sample_rate": rate, "window_seconds": window})
     if as_json:
         return print_json(rows)
-    cells = [
-        (
-            row["name"],
-            row["dim"],
-            f"{row['sample_rate'] / 1000:g} kHz",
-            f"{row['window_seconds']:g} s",
-            row["licence"],
-            row["overlap"] + (" (by hand)" if row.get("manual") else ""),
-        )
-        for row in rows
-    ]
-    table(
-        "", ("name", "dim>", "rate>", "window>", "licence", "seen of Clotho and AudioCaps"), cells
-    )
+    cells = []
+    for row in rows:
+        overlap = row["overlap"] + (" (by hand)" if row.get("manual") else "")
+        sizes = f"{row['sample_rate'] / 1000:g} kHz", f"{row['window_seconds']:g} s"
+        cells.append((row["name"], row["dim"], *sizes, row["licence"], overlap))
+    columns = ("name", "dim>", "rate>", "window>", "licence", "seen of Clotho and AudioCaps")
+    table("", columns, cells)
     return None
 
 
@@ -75,7 +71,7 @@ def info(
     offline: OfflineOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What a CLAP is: sizes, rate, window, fingerprint.
+    """Describe a CLAP: sizes, sample rate, window, fingerprint.
 
     wsac clap info pocket
     """
@@ -93,28 +89,24 @@ def info(
         "temperature": getattr(model, "temperature", None),
     }
     if as_json:
-        print_json(facts)
-    else:
-        table(
-            "",
-            ("", ">"),
-            [
-                (key.replace("_", " "), f"{value:g}" if isinstance(value, float) else str(value))
-                for key, value in facts.items()
-            ],
-        )
+        return print_json(facts)
+    rows = []
+    for key, value in facts.items():
+        rows.append((key.replace("_", " "), f"{value:g}" if isinstance(value, float) else value))
+    table("", ("", ">"), rows)
+    return None
 
 
 @clap.command("embed")
-def embed_one(
+def embed_few(
     name: ClapArgument,
-    text: Annotated[list[str] | None, typer.Option(help="A sentence; repeatable.")] = None,
-    audio: Annotated[list[Path] | None, typer.Option(help="A sound file; repeatable.")] = None,
+    text: Annotated[list[str] | None, Option(help="A sentence. Repeatable.")] = None,
+    audio: Annotated[list[Path] | None, Option(help="A sound file. Repeatable.")] = None,
     tokenizer: TokenizerOption = None,
     offline: OfflineOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Embed texts and sounds, and show how similar each is to each.
+    """Show how similar some texts and sounds are to each other.
 
     wsac clap embed pocket --text "a dog barks" --audio dog.wav
     """
@@ -127,41 +119,26 @@ def embed_one(
         raise WsacError('nothing to embed; give --text "a dog barks" or --audio FILE')
     model = load_clap(name, tokenizer=tokenizer, offline=offline)
     names = [*(text or []), *map(str, audio or [])]
-    rows = [
-        *(model.embed_text(text) if text else ()),
-        *(listen(model, file).embedding for file in audio or []),
-    ]
-    embeddings = torch.stack(rows)
-    similarity = embeddings @ embeddings.T
+    texts = model.embed_text(text) if text else ()
+    embeddings = torch.stack([*texts, *(listen(model, file).embedding for file in audio or [])])
+    similarity = embeddings @ embeddings.T  # cosine
     if as_json:
-        print_json(
-            {
-                "fingerprint": model.fingerprint,
-                "names": names,
-                "embeddings": embeddings.tolist(),
-                "similarity": similarity.tolist(),
-            }
-        )
-        return
-    heads = [f"{i}>" for i in range(1, len(names) + 1)]
-    cells = [
-        (f"{i}  {n}", *(f"{v:.3f}" for v in row))
-        for i, (n, row) in enumerate(zip(names, similarity, strict=True), 1)
-    ]
-    table("cosine similarity", ("", *heads), cells)
+        arrays = {"embeddings": embeddings.tolist(), "similarity": similarity.tolist()}
+        return print_json({"fingerprint": model.fingerprint, "names": names} | arrays)
+    rows = []
+    for number, (label, cosines) in enumerate(zip(names, similarity, strict=True), 1):
+        rows.append((f"{number}  {label}", *(f"{cosine:.3f}" for cosine in cosines)))
+    table("cosine similarity", ("", *(f"{i}>" for i in range(1, len(names) + 1))), rows)
+    return None
 
 
 @embed.command("audio")
 def embed_audio(
-    files: Annotated[
-        list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="The folder; a stopped run in it goes on.")
-    ],
+    files: Files,
+    out: Annotated[Path, Option("--out", "-o", help="Folder. A stopped run is resumed.")],
     name: ClapOption = "pocket",
-    dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
-    shard: Annotated[int, typer.Option(help="Files of a shard.")] = 1024,
+    dtype: Annotated[str, Option(help="float16 or float32.")] = "float16",
+    shard: Annotated[int, Option(help="Recordings per .npy file.")] = 1024,
     tokenizer: TokenizerOption = None,
     offline: OfflineOption = False,
     as_json: JsonOption = False,
@@ -180,26 +157,25 @@ def embed_audio(
     if as_json:
         print_json(done)
     else:
-        kept = f", {done['reused']} of them from before" if done["reused"] else ""
-        say(
-            f"{out}: {done['embedded']:,} of {done['files']:,} recordings; .npy files: {done['shards']}{kept}"
-        )
+        count = f"{done['embedded']:,} of {done['files']:,} recordings"
+        reused = f", {done['reused']} of them from an earlier run" if done["reused"] else ""
+        say(f"{out}: {count}; .npy files: {done['shards']}{reused}")
     if done["errors"]:
-        say(
-            f"{done['errors']} of {done['files']} files could not be embedded; errors.csv names them"
-        )
+        say(f"{done['errors']} of {done['files']} files could not be embedded; see errors.csv")
         raise typer.Exit(1)
 
 
-def convert(
+def convert_clap(
     source: Annotated[
-        str, typer.Argument(help="A checkpoint file, or a name of wsac clap list.", metavar="IN")
+        str, Argument(help="A checkpoint file, or a name from wsac clap list.", metavar="IN")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    out: Annotated[Path, Option("--out", "-o", help="The folder to write.")],
     tokenizer: TokenizerOption = None,
     offline: OfflineOption = False,
 ) -> None:
-    """Write a public checkpoint as safetensors and JSON, so that its pickle is read a single time.
+    """Convert a public CLAP checkpoint to safetensors.
+
+    Its pickle is then read only once.
 
     wsac convert-clap HTSAT-BERT-PT.pt --tokenizer bert/ -o wavcaps
     """
@@ -207,4 +183,4 @@ def convert(
 
     model = load_clap(source, tokenizer=tokenizer, offline=offline)
     model.save(out)
-    say(f"{out}: {model.fingerprint}; give it as --clap {out}")
+    say(f"{out}: {model.fingerprint}; use it with --clap {out}")

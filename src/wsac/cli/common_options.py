@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what they do with them."""
+"""The options that several verbs share, each declared once, and what is checked about them."""
 
 from __future__ import annotations
 
@@ -6,60 +6,90 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Exit, Option
 
 from wsac.io.console import say
 from wsac.types import WsacError
 
-OutOption = Annotated[
-    Path, typer.Option("--out", "-o", help="The run folder; a stopped run in it goes on.")
+# what a sub-group of verbs is made with
+PLAIN: dict[str, Any] = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
+
+# sounds and models
+Files = Annotated[list[str], Argument(metavar="FILE...", help="Sound files, folders or globs.")]
+RecordingsOption = Annotated[
+    list[str] | None, Option("--audio", help="Sound files, folders or globs. Repeatable.")
 ]
-RecipeOption = Annotated[
-    Path | None, typer.Option("--recipe", help="A TOML recipe, such as recipes/wsac.toml.")
+CaptionsOption = Annotated[
+    list[Path] | None, Option("--captions", "-c", help="Caption files. Repeatable.")
 ]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Change a recipe value: training.epochs=3.")
+ModelOption = Annotated[
+    str, Option("--model", help="A run folder, or pocket: the built-in captioner.")
 ]
 ClapOption = Annotated[
-    str, typer.Option("--clap", help="pocket, a name of wsac clap list, a folder or a file.")
+    str, Option("--clap", help="pocket, a name from wsac clap list, a folder or a file.")
+]
+MovedClapOption = Annotated[
+    str | None, Option("--clap", help="The captioner's CLAP, if it has moved.")
 ]
 TokenizerOption = Annotated[
-    Path | None, typer.Option(help="A folder or tokenizer.json, for a file without one.")
+    Path | None, Option(help="A folder or tokenizer.json, for a checkpoint without one.")
 ]
+
+# decoding
+BridgeOption = Annotated[
+    str | None, Option(help="Such as santa, pd, nnd or ad (wsac bridges). Default: the model's.")
+]
+BeamOption = Annotated[int | None, Option(help="Beam size; 1 is greedy. Default: the model's, 4.")]
 GapOption = Annotated[
-    Path | None, typer.Option("--gap", help="A file of wsac gap --save, for bridges that need it.")
+    Path | None, Option("--gap", help="A gap from wsac gap --save, for bridges that need one.")
 ]
-OfflineOption = Annotated[
-    bool, typer.Option("--offline", help="Only models that are here already.")
+WindowOption = Annotated[
+    float | None, Option(help="Split each file into windows of this many seconds.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Write CSV for spreadsheets.")]
+
+# runs and recipes
+OutOption = Annotated[Path, Option("--out", "-o", help="Run folder. A stopped run is resumed.")]
+RecipeOption = Annotated[
+    str | None, Option("--recipe", help="A recipe by name, such as wsac, or a TOML file.")
+]
+SetOption = Annotated[
+    list[str] | None, Option("--set", help="Change a recipe value, as in training.epochs=3.")
+]
+SeedOption = Annotated[int | None, Option(help="The same seed gives the same weights.")]
+
+# devices and output
+DeviceOption = Annotated[str, Option(help="cpu, cuda or auto.")]
+OfflineOption = Annotated[bool, Option("--offline", help="Use downloaded models only.")]
+JsonOption = Annotated[bool, Option("--json", help="Write JSON.")]
+CsvOption = Annotated[bool, Option("--csv", help="Write CSV.")]
 
 
 def overrides(
     options: dict[str, Any], changes: list[str] | None, example: str = "training.epochs=3"
 ) -> dict[str, Any]:
+    """The options that were set and the ``--set`` changes, which win, by recipe key."""
     from wsac.io.config import parse_override
 
-    given = {key: value for key, value in options.items() if value is not None}
-    return given | dict(parse_override(change, example) for change in changes or ())
+    options = {key: value for key, value in options.items() if value is not None}
+    return options | dict(parse_override(change, example) for change in changes or ())
 
 
 def row_style(as_json: bool, as_csv: bool, window: float | None) -> str:
+    """``json``, ``csv`` or ``table``. Raises WsacError for both at once and for short windows."""
     if as_json and as_csv:
         raise WsacError("--json and --csv exclude each other; choose one")
     if window is not None and not window >= 0.5:
         raise WsacError(
-            f"--window {window:g}: give seconds, at least 0.5; shorter sounds cannot be told apart"
+            f"--window {window:g}: give at least 0.5 seconds; shorter sounds cannot be told apart"
         )
     return "json" if as_json else "csv" if as_csv else "table"
 
 
 def report_failures(rows: Sequence[Any], done: str) -> None:
+    """Print every row's error on stderr, and exit with code 1 if there is one."""
     failed = [row for row in rows if row.error]
     for row in failed:
         say(f"error: {row.error}")
     if failed:
         say(f"{len(failed)} of {len({row.file for row in rows})} files could not be {done}")
-        raise typer.Exit(1)
+        raise Exit(1)

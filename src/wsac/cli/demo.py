@@ -1,33 +1,52 @@
-"""The main job once, end to end, on things the project makes itself: grammar → captioner → synthesised recordings."""
+"""``wsac demo``: the whole job once, on a grammar's captions and synthesised recordings."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
+from typer import Option
 
-from wsac.data.soundworld import DEMO_SEED, demo_scenes, render_scene, write_captions
-from wsac.inference.captioner import Captioner
-from wsac.io.config import load_recipe
 from wsac.io.console import say, table
-from wsac.io.files import write_text, write_wav
-from wsac.io.html import ClipCard, write_report
-from wsac.training.decoder import train
-from wsac.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from wsac.inference.captioner import Captioner
+    from wsac.io.html import ClipCard
 
 SAMPLE_RATE = 16_000  # Hz
 SECONDS = 10.0  # of each recording
 CAPTIONS = 6_000
+COLUMNS = ("file", "caption", "log-prob>", "seconds>")
+SUMMARY = (
+    f"A captioner trained on {CAPTIONS:,} sentences and no sound describes eight synthesised "
+    "recordings.\nLog-probability is the mean per token in nats; seconds is the time to decode, "
+    "embed and caption."
+)
 
 
-def run_demo(out: str | Path, *, epochs: int = 8) -> list[ClipCard]:
-    """Write captions, train on them alone, synthesise eight recordings, caption them, print the table and the report.
+def demo(
+    out: Annotated[
+        Path, Option("--out", "-o", help="Folder for recordings, model and report.")
+    ] = Path("demo"),
+    epochs: Annotated[int, Option(min=1, help="Passes over the captions.")] = 8,
+) -> None:
+    """Train and caption once, on generated data.
 
-    ``out`` gets captions.txt, recordings/, run/ (the captioner) and report.html.
+    Writes captions, eight synthesised recordings, the captioner and a report.
+
+    wsac demo --out demo
     """
-    out, began = Path(out), time.perf_counter()
-    captions = out / "captions.txt"
+    import numpy as np
+
+    from wsac.data.soundworld import DEMO_SEED, write_captions
+    from wsac.io.config import load_recipe
+    from wsac.io.files import write_text
+    from wsac.io.html import write_report
+    from wsac.training.decoder import train
+    from wsac.training.recipe import Recipe
+
+    began, captions, page = time.perf_counter(), out / "captions.txt", out / "report.html"
     sentences = write_captions(np.random.default_rng(DEMO_SEED), CAPTIONS, events=(1, 2))
     write_text(captions, "\n".join(sentences) + "\n")
     say(f"{captions}: {CAPTIONS:,} captions from a small grammar; no sound is used in training")
@@ -39,41 +58,34 @@ def run_demo(out: str | Path, *, epochs: int = 8) -> list[ClipCard]:
     }
     captioner = train(load_recipe(Recipe, overrides=options), out / "run")
     say(f"trained in {time.perf_counter() - began:.0f} s")
-
-    cards = [
-        _describe(captioner, path, truth) for path, truth in write_recordings(out / "recordings")
-    ]
-    table(
-        "Eight recordings that the captioner never heard",
-        ("file", "caption", "log-prob>", "seconds>"),
-        [
-            (card.name, card.caption, *(value.removesuffix(" s") for _, value in card.facts))
-            for card in cards
-        ],
-    )
-    summary = (
-        f"A captioner trained on {CAPTIONS:,} sentences and no sound at all describes eight synthesised recordings.\n"
-        "Log-probability is the mean per token in nats; seconds is the time to decode, listen and write."
-    )
-    write_report(
-        out / "report.html", cards, title="wsac: captions from text alone", summary=summary
-    )
-    say(f"{out / 'report.html'}: players, pictures and captions; open it in a browser")
-    return cards
+    recordings = write_recordings(out / "recordings")
+    cards = [_describe(captioner, path, truth) for path, truth in recordings]
+    rows = []
+    for card in cards:
+        rows.append((card.name, card.caption, *(text.removesuffix(" s") for _, text in card.facts)))
+    table("Eight recordings that the captioner has never heard", COLUMNS, rows)
+    write_report(page, cards, title="wsac: captions from text alone", summary=SUMMARY)
+    say(f"{page}: players, pictures and captions; open it in a browser")
 
 
 def write_recordings(folder: Path) -> list[tuple[Path, str]]:
-    """Synthesise the eight demo recordings as 16-bit WAV; returns each path with a caption that is true of it."""
-    found = []
+    """Synthesise the eight demo recordings as 16-bit WAV. Returns (path, true caption) of each."""
+    import numpy as np
+
+    from wsac.data.soundworld import DEMO_SEED, demo_scenes, render_scene
+    from wsac.io.files import write_wav
+
+    recordings = []
     for i, (name, scene) in enumerate(demo_scenes()):
         samples = render_scene(scene, np.random.default_rng(DEMO_SEED + i), SECONDS, SAMPLE_RATE)
         write_wav(folder / name, samples, SAMPLE_RATE)
-        found.append((folder / name, scene.captions[0]))
-    return found
+        recordings.append((folder / name, scene.captions[0]))
+    return recordings
 
 
 def _describe(captioner: Captioner, path: Path, truth: str) -> ClipCard:
     from wsac.data.audio.stream import load_audio
+    from wsac.io.html import ClipCard
 
     began = time.perf_counter()
     caption = captioner.caption(path)

@@ -5,34 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from wsac.io.console import print_json, say, table
 
-from .common_options import GapOption, JsonOption
+from .common_options import BridgeOption, GapOption, JsonOption, MovedClapOption
 
 
 def export(
-    onnx: Annotated[Path, typer.Option(help="The folder to write; a new one.")],
+    onnx: Annotated[Path, Option(help="The new folder to write.")],
     model: Annotated[
-        str, typer.Argument(help="A run folder, or pocket: the bundled captioner.", metavar="[RUN]")
+        str, Argument(help="A run folder, or pocket: the built-in captioner.", metavar="[RUN]")
     ] = "pocket",
-    bridge: Annotated[
-        str | None, typer.Option(help="Other than the model's own: santa, pd, nnd, ad, shift …")
-    ] = None,
+    bridge: BridgeOption = None,
     gap: GapOption = None,
     decoder_only: Annotated[
-        bool,
-        typer.Option(
-            "--decoder-only", help="Without the audio tower, for CLAPs other than pocket ones."
-        ),
+        bool, Option("--decoder-only", help="Leave out the audio tower, for other CLAPs.")
     ] = False,
-    clap: Annotated[
-        str | None, typer.Option(help="The model's CLAP, where it lies elsewhere now.")
-    ] = None,
+    clap: MovedClapOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a captioner as ONNX graphs, which caption without torch and without wsac.
+    """Write a captioner as ONNX graphs.
+
+    They run in onnxruntime, without torch and without wsac.
 
     wsac export --onnx pocket-onnx
     """
@@ -46,13 +41,9 @@ def export(
         captioner = captioner.with_options(bridge=bridge)
     done = export_onnx(captioner, onnx, decoder_only=decoder_only)
     if as_json:
-        print_json(done)
-        return
-    table(
-        str(onnx),
-        ("file", "kB>"),
-        ((name, f"{size / 1000:,.0f}") for name, size in done["files"].items()),
-    )
-    say(
-        f"checked in onnxruntime: the tokens of {done['checked']['captions']} captions are those of torch"
-    )
+        return print_json(done)
+    sizes = [(name, f"{size / 1000:,.0f}") for name, size in done["files"].items()]
+    table(str(onnx), ("file", "kB>"), sizes)
+    count = done["checked"]["captions"]
+    say(f"checked: onnxruntime writes the same tokens as torch for {count} captions")
+    return None

@@ -1,48 +1,49 @@
-"""The verbs that make captioners and CLAPs: ``wsac train``, ``train-clap``, ``calibrate``, ``convert-captioner``."""
+"""The verbs that make models: ``wsac train``, ``train-clap``, ``calibrate`` and others."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from wsac.io.console import print_json, say, table
 from wsac.types import WsacError
 
 from .common_options import (
+    CaptionsOption,
     DeviceOption,
     GapOption,
     JsonOption,
     OutOption,
     RecipeOption,
+    SeedOption,
     SetOption,
     overrides,
 )
 
+Tables = list[Path] | None
+
 
 def train(
     out: OutOption,
-    captions: Annotated[
-        list[Path] | None, typer.Option("--captions", "-c", help="Caption files; repeatable.")
-    ] = None,
+    captions: CaptionsOption = None,
     clap: Annotated[
-        str | None, typer.Option(help="pocket, a name of wsac clap list, a folder or a file.")
+        str | None, Option(help="pocket, a name from wsac clap list, a folder or a file.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="A captioner to go on from: pocket, or a run's folder.")
+        str | None, Option(help="Continue from this captioner: pocket, or a run folder.")
     ] = None,
     recipe: RecipeOption = None,
     epochs: Annotated[
-        int | None,
-        typer.Option(help="Passes over the captions; 0 or left out: 4, or more if they are few."),
+        int | None, Option(help="Passes over the captions. Default (0): 4, more for few captions.")
     ] = None,
     bridge: Annotated[
-        str | None, typer.Option(help="In training: such as shift+noise:variance=0.001.")
+        str | None, Option(help="Bridge in training, such as shift+noise:variance=0.001.")
     ] = None,
-    noise: Annotated[float | None, typer.Option(help="Short for --bridge noise:variance=…")] = None,
+    noise: Annotated[float | None, Option(help="Short for --bridge noise:variance=…")] = None,
     gap: GapOption = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
+    seed: SeedOption = None,
     changes: SetOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -57,7 +58,7 @@ def train(
     if bridge is not None and noise is not None:
         raise WsacError("--noise is short for a --bridge; give one of them")
     options = {
-        "corpus.captions": [str(path) for path in captions] if captions else None,
+        "corpus.captions": _names(captions),
         "clap": clap,
         "start": start,
         "training.epochs": epochs,
@@ -71,27 +72,21 @@ def train(
 
 def train_clap(
     out: OutOption,
-    pairs: Annotated[
-        list[Path] | None, typer.Option("--pairs", "-p", help="CSV audio,caption[,label].")
-    ] = None,
+    pairs: Annotated[Tables, Option("--pairs", "-p", help="CSV audio,caption[,label].")] = None,
     validation: Annotated[
-        list[Path] | None,
-        typer.Option(help="The same, to measure retrieval and zero-shot accuracy."),
+        Tables, Option(help="The same, to measure retrieval and zero-shot accuracy.")
     ] = None,
     scenes: Annotated[
-        list[Path] | None,
-        typer.Option(help="CSV audio,caption[,negative] of sounds that are described as a whole."),
+        Tables, Option(help="CSV audio,caption[,negative], for captions of whole recordings.")
     ] = None,
-    text: Annotated[
-        list[Path] | None, typer.Option(help="Caption files for the text tower.")
-    ] = None,
+    text: Annotated[Tables, Option(help="Caption files for the text tower.")] = None,
     recipe: RecipeOption = None,
-    steps: Annotated[int | None, typer.Option(help="Batches of sounds.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
+    steps: Annotated[int | None, Option(help="Number of batches of sounds.")] = None,
+    seed: SeedOption = None,
     changes: SetOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a pocket CLAP from sounds with captions.
+    """Train a small CLAP from sounds with captions.
 
     wsac train-clap --pairs pairs.csv --out runs/clap
     """
@@ -100,10 +95,10 @@ def train_clap(
     from wsac.training.clap.contrastive import train_clap as run
 
     options = {
-        "pairs": [str(path) for path in pairs] if pairs else None,
-        "validation": [str(path) for path in validation] if validation else None,
-        "scenes": [str(path) for path in scenes] if scenes else None,
-        "text": [str(path) for path in text] if text else None,
+        "pairs": _names(pairs),
+        "validation": _names(validation),
+        "scenes": _names(scenes),
+        "text": _names(text),
         "steps": steps,
         "seed": seed,
     }
@@ -112,17 +107,17 @@ def train_clap(
 
 
 def calibrate(
-    model: Annotated[Path, typer.Argument(help="The folder of a wsac train run.")],
+    model: Annotated[Path, Argument(help="A run folder of wsac train.")],
     pairs: Annotated[
-        Path, typer.Option("--pairs", "-p", help="CSV audio,keywords; none when nothing is clear.")
+        Path, Option("--pairs", "-p", help="CSV audio,keywords; leave unclear sounds without any.")
     ],
     test: Annotated[
-        Path | None, typer.Option(help="The same, of other recordings, to measure with.")
+        Path | None, Option(help="The same for other recordings, to measure the fit.")
     ] = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Fit how sure a captioner is of its captions, on recordings of which you know what is heard.
+    """Fit the confidence on recordings whose content you know.
 
     wsac calibrate runs/mine --pairs known.csv --test other.csv
     """
@@ -131,35 +126,30 @@ def calibrate(
 
     figures = run(model, pairs, test, device=device)
     if as_json:
-        print_json(figures)
-    else:
-        parts = [name for name in ("fit", "test") if name in figures]
-        table(
-            f"{model}: unsure below {figures['threshold']:g}",
-            ("", *(f"{p}>" for p in parts)),
-            figure_rows(figures),
-        )
+        return print_json(figures)
+    columns = ("", *(f"{part}>" for part in ("fit", "test") if part in figures))
+    table(f"{model}: unsure below {figures['threshold']:g}", columns, figure_rows(figures))
+    return None
 
 
 def convert_captioner(
-    checkpoint: Annotated[Path, typer.Argument(help="An epoch-N.pt of the published code.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
-    clap: Annotated[
-        str, typer.Option(help="The CLAP of its training: a name, a folder or a file.")
-    ],
+    checkpoint: Annotated[Path, Argument(help="An epoch-N.pt of the published WSAC code.")],
+    out: Annotated[Path, Option("--out", "-o", help="The folder to write.")],
+    clap: Annotated[str, Option(help="The CLAP it was trained with: a name, folder or file.")],
     tokenizer: Annotated[
-        Path, typer.Option(help="Of bert-base-uncased: a folder, tokenizer.json or vocab.txt.")
+        Path, Option(help="That of bert-base-uncased: a folder, tokenizer.json or vocab.txt.")
     ],
-    captions: Annotated[
-        list[Path] | None,
-        typer.Option("--captions", "-c", help="Caption files for the support memory; repeatable."),
-    ] = None,
+    captions: CaptionsOption = None,
 ) -> None:
-    """Read a captioner that the published WSAC code trained, and write it as one of ours.
+    """Convert a checkpoint of the published WSAC code.
 
     wsac convert-captioner epoch-29.pt --clap wavcaps-cnn14-bert --tokenizer bert/ -o runs/published
     """
     from wsac.inference.convert import convert_captioner as run
 
-    made = run(checkpoint, out, clap=clap, tokenizer=tokenizer, captions=captions or ())
-    say(f"{out}: captions by {made.options.bridge}; wsac caption FILE --model {out}")
+    captioner = run(checkpoint, out, clap=clap, tokenizer=tokenizer, captions=captions or ())
+    say(f"{out}: bridge {captioner.options.bridge}; wsac caption FILE --model {out}")
+
+
+def _names(paths: Tables) -> list[str] | None:
+    return [str(path) for path in paths] if paths else None

@@ -1,0 +1,124 @@
+"""The verbs that compare settings: ``wsac benchmark`` and ``wsac tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from wsac.io.console import print_json, say, table
+from wsac.types import WsacError
+
+from .common_options import DeviceOption, GapOption, JsonOption, SetOption, overrides
+
+LEGEND = (
+    "cycle: how well each caption, read back, picks out its own recording (0 is best); "
+    "at fault: captions too short, too long or repetitive; different: share of distinct captions"
+)
+
+
+def benchmark(
+    recipe: Annotated[str, Argument(help="A recipe by name, such as paper-table, or a TOML file.")],
+    out: Annotated[
+        Path | None,
+        Option("--out", "-o", help="Folder, runs/RECIPE by default. Finished work is kept."),
+    ] = None,
+    changes: SetOption = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train and score many captioners in one table.
+
+    Rows are corpora and bridges; every figure has an interval over clips.
+
+    wsac benchmark paper-table
+    """
+    from wsac.evaluation.benchmark.benchmark_recipe import BenchmarkRecipe
+    from wsac.evaluation.benchmark.run import run_benchmark
+    from wsac.evaluation.benchmark.table import to_markdown
+    from wsac.io.config import load_recipe
+
+    out = out or Path("runs") / Path(recipe).stem
+    options = load_recipe(BenchmarkRecipe, recipe, overrides({}, changes))
+    results = run_benchmark(options, out, device=device)
+    say(f"{out / 'table.md'}, table.json and table.png")
+    if as_json:
+        print_json(results)
+    else:
+        print(to_markdown(results), end="")
+
+
+def tune(
+    audio: Annotated[list[str], Option(help="Sounds without captions: files, folders or globs.")],
+    model: Annotated[
+        list[str] | None, Option(help="A run folder, or pocket. Repeat it to compare runs.")
+    ] = None,
+    bridge: Annotated[
+        list[str] | None,
+        Option(help="Try these bridges only, and the model's own. Default: all that it can use."),
+    ] = None,
+    gap: GapOption = None,
+    write: Annotated[
+        bool, Option("--write", help="Save the best setting as the default of each run.")
+    ] = False,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Choose bridge and decoding on unlabelled recordings.
+
+    A setting is good when its captions pick out their own recordings.
+
+    wsac tune --model runs/mine --audio recordings/
+    """
+    from dataclasses import asdict
+
+    from wsac.clap.collections import embed_audible
+    from wsac.data.audio.find import find_audio
+    from wsac.evaluation import tune as tuning
+    from wsac.inference.batch import note_unfinished
+    from wsac.inference.captioner import Captioner
+
+    models = list(dict.fromkeys(model or ["pocket"]))
+    if write and "pocket" in models:
+        raise WsacError("--write: the built-in captioner is read-only; give --model a run folder")
+    captioners = [Captioner.load(name, device=device) for name in models]
+    for name in models:
+        note_unfinished(name, "; tune again when it is finished" if write else "")
+    if gap is not None:
+        captioners = [captioner.with_gap(gap) for captioner in captioners]
+    _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioners[0].clap)
+    if tuning.LEAST <= len(sounds) < tuning.FEW:
+        say(f"note: {len(sounds)} sounds leave much to chance; give {tuning.FEW} or more")
+    runs = tuning.tune_runs(captioners, sounds, bridges=bridge or ())
+    winner = tuning.best_run(runs)
+    best = runs[winner][0]
+    if best.faults > tuning.MANY:
+        say(f"note: {best.faults:.0%} of the best captions are at fault; train the captioner more")
+    if write:
+        for name, captioner, trials in zip(models, captioners, runs, strict=True):
+            tuning.set_default_options(trials[0].options, name, captioner.gap)
+            say(f"{name}: its default is now {tuning.setting(trials[0].options)}")
+    if as_json:
+        objects = []
+        for i in sorted(range(len(models)), key=lambda i: i != winner):
+            for trial in runs[i]:
+                default = trial.options == captioners[i].options
+                marks = {"model": models[i], "best": trial is best, "usual": default}
+                objects.append(marks | asdict(trial))
+        return print_json(objects)
+    title, setting = f"{len(sounds):,} sounds", tuning.setting(best.options)
+    if len(models) > 1:
+        rows, columns = tuning.run_rows(models, runs), ["run", "mean cycle>", "best setting"]
+        setting = f"{models[winner]}, {setting}"
+    else:
+        rows, columns = tuning.trial_rows(runs[0], captioners[0].options), ["setting"]
+    table(title, [*columns, *tuning.HEADS], rows)
+    say(LEGEND)
+    if len(models) > 1:
+        say("mean cycle: over the settings tried with every run; the best run has the largest")
+    hint = "" if write or "pocket" in models else "; --write makes it the default"
+    if best.options == captioners[winner].options:
+        hint = "; it is the default already"
+    say(f"best: {setting}{hint}")
+    return None
