@@ -12,17 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from wsac.data.captions.corpus import (
-    FORMATS,
-    STYLES,
-    merge,
-    read_captions,
-    restyle,
-    stats_rows,
-    write_jsonl,
-)
-from wsac.data.captions.formats import detect_format
-from wsac.data.captions.reader import read_text
+from wsac.data.captions.corpus import STYLES, merge, read_captions, restyle, write_jsonl
+from wsac.data.captions.corpus_statistics import stats_rows
+from wsac.data.captions.formats import FORMATS, detect_format
+from wsac.data.captions.text_file import read_text
 from wsac.types import CorpusError, Example, WsacError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "captions"
@@ -308,7 +301,7 @@ WRONG = {
     ),
     "list of numbers": ("[1, 2]", "auto", None, "write it as a string"),
     "half a character": ('{"caption": "A \\ud83d"}\n', "auto", 1, "write the character as UTF-8"),
-    "object without data": ('{\n"info": 1\n}', "auto", None, 'write {"data"'),
+    "object without data": ('{\n"info": 1\n}', "auto", None, 'name the caption "caption"'),
     "list as wavcaps": ('["A dog"]', "wavcaps", None, 'write {"data"'),
     "unknown format": ("A dog\n", "parquet", None, "choose one of auto, clotho"),
     "column names with line breaks": ('"file\nname",x_y\n1,2\n', "csv", 1, "name the column"),

@@ -31,7 +31,8 @@ def corpus(
     """
     from dataclasses import asdict
 
-    from wsac.data.captions.corpus import merge, stats_rows, write_jsonl
+    from wsac.data.captions.corpus import merge, write_jsonl
+    from wsac.data.captions.corpus_statistics import stats_rows
 
     merged = merge(inputs, format=format, style=style)
     write_jsonl(merged.examples, out)

@@ -1,4 +1,4 @@
-"""Caption corpora: read caption files of several formats, merge them into one clean list, write it as JSON lines."""
+"""Caption corpora: read caption files, merge them into one clean list, write it as JSON lines."""
 
 from __future__ import annotations
 
@@ -11,46 +11,36 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from wsac.io.files import atomic_path
 from wsac.types import CorpusError, Example, RecipeError
 
-from .corpus_statistics import CorpusStats, SourceStats, corpus_stats, stats_rows
-from .formats import FORMATS, detect_format, parse
-from .reader import corpus_error, read_text
+from .corpus_statistics import CorpusStats, SourceStats, corpus_stats
+from .formats import FORMATS, SOUND_COLUMNS, caption_columns, detect_format, name_list
+from .records import Records, kind, read_records
+from .text_file import corpus_error, read_text
 
-__all__ = [
-    "FORMATS",
-    "STYLES",
-    "Corpus",
-    "CorpusStats",
-    "SourceStats",
-    "merge",
-    "read_captions",
-    "restyle",
-    "stats_rows",
-    "write_jsonl",
-]
-
-STYLES: tuple[str, ...] = ("keep", "sentence", "lower")
+STYLES = ("keep", "sentence", "lower")
 
 _SPACE = re.compile(r"[\s\u200b\ufeff]+")  # zero-width spaces too; not the joiner, which emoji need
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The captions kept, in reading order, and the count of what was read and dropped."""
+    """Captions in reading order, and the counts of rows that were read and dropped."""
 
     examples: list[Example]
     stats: CorpusStats
 
 
 def read_captions(path: str | Path, *, format: str = "auto") -> list[Example]:
-    """Read every caption row of a file, as written; empty captions are included.
+    """Read every caption of a file, as written; empty captions are included.
 
-    format: one of FORMATS; auto recognises it from the content, gzip included. A header row is never a caption, except
-    when the format text is forced: then each line is one.
-    Raises CorpusError (file, line, remedy) for anything that is not a readable corpus with at least one row.
+    format: one of FORMATS; auto recognises it from the content, gzip included. A header row is no caption,
+    except when the format text is forced: then each line is one.
+    Raises CorpusError (file, line, remedy) for anything but a readable corpus with at least one row.
     """
     return list(_read(path, format)[1])
 
@@ -58,7 +48,7 @@ def read_captions(path: str | Path, *, format: str = "auto") -> list[Example]:
 def merge(
     paths: str | Path | Iterable[str | Path], *, format: str = "auto", style: str = "keep"
 ) -> Corpus:
-    """Read files in order, tidy white space, restyle, and drop empty captions and exact duplicates (the first stays).
+    """Read files in order, tidy white space, restyle, and drop empty captions and repetitions.
 
     Captions come out in Unicode NFC on one line. format, style: one of FORMATS, STYLES.
     Raises CorpusError as read_captions does, and when no caption is left.
@@ -67,33 +57,31 @@ def merge(
     if not paths:
         raise CorpusError("no caption files given; name at least one")
     _check_style(style)
-    kept: dict[str, Example] = {}
+    examples: dict[str, Example] = {}
     sources = []
     for path in paths:
-        found, rows = _read(path, format)
-        before, empty, read = len(kept), 0, 0
-        for row in rows:  # one at a time: what is dropped never adds up
+        source_format, rows = _read(path, format)
+        before, empty, read = len(examples), 0, 0
+        for row in rows:  # one at a time: dropped rows never fill the memory
             read += 1
             caption = restyle(_tidy(row.caption), style)
             empty += not caption
-            if caption and caption not in kept:
-                kept[caption] = Example(caption, row.clip)
-        new = len(kept) - before
-        sources.append(SourceStats(str(path), found, read, new, empty, read - new - empty))
-    if not kept:
-        names = ", ".join(str(path) for path in paths)
-        raise corpus_error(
-            names,
-            f"no captions left: all {sum(s.read for s in sources)} rows are empty; name other files",
-        )
-    return Corpus(list(kept.values()), corpus_stats(sources, list(kept)))
+            if caption and caption not in examples:
+                examples[caption] = Example(caption, row.clip)
+        new = len(examples) - before
+        sources.append(SourceStats(str(path), source_format, read, new, empty, read - new - empty))
+    if not examples:
+        rows_read = sum(source.read for source in sources)
+        what = f"no captions left: all {rows_read} rows are empty; name other files"
+        raise corpus_error(", ".join(map(str, paths)), what)
+    return Corpus(list(examples.values()), corpus_stats(sources, list(examples)))
 
 
 def restyle(caption: str, style: str) -> str:
-    """Give a caption a uniform look; an ellipsis, ``!`` and ``?`` stay. Doing it twice changes nothing more.
+    """Give a caption a uniform look; an ellipsis, ``!`` and ``?`` stay. Repeating it changes nothing.
 
-    keep: as it is. sentence: the first letter upper-case, no final full stop. lower: lower-case, no final full stop.
-    Raises CorpusError for an unknown style.
+    keep: as it is. sentence: the first letter upper-case, no final full stop. lower: lower-case, no final
+    full stop. Raises CorpusError for an unknown style.
     """
     _check_style(style)
     if style == "keep":
@@ -102,14 +90,14 @@ def restyle(caption: str, style: str) -> str:
         caption = caption[:-1].rstrip()
     if style == "lower":
         return caption.lower()
-    start = re.match(r"\W*", caption).end()  # type: ignore[union-attr]  # past an opening quote or bracket
+    start = len(caption) - len(re.sub(r"^\W*", "", caption))  # past an opening quote or bracket
     return caption[:start] + caption[start : start + 1].title() + caption[start + 1 :]
 
 
 def write_jsonl(examples: Iterable[Example], path: str | Path) -> None:
-    """Write ``{"caption": ..., "clip": ...}`` a line, clip left out when None; gzip when the name ends with .gz.
+    """Write ``{"caption": ..., "clip": ...}`` per line, without clip when None; gzip for a name in .gz.
 
-    The file is whole or absent, and equal examples make equal bytes. Raises WsacError when it cannot be written.
+    Equal examples make equal bytes. Raises WsacError when the file cannot be written; it is whole or absent.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         if Path(path).suffix == ".gz":
@@ -125,15 +113,60 @@ def _line(example: Example) -> bytes:
 
 
 def _read(path: str | Path, format: str) -> tuple[str, Iterator[Example]]:
-    """The format found, and the rows; what is wrong with one is raised when it is come to."""
+    """The format, and the rows as they are read; a broken row raises when it is reached."""
     if format not in FORMATS:
         raise corpus_error(path, f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
     text = read_text(path)
-    found = detect_format(path, text) if format == "auto" else format
-    rows = parse(path, text, found)
+    format = detect_format(path, text) if format == "auto" else format
+    records = read_records(path, text, format)
+    if records.columns and not caption_columns(records.columns, format == "clotho"):
+        column = "caption_1" if format == "clotho" else "caption"
+        remedy = f"name the column of captions {column}, or add a header line if there is none"
+        what = f"no {column} column among {name_list(records.columns)}; {remedy}"
+        raise corpus_error(path, what, records.line)
+    rows = _examples(path, records, numbered=format == "clotho")
     if (first := next(rows, None)) is None:
-        raise corpus_error(path, f"no captions in it (read as {found}); is the download complete?")
-    return found, chain((first,), rows)
+        raise corpus_error(path, f"no captions in it (read as {format}); is the download complete?")
+    return format, chain((first,), rows)
+
+
+def _examples(path: str | Path, records: Records, numbered: bool) -> Iterator[Example]:
+    clip_names = SOUND_COLUMNS if records.columns else ("clip", "id", *SOUND_COLUMNS)
+    for where, record in records.rows:
+        clip, captions = None, [record]
+        if isinstance(record, dict):
+            if not (columns := caption_columns(tuple(record), numbered)):
+                what = f'no caption among {name_list(record)}; name the caption "caption"'
+                raise corpus_error(path, what, where)
+            clip = _clip(record, clip_names)
+            captions = [caption for name in columns for caption in _listed(record[name])]
+        for caption in captions:
+            if not isinstance(caption, str):
+                what = f"{kind(caption)} where a caption belongs; write it as a string"
+                raise corpus_error(path, what, where)
+            if _SURROGATE.search(caption):
+                what = "half of a \\u surrogate pair; write the character as UTF-8"
+                raise corpus_error(path, what, where)
+            yield Example(caption, clip)
+
+
+def _listed(value: Any) -> list[Any]:
+    """The captions of one field; a null caption is an empty one."""
+    values = value if isinstance(value, list) else [value]
+    return ["" if caption is None else caption for caption in values]
+
+
+def _clip(record: dict[str, Any], names: Iterable[str]) -> str | None:
+    """The clip that a record names; AudioCaps names a clip by its video and start second.
+
+    As written: some file names of Clotho begin with a space.
+    """
+    for name in names:
+        value = record.get(name)
+        if isinstance(value, (str, int)) and str(value).strip():
+            start = record.get("start_time") if name == "youtube_id" else None
+            return str(value) if start in (None, "") else f"{value}_{start}"
+    return None
 
 
 def _tidy(caption: str) -> str:
@@ -146,18 +179,19 @@ def _check_style(style: str) -> None:
 
 
 def read_labels(path: str | Path) -> list[str]:
-    """Labels of a UTF-8 text file, one a line; blank lines and lines that begin with # are left out."""
+    """Labels of a UTF-8 text file, one per line, without blank lines and lines that begin with #.
+
+    Raises RecipeError when the file cannot be read or holds no label.
+    """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise RecipeError(
-            f"{path}: cannot read the labels ({error.strerror}); check the path"
-        ) from error
+        what = f"{path}: cannot read the labels ({error.strerror}); check the path"
+        raise RecipeError(what) from error
     except UnicodeDecodeError as error:
-        raise RecipeError(
-            f"{path}: the labels are not UTF-8 text; save them as UTF-8, one a line"
-        ) from error
+        what = f"{path}: the labels are not UTF-8 text; save them as UTF-8, one per line"
+        raise RecipeError(what) from error
     labels = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not labels:
-        raise RecipeError(f"{path}: no labels in this file; write two or more, one a line")
+        raise RecipeError(f"{path}: no labels in this file; write two or more, one per line")
     return labels

@@ -1,4 +1,4 @@
-"""What a corpus holds and what was dropped from it, as data for JSON and as rows for a table."""
+"""What a corpus holds and what was dropped from it, as data for JSON and as rows of a table."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 _QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
+_COUNTS = ("read", "kept", "empty", "duplicates")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """One file: its path, its format, and rows read = kept + empty + duplicates (of this or an earlier file)."""
+    """One file: its path, format and row counts. Duplicates are those of this or an earlier file."""
 
     path: str
     format: str
@@ -24,10 +25,9 @@ class SourceStats:
 
 @dataclass(frozen=True, slots=True)
 class CorpusStats:
-    """Rows of all files, and the words of the captions kept.
+    """Row counts of all files, and the words of the captions that are left. ``asdict`` makes it JSON.
 
-    words: their number. vocabulary: how many are distinct, lower-cased. length_quantiles: words per caption at min, 5%,
-    25%, 50%, 75%, 95% and max. JSON-able by ``dataclasses.asdict``.
+    vocabulary: distinct words, lower-case. length_quantiles: words per caption at min, 5%, …, max.
     """
 
     read: int
@@ -41,7 +41,7 @@ class CorpusStats:
 
 
 def corpus_stats(sources: Iterable[SourceStats], captions: Sequence[str]) -> CorpusStats:
-    """Sum the files up and count the words of the kept ``captions``, of which there is at least one."""
+    """Sum up the files and count the words of ``captions``, at least one."""
     sources = tuple(sources)
     lengths, vocabulary = [], set()
     for caption in captions:
@@ -49,23 +49,24 @@ def corpus_stats(sources: Iterable[SourceStats], captions: Sequence[str]) -> Cor
         lengths.append(len(words))
         vocabulary.update(words)
     lengths.sort()
+    counts = {name: sum(getattr(source, name) for source in sources) for name in _COUNTS}
+    last = len(lengths) - 1
+    quantiles = {name: lengths[round(share * last)] for name, share in _QUANTILES.items()}
     return CorpusStats(
-        read=sum(source.read for source in sources),
-        kept=sum(source.kept for source in sources),
-        empty=sum(source.empty for source in sources),
-        duplicates=sum(source.duplicates for source in sources),
+        **counts,
         sources=sources,
         words=sum(lengths),
         vocabulary=len(vocabulary),
-        length_quantiles={
-            name: lengths[round(share * (len(lengths) - 1))] for name, share in _QUANTILES.items()
-        },
+        length_quantiles=quantiles,
     )
 
 
 def stats_rows(stats: CorpusStats) -> list[tuple[str, str]]:
-    """Rows (name, value) for a table: one per file, what was read, dropped and why, then words and lengths."""
-    rows = [(source.path, f"{source.format}: {_counts(source)}") for source in stats.sources]
+    """Rows (name, value) for a table: the files, the counts, then words and lengths."""
+    rows = []
+    for source in stats.sources:
+        counts = ", ".join(f"{getattr(source, name):,} {name}" for name in _COUNTS)
+        rows.append((source.path, f"{source.format}: {counts.removesuffix('s')}"))
     quantiles = ", ".join(f"{name} {length}" for name, length in stats.length_quantiles.items())
     return [
         *rows,
@@ -77,7 +78,3 @@ def stats_rows(stats: CorpusStats) -> list[tuple[str, str]]:
         ("vocabulary", f"{stats.vocabulary:,}"),
         ("words per caption", quantiles),
     ]
-
-
-def _counts(source: SourceStats) -> str:
-    return f"{source.read:,} read, {source.kept:,} kept, {source.empty:,} empty, {source.duplicates:,} duplicate"

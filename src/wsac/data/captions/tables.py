@@ -1,14 +1,14 @@
-"""Tables of captions as people have them: CSV, JSON lines, COCO's JSON and what ``wsac caption`` writes, to rows.
+"""Tables of captions to be scored: CSV, JSON lines, COCO's JSON and what ``wsac caption`` writes.
 
-A table is either of candidates, one caption a sound, or of references, one or several. What is wrong with single rows
-is collected in Faults; what makes the whole file unreadable is an error.
+A table holds either candidates, one caption per sound, or references, one or several. Rows at fault are
+collected in Faults. What makes the whole file unreadable is an error.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -16,41 +16,18 @@ from typing import Any
 
 from wsac.types import CorpusError
 
-from .reader import corpus_error, read_text
-from .records import Faults, csv_records, json_records
+from .formats import SOUND_COLUMNS, detect_json, name_list
+from .records import Faults, kind, read_records
+from .text_file import corpus_error, read_text
 
-# Names of columns and keys, the likelier first; of several in a table the first here is taken.
-IDS = (
-    "file_name",
-    "file",
-    "filename",
-    "fname",
-    "audio",
-    "audio_file",
-    "audio_path",
-    "clip",
-    "youtube_id",
-    "image_id",
-    "audio_id",
-    "audiocap_id",
-    "id",
-    "key",
-    "name",
-)
-CANDIDATES = ("candidate", "prediction", "predicted_caption", "hypothesis", "caption", "text")
-REFERENCE_LISTS = ("references", "refs", "captions")
-REFERENCES = ("reference", "ref", "caption", "text")
+# the likelier first: of several in a table the first is taken
+_SOUNDS = (*SOUND_COLUMNS, "key", "name")
+_CANDIDATES = ("candidate", "prediction", "predicted_caption", "hypothesis", "caption", "text")
+_REFERENCE_LISTS = ("references", "refs", "captions")
+_REFERENCES = ("reference", "ref", "caption", "text")
 _NUMBERED = re.compile(r"(?:captions?|references?|refs?)[ _-]?\d+")
-_ABSENT = {
-    "nan",
-    "none",
-    "null",
-    "na",
-    "n/a",
-    "<na>",
-    "nat",
-    "undefined",
-}  # what programs write for a missing value
+# what programs write for a missing value
+_MISSING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "undefined"}
 # a replacement character, control characters, half of a pair, and UTF-8 that was read as Windows-1252
 _GARBLED = re.compile(
     "[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|â€|Ã[\u0080-\u00bf]|ï»¿"
@@ -68,8 +45,10 @@ class Row:
 
 @dataclass(slots=True)
 class Table:
-    """path: for messages. wide: a row has all references of its sound, so that an id occurs once. names: other names
-    of ids, such as the file names of COCO's images. bad: ids of rows that are at fault."""
+    """path: for messages. wide: a row has all captions of its sound, so an id occurs once.
+
+    names: file names of COCO's images, by id. bad: ids of rows at fault.
+    """
 
     path: str
     rows: list[Row] = field(default_factory=list)
@@ -81,19 +60,19 @@ class Table:
 def read_table(path: str | Path, role: str, faults: Faults) -> Table:
     """role: "candidates" or "references". Raises CorpusError for a file that is not such a table."""
     text = read_text(path)
-    table = Table(str(path))
-    json_like = text.lstrip()[:1] in ("{", "[")
-    if json_like:
-        records, table.names = json_records(path, text)
-    else:
-        records = csv_records(path, text, lambda names: _columns(path, names, role), faults)
-    first = next(records, None)
+    is_json = text.lstrip()[:1] in ("{", "[")
+    lines = is_json and "\n" in text.strip() and detect_json(text) == "jsonl"
+    format = "jsonl" if lines else "json" if is_json else "csv"
+    records = read_records(path, text, format, faults)
+    first = next(records.rows, None)
     if first is None:
         raise CorpusError(faults.message() or f"{path}: no rows in it; is the file complete?")
-    columns = _columns(path, list(first[1]) if isinstance(first[1], dict) else [], role)
-    table.wide = columns.wide
-    for where, record in chain([first], records):
-        _add(table, columns, where, record, json_like, faults)
+    names = records.columns or (first[1] if isinstance(first[1], dict) else ())
+    columns = _columns(path, tuple(names), role)
+    table = Table(str(path), wide=columns.wide, names=records.file_names)
+    for where, record in chain([first], records.rows):
+        for fault in _read_row(table, columns, where, record):
+            faults.add(path, fault, where)
     return table
 
 
@@ -101,97 +80,84 @@ def read_table(path: str | Path, role: str, faults: Faults) -> Table:
 class _Columns:
     id: str
     captions: tuple[str, ...]
-    listed: bool  # the one column holds a list
-    wide: bool
+    wide: bool = True
+    listed: bool = False  # the one column holds a list
 
 
-def _columns(path: str | Path, names: Sequence[str], role: str) -> _Columns:
+def _columns(path: str | Path, names: tuple[str, ...], role: str) -> _Columns:
     """Which columns hold what. Raises CorpusError when that is not clear."""
-    lower = {name.lower(): name for name in names}
-    key = next((lower[name] for name in IDS if name in lower), None)
-    shown = (
-        ", ".join(repr(name[:40]) for name in names[:8]) + (" …" if len(names) > 8 else "")
-        or "nothing"
-    )
-    if key is None:
-        raise corpus_error(
-            path, f"no column that names the sounds among {shown}; call it file_name"
-        )
-    numbered = tuple(name for name in names if _NUMBERED.fullmatch(name.lower()))
-    wanted = CANDIDATES if role == "candidates" else REFERENCES
-    single = next((lower[name] for name in wanted if name in lower), None)
+    sound = _first_of(_SOUNDS, names)
+    if sound is None:
+        what = f"no column that names the sounds among {name_list(names)}; call it file_name"
+        raise corpus_error(path, what)
+    numbered = tuple(name for name in names if _NUMBERED.fullmatch(name))
     if role == "candidates":
-        if single is None:
-            what = (
-                f"{len(numbered)} captions a row, which are references"
-                if numbered
-                else f"no caption among {shown}"
-            )
-            raise corpus_error(path, f"{what}; a table of candidates has a column called caption")
-        return _Columns(key, (single,), False, True)
-    listed = next((lower[name] for name in REFERENCE_LISTS if name in lower), None)
-    if listed:
-        return _Columns(key, (listed,), True, True)
-    if not numbered and single is None:
-        raise corpus_error(
-            path, f"no references among {shown}; call the columns caption_1, caption_2 or caption"
-        )
-    return _Columns(key, numbered or (str(single),), False, bool(numbered))
+        if single := _first_of(_CANDIDATES, names):
+            return _Columns(sound, (single,))
+        what = f"no caption among {name_list(names)}"
+        if numbered:
+            what = f"{len(numbered)} captions a row, which are references"
+        raise corpus_error(path, f"{what}; a table of candidates has a column called caption")
+    if listed := _first_of(_REFERENCE_LISTS, names):
+        return _Columns(sound, (listed,), listed=True)
+    if numbered:
+        return _Columns(sound, numbered)
+    if single := _first_of(_REFERENCES, names):
+        return _Columns(sound, (single,), wide=False)
+    remedy = "call the columns caption_1, caption_2 or caption"
+    raise corpus_error(path, f"no references among {name_list(names)}; {remedy}")
 
 
-def _add(
-    table: Table, columns: _Columns, where: str, record: Any, json_like: bool, faults: Faults
-) -> None:
-    """Check one record and add its row, or say what is wrong with it."""
+def _first_of(wanted: Iterable[str], names: tuple[str, ...]) -> str | None:
+    return next((name for name in wanted if name in names), None)
+
+
+def _read_row(table: Table, columns: _Columns, where: str, record: Any) -> Iterator[str]:
+    """Add the captions of one record to the table; yields what is wrong with it."""
     if not isinstance(record, dict):
-        return faults.add(table.path, "no object with an id and a caption", where)
-    value = record.get(columns.id)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (str, int))
-        or str(value).strip().lower() in {"", *_ABSENT}
-    ):
-        return faults.add(table.path, f"no {columns.id}", where)
-    name = str(value)
-    values = [record.get(column) for column in columns.captions]
+        yield "no object with an id and a caption"
+        return
+    sound = record.get(columns.id)
+    missing = str(sound).strip().lower() in {"", *_MISSING}
+    if missing or isinstance(sound, bool) or not isinstance(sound, (str, int)):
+        yield f"no {columns.id}"
+        return
+    captions = [record.get(column) for column in columns.captions]
     if columns.listed:
-        listed = values[0] if json_like else _json_or_none(values[0])
-        if not isinstance(listed, list):
-            table.bad.add(name)
-            return faults.add(
-                table.path, f"no JSON list of captions under {columns.captions[0]}", where
-            )
-        values = listed or [""]
-    good: list[str] = []
-    for caption in values:
-        if fault := _fault(caption):
-            table.bad.add(name)
-            faults.add(table.path, fault, where)
-        else:
-            good.append(str(caption))
+        captions = _as_list(captions[0])
+    if captions is None:
+        faults = [f"no JSON list of captions under {columns.captions[0]}"]
+    else:
+        faults = [fault for caption in captions if (fault := _fault(caption))]
+    if faults:
+        table.bad.add(str(sound))
+    good = tuple(str(caption) for caption in captions or () if not _fault(caption))
     if good:
-        table.rows.append(Row(name, tuple(good), where))
-    return None
+        table.rows.append(Row(str(sound), good, where))
+    yield from faults
 
 
-def _json_or_none(text: Any) -> Any:
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        return None
+def _as_list(value: Any) -> list[Any] | None:
+    """A list, also as JSON in the cell of a table; one empty caption for an empty list."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return (value or [""]) if isinstance(value, list) else None
 
 
 def _fault(caption: Any) -> str:
-    """What is wrong with a caption; "" if nothing is."""
+    """What is wrong with a caption, "" if nothing is."""
     if not isinstance(caption, str):
-        kinds = {type(None): "null", bool: "a truth value", dict: "an object", list: "a list"}
-        return f"{kinds.get(type(caption), 'a number')} in place of a caption"
-    if not caption.strip():
+        return f"{kind(caption)} in place of a caption"
+    text = caption.strip()
+    if not text:
         return "an empty caption"
-    if caption.strip().lower() in _ABSENT:
-        return f"{caption.strip()!r} in place of a caption"
+    if text.lower() in _MISSING:
+        return f"{text!r} in place of a caption"
     if _GARBLED.search(caption):
         return "a caption with broken characters"
-    if "\n" in caption.strip() or "\r" in caption.strip():
+    if "\n" in text or "\r" in text:
         return "a caption of several lines (an unclosed quote?)"
     return "" if any(letter.isalnum() for letter in caption) else "a caption without words"

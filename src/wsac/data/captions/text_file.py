@@ -1,4 +1,4 @@
-"""Bytes of a caption file to text: gzip undone, byte-order mark dropped, anything that is not UTF-8 text refused."""
+"""Caption files as text: gzip is unpacked, a byte-order mark dropped, anything but UTF-8 text refused."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from wsac.types import CorpusError
 _UNPACK = "unpack it and name the caption file inside"
 _SOUND = "name a file of captions, not a recording"
 _TABLE = "export the captions as UTF-8 text, CSV or JSON lines"
-_MAGIC: tuple[tuple[bytes, str, str], ...] = (
+_SHEET = "unpack it, or save the sheet as CSV UTF-8"
+_POINTER = "fetch the file with git lfs pull"
+# first bytes, what the file is, what to do
+_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (rb"RIFF....WAVE", "a WAV recording", _SOUND),
     (rb"fLaC", "a FLAC recording", _SOUND),
     (rb"OggS", "an Ogg recording", _SOUND),
     (rb"ID3[\x02-\x04]|\xff[\xf2\xf3\xfa\xfb]", "an MP3 recording", _SOUND),
     (rb"\x00\x00..ftyp", "an MP4 or M4A file", _SOUND),
     (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a", "an image", "name a file of captions"),
-    (rb"%PDF-", "a PDF document", "save its captions as plain text, one a line"),
-    (
-        rb"PK\x03\x04",
-        "a zip archive or an Excel workbook",
-        "unpack it, or save the sheet as CSV UTF-8",
-    ),
+    (rb"%PDF-", "a PDF document", "save its captions as plain text, one per line"),
+    (rb"PK\x03\x04", "a zip archive or an Excel workbook", _SHEET),
     (rb"\x1f\x8b", "a gzip file inside a gzip file", "gunzip it once"),
     (rb"BZh[1-9]1AY|\xfd7zXZ\x00|\x28\xb5\x2f\xfd|7z\xbc\xaf", "a compressed archive", _UNPACK),
     (rb".{257}ustar(\x00|  \x00)", "a tar archive", _UNPACK),
@@ -32,45 +31,38 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (rb"ARROW1|\x89HDF|\x93NUMPY|SQLite format 3\x00", "a binary table", _TABLE),
     (rb"\x80[\x02-\x05][\x00-\xff]", "a Python pickle, which is never loaded", _TABLE),
     (rb"\xff\xfe|\xfe\xff", "UTF-16 text", "convert it with iconv -f UTF-16 -t UTF-8"),
-    (
-        rb"version https://git-lfs",
-        "a Git LFS pointer, not the file itself",
-        "fetch the file with git lfs pull",
-    ),
+    (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", _POINTER),
     (rb"(?i:\s*<(!doctype html|html))", "a web page", "download the raw file behind it"),
 )
 
 
-def corpus_error(path: str | Path, what: str, line: int | None = None) -> CorpusError:
-    """A one-line CorpusError: the file, the line (from 1) where one applies, then ``what`` with its remedy."""
-    place = f"{path}: " if line is None else f"{path}: line {line}: "
+def corpus_error(path: str | Path, what: str, where: str = "") -> CorpusError:
+    """A CorpusError on one line: the file, perhaps the place (``line 3``), what is wrong and the remedy."""
+    place = f"{path}: {where}: " if where else f"{path}: "
     return CorpusError(re.sub(r"[\r\n]+", " ", place + what))
 
 
 def read_text(path: str | Path) -> str:
-    """Read a UTF-8 text file, gzip or not by its first bytes; line ends are left as they are.
+    """Read a UTF-8 text file, gzip or not by its first bytes; line ends stay as they are.
 
     Raises CorpusError when the file is missing, a folder, empty, binary, cut short or not UTF-8.
     """
-    data = _unzip(path, _read_bytes(path)).removeprefix(b"\xef\xbb\xbf")
+    data = _unpack(path, _read_bytes(path)).removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
-        raise corpus_error(
-            path,
-            f"{'only blank lines' if data else 'the file is empty'}; is the download complete?",
-        )
-    for magic, name, remedy in _MAGIC:
-        if re.match(magic, data, re.DOTALL):
+        state = "only blank lines" if data else "the file is empty"
+        raise corpus_error(path, f"{state}; is the download complete?")
+    for signature, name, remedy in _SIGNATURES:
+        if re.match(signature, data, re.DOTALL):
             raise corpus_error(path, f"looks like {name}; {remedy}")
     if (nul := data.find(b"\0")) >= 0:
         raise corpus_error(path, f"binary data (a NUL byte at offset {nul}); {_TABLE}")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = 1 + data.count(b"\n", 0, error.start)
+        what = f"not UTF-8 (byte 0x{data[error.start]:02x})"
         remedy = "convert it, for example with iconv -f WINDOWS-1252 -t UTF-8"
-        raise corpus_error(
-            path, f"not UTF-8 (byte 0x{data[error.start]:02x}); {remedy}", line
-        ) from error
+        line = 1 + data.count(b"\n", 0, error.start)
+        raise corpus_error(path, f"{what}; {remedy}", f"line {line}") from error
 
 
 def _read_bytes(path: str | Path) -> bytes:
@@ -82,12 +74,11 @@ def _read_bytes(path: str | Path) -> bytes:
         raise corpus_error(path, "not found; check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
-        raise corpus_error(
-            path, f"cannot read ({reason}); check the path and its permissions"
-        ) from error
+        remedy = "check the path and its permissions"
+        raise corpus_error(path, f"cannot read ({reason}); {remedy}") from error
 
 
-def _unzip(path: str | Path, data: bytes) -> bytes:
+def _unpack(path: str | Path, data: bytes) -> bytes:
     if not data.startswith(b"\x1f\x8b"):
         return data
     try:
@@ -95,6 +86,5 @@ def _unzip(path: str | Path, data: bytes) -> bytes:
     except EOFError as error:
         raise corpus_error(path, "the gzip file is cut short; download it again") from error
     except (OSError, zlib.error) as error:
-        raise corpus_error(
-            path, f"the gzip file is damaged ({error}); download it again"
-        ) from error
+        what = f"the gzip file is damaged ({error}); download it again"
+        raise corpus_error(path, what) from error
