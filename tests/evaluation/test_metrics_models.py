@@ -493,10 +493,10 @@ def heard(tmp_path, clap) -> list[Item]:
 
 
 def test_clapscore_is_the_cosine_and_the_rank(clap, heard):
-    from wsac.clap.sounds import listen
+    from wsac.clap.sounds import embed_sound
 
     scores = {score.name: score for score in clapscore(heard, clap)}
-    sounds = torch.stack([listen(clap, item.audio).embedding for item in heard])
+    sounds = torch.stack([embed_sound(clap, item.audio).embedding for item in heard])
     similarity = clap.embed_text([item.candidate for item in heard]) @ sounds.T
     np.testing.assert_allclose(scores["clapscore"].per_item, similarity.diag(), atol=1e-5)
     assert scores["clapscore"].corpus == pytest.approx(float(similarity.diag().mean()), abs=1e-5)

@@ -11,7 +11,7 @@ import torch
 from torch.testing import assert_close
 
 from wsac import AudioError, Caption, Captioner, ModelError, RecipeError
-from wsac.clap.sounds import listen, listen_many
+from wsac.clap.sounds import embed_many, embed_sound
 from wsac.data.soundworld import KINDS
 from wsac.decoder.generation import GenerationOptions, generate_best, generate_samples
 
@@ -47,13 +47,13 @@ def test_sounds_heard_together_are_heard_one_by_one(clap, wav, tmp_path, monkeyp
         samples[:5000],
         tmp_path / "silent.wav",
     ]
-    found = listen_many(clap, sounds)
+    found = list(embed_many(clap, sounds))
     with pytest.raises(AudioError) as broken:
-        listen(clap, sounds[2])
+        embed_sound(clap, sounds[2])
     assert isinstance(found[2], AudioError)
     assert str(found.pop(2)) == str(broken.value)
     for one, sound in zip(found, sounds[:2] + sounds[3:], strict=True):
-        alone = listen(clap, sound)
+        alone = embed_sound(clap, sound)
         assert_close(one.embedding, alone.embedding)
         assert (one.start, one.end, one.notes, one.silent) == (
             alone.start,

@@ -286,6 +286,7 @@ def test_the_decoder_alone(exported, pocket, tmp_path, monkeypatch):
         embed_dim=256,
         sample_rate=48_000,
         window_seconds=7.0,
+        temperature=0.07,
         fingerprint="f",
         source="s",
     )

@@ -15,7 +15,7 @@ import torch
 from torch.testing import assert_close
 
 from wsac import AudioError, RecipeError, Tagger, load_clap
-from wsac.clap.sounds import AudioEmbedding, listen
+from wsac.clap.sounds import AudioEmbedding, embed_sound
 from wsac.cli import main
 from wsac.data.captions.corpus import read_labels
 from wsac.inference.tag_batch import tag_files
@@ -120,10 +120,11 @@ def test_the_temperature_is_that_of_the_clap(clap):
             clap.sample_rate,
             clap.window_seconds,
         )
+        temperature = 0.07
         embed_text, embed_audio = staticmethod(clap.embed_text), staticmethod(clap.embed_audio)
 
     default = Tagger(Warm(), LABELS)
-    Warm.temperature = torch.tensor(1000.0)
+    Warm.temperature = 1000.0
     warm = Tagger(Warm(), LABELS)
     assert (default.temperature, warm.temperature) == (0.07, 1000.0)
     assert [tag.probability for tag in warm.tag(noise(1))] == pytest.approx([0.25] * 4, abs=1e-3)
@@ -161,7 +162,7 @@ def test_windows_have_times_and_the_tags_of_their_samples(tagger, folder):
 
 
 def test_what_is_heard_can_be_tagged_again(tagger, clap):
-    heard = listen(clap, noise(1.5))
+    heard = embed_sound(clap, noise(1.5))
     assert isinstance(heard, AudioEmbedding)
     assert (heard.start, heard.end, heard.notes, heard.silent) == (0, 1.5, (), False)
     assert tagger.tag_heard([heard])[0] == tagger.tag(noise(1.5))

@@ -19,18 +19,15 @@ import numpy as np
 import torch
 
 from wsac.data.audio.find import find_audio
-from wsac.data.audio.stream import load_audio
 from wsac.io.console import progress, say
 from wsac.io.files import atomic_path, read_json, write_json, write_text
-from wsac.types import AudioError, ModelError, RecipeError, WsacError
+from wsac.types import AudioError, ModelError, RecipeError
 
 from . import ClapEncoder
-from .sounds import listen
+from .sounds import embed_many
 from .texts import cache_folder
 
 SHARD = 1024  # files
-BATCH = 16  # short files decoded and embedded together
-LONG = 60.0  # seconds: longer files are streamed on their own
 
 
 def embed_folder(
@@ -179,33 +176,17 @@ def _cached(
 def _embed_shard(
     clap: ClapEncoder, part: Sequence[Path], out: Path, number: int, dtype: str, tick
 ) -> dict[str, Any]:
-    found: dict[int, tuple[torch.Tensor, float]] = {}
-    errors: list[tuple[str, str]] = []
-    for first in range(0, len(part), BATCH):
-        short: list[tuple[int, torch.Tensor]] = []
-        for i, file in enumerate(part[first : first + BATCH], first):
-            try:
-                sound = load_audio(file, clap.sample_rate, max_seconds=LONG)
-                if sound.seconds >= LONG:
-                    heard = listen(clap, file)
-                    found[i] = heard.embedding, heard.end
-                else:
-                    short.append((i, torch.from_numpy(sound.samples)))
-            except WsacError as error:
-                errors.append((str(file), str(error)))
-            tick()
-        embedded = clap.embed_audio([samples for _, samples in short])
-        for (i, samples), embedding in zip(short, embedded, strict=True):
-            found[i] = embedding, len(samples) / clap.sample_rate
-    order = sorted(found)
-    stacked = torch.stack([found[i][0] for i in order]) if order else torch.empty(0, clap.embed_dim)
+    rows, files, errors = [torch.empty(0, clap.embed_dim)], [], []
+    for file, sound in zip(part, embed_many(clap, part), strict=True):
+        if isinstance(sound, AudioError):
+            errors.append((str(file), str(sound)))
+        else:
+            rows.append(sound.embedding[None])
+            files.append((str(file), round(sound.end, 3)))
+        tick()
     with atomic_path(_shard(out, number)) as path, path.open("wb") as target:
-        np.save(target, stacked.numpy().astype(dtype), allow_pickle=False)
-    done = {
-        "key": _key(part),
-        "files": [(str(part[i]), round(found[i][1], 3)) for i in order],
-        "errors": errors,
-    }
+        np.save(target, torch.cat(rows).numpy().astype(dtype), allow_pickle=False)
+    done = {"key": _key(part), "files": files, "errors": errors}
     write_json(_facts(out, number), done)
     return done
 

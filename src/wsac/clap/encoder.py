@@ -23,6 +23,9 @@ class ClapEncoder(Protocol):
     window_seconds: float  # the longest piece that is embedded at once
     source: str  # what load_clap loads it by again; "" when it is only in memory, or small enough to be copied
 
+    @property
+    def temperature(self) -> float: ...  # learned, of the softmax; 0.07 where a checkpoint has none
+
     def embed_text(self, captions: Sequence[str]) -> Tensor: ...
 
     def embed_audio(self, waveforms: Sequence[Tensor]) -> Tensor: ...  # mono float32, any length

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsac.data.audio.stream import load_audio
 from wsac.data.datasets.pairs import Clip
 from wsac.io.console import progress, say
 from wsac.types import AudioError
 
 from .encoder import ClapEncoder
+from .sounds import embed_many
 
 
 def recall_at(
@@ -62,22 +62,21 @@ def evaluate(
 
 def embed_clips(model: ClapEncoder, clips: Sequence[Clip]) -> tuple[list[Clip], Tensor]:
     """The clips that can be decoded, and their embeddings ``[N, D]``. Raises AudioError when there are none."""
-    kept, embeddings = [], []
+    usable, embeddings = [], []
+    sounds = embed_many(model, [clip.path for clip in clips])
     with progress("validation", len(clips), unit="clips") as tick:
-        for clip in clips:
+        for clip, sound in zip(clips, sounds, strict=True):
             tick()
-            try:
-                samples = torch.from_numpy(load_audio(clip.path, model.sample_rate).samples)
-            except AudioError as error:
-                say(f"skipped: {error}")
+            if isinstance(sound, AudioError):
+                say(f"skipped: {sound}")
                 continue
-            kept.append(clip)
-            embeddings.append(model.embed_audio([samples]))
-    if not kept:
+            usable.append(clip)
+            embeddings.append(sound.embedding)
+    if not usable:
         raise AudioError(
             f"none of the {len(clips)} validation sounds could be decoded; see the lines above"
         )
-    return kept, torch.cat(embeddings)
+    return usable, torch.stack(embeddings)
 
 
 def zero_shot(model: ClapEncoder, clips: Sequence[Clip], audio: Tensor) -> float:

@@ -1,41 +1,40 @@
-"""Sound to embedding, whatever the source: a whole sound by the CLAP's crop policy, or window by window, streamed."""
+"""Sounds to embeddings: one sound, many sounds, or the successive windows of a sound. Files are streamed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from wsac.data.audio.stream import SILENCE_PEAK, AudioStream
+from wsac.data.audio.stream import SILENCE_PEAK, AudioStream, Recording, load_audio
 from wsac.data.audio.windows import cut_windows, merge_short_tail, shortest_tail
 from wsac.types import AudioError
 
-from . import ClapEncoder
-from .encoder import WindowPool
+from .encoder import ClapEncoder, WindowPool
 
-Audio: TypeAlias = (
-    "str | Path | np.ndarray | Tensor"  # a file, or mono float samples [T] at the rate of the CLAP
-)
+# A file, or mono float samples [T] at the sample rate of the CLAP.
+Audio: TypeAlias = "str | Path | np.ndarray | Tensor"
+Item = TypeVar("Item")
 WINDOWS_AT_ONCE = 16  # windows of a long recording embedded together
-FILES_AT_ONCE = 32  # short files decoded and embedded together
-LONG = 30.0  # seconds; longer files are streamed, so that their length does not matter for memory
+FILES_AT_ONCE = 32  # short sounds decoded and embedded together
+LONG = 30.0  # seconds; longer files are streamed, so memory does not grow with their length
 
 
 @dataclass(frozen=True, slots=True)
 class AudioEmbedding:
-    """A sound, or a part of it, as the CLAP hears it. embedding: [D] unit norm; start, end: its span in seconds.
+    """The embedding of a sound or of a part of it. embedding: [D] unit norm; start, end: its span in seconds.
 
-    notes: what is wrong with the file, if anything. silent: nothing above -60 dBFS in it; a CLAP hears noise in
-    silence, so what is silent is not put into words by its embedding.
+    notes: what is wrong with the file, if anything. silent: the sound never exceeds -60 dBFS. A CLAP recognises
+    phantoms in silence, so the embedding of a silent sound is not to be captioned.
     """
 
     embedding: Tensor
@@ -45,143 +44,139 @@ class AudioEmbedding:
     silent: bool = False
 
 
-def listen(clap: ClapEncoder, audio: Audio) -> AudioEmbedding:
-    """Embed a sound by the CLAP's crop policy; a file is streamed, so its length does not matter for memory.
+def embed_sound(clap: ClapEncoder, audio: Audio) -> AudioEmbedding:
+    """Embed a whole sound by the CLAP's crop policy. A file is streamed, whatever its length.
 
     Raises AudioError when a file cannot be decoded, or when samples are not mono and finite.
     """
     if not isinstance(audio, (str, Path)):
-        samples = _samples(audio)
-        embedding, silent = clap.embed_audio([samples])[0], _is_silent(samples.numpy())
-        return _finite(
-            AudioEmbedding(embedding, 0.0, len(samples) / clap.sample_rate, silent=silent),
-            "the samples",
-        )
+        recording = _recording(audio, clap.sample_rate)
+        embedding = clap.embed_audio([torch.from_numpy(recording.samples)])[0]
+        return _whole(audio, embedding, recording)
     pool = WindowPool(clap)
     with AudioStream(audio, clap.sample_rate) as stream:
         for windows in batches(stream.windows(clap.window_seconds), WINDOWS_AT_ONCE):
             pool.add([torch.from_numpy(window.samples) for window in windows])
-        return _finite(
-            AudioEmbedding(pool.embedding(), 0.0, stream.seconds, stream.notes, stream.silent),
-            str(audio),
-        )
+        return _whole(audio, pool.embedding(), stream)
 
 
-def listen_many(clap: ClapEncoder, audio: Sequence[Audio]) -> list[AudioEmbedding | AudioError]:
-    """The same of several sounds, an error in the place of each that cannot be heard.
+def embed_many(clap: ClapEncoder, sounds: Iterable[Audio]) -> Iterator[AudioEmbedding | AudioError]:
+    """Embed sounds in order, with an AudioError in the place of each that fails.
 
-    Short files are decoded in threads and embedded together, which gives the same as one by one, in less time.
+    Sounds of up to 30 seconds are decoded in threads and embedded 32 at a time, which gives what ``embed_sound``
+    gives in less time; longer files are streamed. At most 32 sounds are read ahead.
     """
-    found: list[AudioEmbedding | AudioError] = []
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for some in batches(audio, FILES_AT_ONCE):
-            found += _listen_together(
-                clap, some, list(pool.map(partial(_decode, clap.sample_rate), some))
-            )
-    return found
+    for part in batches(sounds, FILES_AT_ONCE):
+        # One sample more than LONG, so that a file of exactly that length is read to its end.
+        most = LONG + 1 / clap.sample_rate
+        decoded = list(decode_many(part, clap.sample_rate, max_seconds=most))
+        whole = [r for r in decoded if isinstance(r, Recording) and r.seconds <= LONG]
+        waveforms = [torch.from_numpy(recording.samples) for recording in whole]
+        embeddings = iter(clap.embed_audio(waveforms) if waveforms else ())
+        for audio, recording in zip(part, decoded, strict=True):
+            try:
+                if isinstance(recording, AudioError):
+                    yield recording
+                elif recording.seconds <= LONG:
+                    yield _whole(audio, next(embeddings), recording)
+                else:
+                    yield embed_sound(clap, audio)
+            except AudioError as error:
+                yield error
 
 
-def _listen_together(
-    clap: ClapEncoder, audio: Sequence[Audio], sounds: Sequence[_Sound | AudioError | None]
-) -> Iterator[AudioEmbedding | AudioError]:
-    short = [sound for sound in sounds if isinstance(sound, _Sound)]
-    embeddings = iter(
-        clap.embed_audio([torch.from_numpy(sound.samples) for sound in short]) if short else ()
-    )
-    for one, sound in zip(audio, sounds, strict=True):
+def decode_many(
+    sounds: Iterable[Audio], sample_rate: int, *, max_seconds: float | None = None
+) -> Iterator[Recording | AudioError]:
+    """Decode sounds in threads, in order, with an AudioError in the place of each that fails.
+
+    max_seconds: only the first part of each file. At most 32 sounds are read ahead.
+    """
+
+    def decode(audio: Audio) -> Recording | AudioError:
         try:
-            if isinstance(sound, _Sound):
-                heard = AudioEmbedding(
-                    next(embeddings), 0.0, sound.seconds, sound.notes, sound.silent
-                )
-                yield _finite(heard, str(one) if isinstance(one, (str, Path)) else "the samples")
-            else:
-                yield listen(clap, one) if sound is None else sound
+            if isinstance(audio, (str, Path)):
+                return load_audio(audio, sample_rate, max_seconds=max_seconds)
+            return _recording(audio, sample_rate)
         except AudioError as error:
-            yield error
+            return error
+
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+    pending: deque[Future[Recording | AudioError]] = deque()
+    try:
+        for audio in sounds:
+            pending.append(pool.submit(decode, audio))
+            if len(pending) == FILES_AT_ONCE:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def listen_windows(
+def embed_windows_of(
     clap: ClapEncoder,
     audio: Audio | AudioStream,
     window_seconds: float,
     hop_seconds: float | None = None,
 ) -> Iterator[AudioEmbedding]:
-    """Embed successive windows, as the file is read; the tail is included, as a window of its own when it is at least
-    a tenth of one, else as a longer end of the last.
+    """Embed successive windows while the file is read. The tail is a window of its own when it is at least a tenth
+    of one; a shorter tail extends the last window's ``end``.
 
-    audio may be an open AudioStream too, whose notes say at the end what is wrong with the file.
-    hop_seconds: from one window to the next, the window's length when None. Raises AudioError, RecipeError.
+    audio may be an open AudioStream, whose ``notes`` say at the end what is wrong with the file.
+    hop_seconds: from one window to the next; default: the window's length. Raises AudioError, RecipeError.
     """
     if isinstance(audio, (str, Path)):
         with AudioStream(audio, clap.sample_rate) as stream:
-            yield from listen_windows(clap, stream, window_seconds, hop_seconds)
+            yield from embed_windows_of(clap, stream, window_seconds, hop_seconds)
         return
-    name = str(audio.path) if isinstance(audio, AudioStream) else "the samples"
-    blocks = audio if isinstance(audio, AudioStream) else [_samples(audio).numpy()]
-    found = cut_windows(blocks, clap.sample_rate, window_seconds, hop_seconds)
+    blocks = audio if isinstance(audio, AudioStream) else [_samples(audio)]
+    name = _name(audio.path if isinstance(audio, AudioStream) else audio)
+    cut = cut_windows(blocks, clap.sample_rate, window_seconds, hop_seconds)
     step = min(window_seconds, hop_seconds or window_seconds)
-    found = merge_short_tail(found, shortest_tail(step))
-    for windows in batches(found, WINDOWS_AT_ONCE):
+    cut = merge_short_tail(cut, shortest_tail(step))
+    for windows in batches(cut, WINDOWS_AT_ONCE):
         embeddings = clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
         for embedding, window in zip(embeddings, windows, strict=True):
-            yield _finite(
-                AudioEmbedding(
-                    embedding, window.start, window.end, silent=_is_silent(window.samples)
-                ),
-                name,
-            )
+            _check_finite(embedding, name)
+            silent = _is_silent(window.samples)
+            yield AudioEmbedding(embedding, window.start, window.end, silent=silent)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sound:
-    """A short sound, decoded."""
-
-    samples: np.ndarray
-    seconds: float
-    notes: tuple[str, ...]
-    silent: bool
-
-
-def _decode(sample_rate: int, audio: Audio) -> _Sound | AudioError | None:
-    """None: a long one, to be streamed."""
-    try:
-        if not isinstance(audio, (str, Path)):
-            samples = _samples(audio).numpy()
-            return _Sound(samples, len(samples) / sample_rate, (), _is_silent(samples))
-        with AudioStream(audio, sample_rate) as stream:
-            blocks, total = [], 0
-            for block in stream:
-                blocks.append(block)
-                total += len(block)
-                if total > LONG * sample_rate:
-                    return None
-            return _Sound(np.concatenate(blocks), stream.seconds, stream.notes, stream.silent)
-    except AudioError as error:
-        return error
-
-
-def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Lists of ``size`` successive items; the last may be shorter."""
     items = iter(items)
     while batch := list(islice(items, size)):
         yield batch
 
 
-def _samples(audio: np.ndarray | Tensor) -> Tensor:
+def _samples(audio: np.ndarray | Tensor) -> np.ndarray:
     samples = torch.as_tensor(audio, dtype=torch.float32)
     if samples.ndim != 1 or not len(samples):
-        raise AudioError(
-            f"samples of shape {tuple(samples.shape)}: give mono samples [T] with T > 0"
-        )
-    return samples
+        shape = tuple(samples.shape)
+        raise AudioError(f"samples of shape {shape}: give mono samples [T] with T > 0")
+    return samples.numpy()
+
+
+def _recording(audio: np.ndarray | Tensor, sample_rate: int) -> Recording:
+    samples = _samples(audio)
+    seconds = len(samples) / sample_rate
+    return Recording(samples, sample_rate, seconds, silent=_is_silent(samples))
 
 
 def _is_silent(samples: np.ndarray) -> bool:
     return float(np.abs(samples).max()) < SILENCE_PEAK
 
 
-def _finite(heard: AudioEmbedding, name: str) -> AudioEmbedding:
-    if not heard.embedding.isfinite().all():
+def _whole(audio: Audio, embedding: Tensor, source: Recording | AudioStream) -> AudioEmbedding:
+    _check_finite(embedding, _name(audio))
+    return AudioEmbedding(embedding, 0.0, source.seconds, source.notes, source.silent)
+
+
+def _name(audio: Audio) -> str:
+    return str(audio) if isinstance(audio, (str, Path)) else "the samples"
+
+
+def _check_finite(embedding: Tensor, name: str) -> None:
+    if not embedding.isfinite().all():
         raise AudioError(f"{name}: cannot be embedded; are the samples floats within [-1, 1]?")
-    return heard

@@ -86,7 +86,7 @@ def info(
         "sample_rate": model.sample_rate,
         "window_seconds": model.window_seconds,
         "parameters": parameters,
-        "temperature": getattr(model, "temperature", None),
+        "temperature": model.temperature,
     }
     if as_json:
         return print_json(facts)
@@ -113,14 +113,16 @@ def embed_few(
     import torch
 
     from wsac.clap import load_clap
-    from wsac.clap.sounds import listen
+    from wsac.clap.sounds import embed_sound
 
     if not text and not audio:
         raise WsacError('nothing to embed; give --text "a dog barks" or --audio FILE')
     model = load_clap(name, tokenizer=tokenizer, offline=offline)
     names = [*(text or []), *map(str, audio or [])]
     texts = model.embed_text(text) if text else ()
-    embeddings = torch.stack([*texts, *(listen(model, file).embedding for file in audio or [])])
+    embeddings = torch.stack(
+        [*texts, *(embed_sound(model, file).embedding for file in audio or [])]
+    )
     similarity = embeddings @ embeddings.T  # cosine
     if as_json:
         arrays = {"embeddings": embeddings.tolist(), "similarity": similarity.tolist()}

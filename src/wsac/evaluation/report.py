@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import listen
+from wsac.clap.sounds import embed_sound
 from wsac.clap.texts import embed_texts
 from wsac.data.audio.stream import load_audio
 from wsac.data.captions.corpus import read_captions
@@ -177,7 +177,7 @@ class _Cards:
     def _nearest(self, audio: str) -> list[str]:
         if self._texts is None or self._clap is None:
             return []
-        similarity = self._texts @ listen(self._clap, audio).embedding
+        similarity = self._texts @ embed_sound(self._clap, audio).embedding
         return [
             self._captions[i]
             for i in similarity.topk(min(NEAREST, len(similarity))).indices.tolist()

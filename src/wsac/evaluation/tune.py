@@ -185,7 +185,7 @@ def _trial(captioner: Captioner, options: CaptionOptions, sounds: Tensor) -> Tri
     written = [
         c.text for i in range(0, len(heard), 64) for c in changed.describe(heard[i : i + 64])
     ]
-    temperature = float(getattr(captioner.clap, "temperature", 0.07))
+    temperature = captioner.clap.temperature
     return Trial(
         options,
         cycle_score(captioner.clap.embed_text(written), sounds, temperature),

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from wsac.clap.sounds import AudioEmbedding, listen_many
+from wsac.clap.sounds import AudioEmbedding, embed_many
 from wsac.data.audio.find import find_audio
 from wsac.data.audio.stream import AudioStream
 from wsac.inference.bundle import unfinished
@@ -121,7 +121,7 @@ def apply_threshold(row: Row, least: float) -> Row:
 
 
 def _batch(captioner: Captioner, files: Sequence[Path], tick) -> list[Row]:
-    heard = list(zip(files, listen_many(captioner.clap, files), strict=True))
+    heard = list(zip(files, embed_many(captioner.clap, files), strict=True))
     tick(len(files))
     captions = iter(
         captioner.describe([one for _, one in heard if isinstance(one, AudioEmbedding)])

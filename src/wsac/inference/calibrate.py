@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wsac.clap.sounds import AudioEmbedding, listen
+from wsac.clap.sounds import AudioEmbedding, embed_sound
 from wsac.data.datasets.pairs import sound_rows
 from wsac.io.console import progress, say
 from wsac.io.files import read_json, write_json
@@ -74,7 +74,7 @@ def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
         for row in rows:
             tick()
             try:
-                heard = listen(captioner.clap, row.path)
+                heard = embed_sound(captioner.clap, row.path)
             except AudioError as error:
                 say(f"skipped: {error}")
                 continue

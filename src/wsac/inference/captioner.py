@@ -22,9 +22,9 @@ from wsac.clap.sounds import (
     Audio,
     AudioEmbedding,
     batches,
-    listen,
-    listen_many,
-    listen_windows,
+    embed_many,
+    embed_sound,
+    embed_windows_of,
 )
 from wsac.clap.texts import embed_texts
 from wsac.data.audio.stream import AudioStream
@@ -176,7 +176,7 @@ class Captioner:
         return self._prepared[1]
 
     def _bridge(self) -> Bridge:
-        given = BridgeContext(self.memory, self.gap, getattr(self.clap, "temperature", 0.07))
+        given = BridgeContext(self.memory, self.gap, self.clap.temperature)
         return inference_bridge(self.options.bridge, given, self.trained)
 
     # -- sound to sentences -----------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class Captioner:
     def caption_batch(self, audio: Sequence[Audio]) -> list[Caption]:
         """One caption a sound, in order. Raises AudioError for the first file that cannot be decoded."""
         heard = []
-        for one in listen_many(self.clap, audio):
+        for one in embed_many(self.clap, audio):
             if isinstance(one, AudioError):
                 raise one
             heard.append(one)
@@ -206,13 +206,13 @@ class Captioner:
         audio may be an open AudioStream too, whose notes say at the end what is wrong with the file.
         hop_seconds: from one window to the next, the window's length when None. Raises AudioError, RecipeError.
         """
-        found = listen_windows(self.clap, audio, window_seconds, hop_seconds)
+        found = embed_windows_of(self.clap, audio, window_seconds, hop_seconds)
         for heard in batches(found, WINDOWS_AT_ONCE):
             yield from self.describe(heard)
 
     def listen(self, audio: Audio) -> AudioEmbedding:
         """Embed a sound by the CLAP's crop policy; a file is streamed, so its length does not matter for memory."""
-        return listen(self.clap, audio)
+        return embed_sound(self.clap, audio)
 
     def describe(self, heard: Sequence[AudioEmbedding]) -> list[Caption]:
         """Write captions for embeddings; a silent sound is SILENCE, in which a confidence finds nothing named."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from wsac.clap import load_clap
-from wsac.clap.sounds import AudioEmbedding, listen
+from wsac.clap.sounds import AudioEmbedding, embed_sound
 from wsac.data.audio.find import find_audio
 from wsac.data.audio.stream import AudioStream
 from wsac.io.console import progress, table
@@ -69,7 +69,7 @@ def tag_files(
 
 def _whole(tagger: Tagger, file: Path, top: int) -> Row:
     try:
-        heard = listen(tagger.clap, file)
+        heard = embed_sound(tagger.clap, file)
     except WsacError as error:
         return Row(str(file), error=str(error))
     return _row(file, heard, tagger.tag_heard([heard])[0][:top], heard.notes)

@@ -9,7 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import WINDOWS_AT_ONCE, Audio, AudioEmbedding, batches, listen, listen_windows
+from wsac.clap.sounds import (
+    WINDOWS_AT_ONCE,
+    Audio,
+    AudioEmbedding,
+    batches,
+    embed_sound,
+    embed_windows_of,
+)
 from wsac.data.audio.stream import AudioStream
 from wsac.types import RecipeError
 
@@ -23,9 +30,6 @@ PROMPTS = (
     "{} can be heard",
     "there is {}",
     "{} is heard nearby",
-)
-TEMPERATURE = (
-    0.07  # of a CLAP that does not name its own: where CLIP's and most CLAPs' training begins
 )
 
 
@@ -58,7 +62,7 @@ class Tagger:
             raise RecipeError(
                 f"prompts {prompts!r}: give a list with {{}} in each, the place of the label"
             )
-        self.temperature = float(getattr(clap, "temperature", TEMPERATURE))
+        self.temperature = clap.temperature
         embedded = clap.embed_text(
             [prompt.replace("{}", text) for text in texts for prompt in prompts]
         )
@@ -71,7 +75,7 @@ class Tagger:
 
     def tag_batch(self, audio: Sequence[Audio]) -> list[list[Tag]]:
         """The tags of every sound, in order. Raises AudioError for the first file that cannot be decoded."""
-        return self.tag_heard([listen(self.clap, one) for one in audio])
+        return self.tag_heard([embed_sound(self.clap, one) for one in audio])
 
     def tag_windows(
         self,
@@ -80,9 +84,9 @@ class Tagger:
         window_seconds: float = 10.0,
         hop_seconds: float | None = None,
     ) -> Iterator[tuple[AudioEmbedding, list[Tag]]]:
-        """Successive windows, whose ``start`` and ``end`` are in seconds, with their tags; as ``listen_windows``."""
+        """Successive windows, whose ``start`` and ``end`` are in seconds, with their tags; as ``embed_windows_of``."""
         for heard in batches(
-            listen_windows(self.clap, audio, window_seconds, hop_seconds), WINDOWS_AT_ONCE
+            embed_windows_of(self.clap, audio, window_seconds, hop_seconds), WINDOWS_AT_ONCE
         ):
             yield from zip(heard, self.tag_heard(heard), strict=True)
 

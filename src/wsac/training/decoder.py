@@ -211,9 +211,7 @@ def _prepare(recipe: Recipe, out: Path, device: str, processes: Processes | None
     prompter = _prompter(recipe, clap, tokenizer, memory, captions, kept, labels)
     decoder = decoder.to(device)
     average = copy.deepcopy(decoder).requires_grad_(False) if options.average else decoder
-    bridge = training_bridge(
-        recipe.bridge.train, BridgeContext(memory, gap, getattr(clap, "temperature", 0.07))
-    )
+    bridge = training_bridge(recipe.bridge.train, BridgeContext(memory, gap, clap.temperature))
     captioner = Captioner(
         clap, average, tokenizer, memory, gap=gap, trained=recipe.bridge.train, prompter=prompter
     )

@@ -26,12 +26,16 @@ TRUNCATION_SECONDS = (
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A whole sound. samples: [T] float32 mono. seconds: its length. notes: what is wrong with it, a line each."""
+    """A whole sound. samples: [T] float32 mono. seconds: its length. notes: what is wrong with it, a line each.
+
+    silent: it never exceeds -60 dBFS.
+    """
 
     samples: np.ndarray
     sample_rate: int
     seconds: float
     notes: tuple[str, ...] = ()
+    silent: bool = False
 
 
 def load_audio(
@@ -50,7 +54,8 @@ def load_audio(
             if limit is not None and total >= limit:
                 break
         samples = np.concatenate(blocks)[:limit]
-        return Recording(samples, sample_rate, len(samples) / sample_rate, stream.notes)
+        seconds = len(samples) / sample_rate
+        return Recording(samples, sample_rate, seconds, stream.notes, stream.silent)
 
 
 class AudioStream:

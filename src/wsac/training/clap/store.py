@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from wsac.data.audio.stream import load_audio
+from wsac.clap.sounds import decode_many
 from wsac.data.datasets.pairs import Clip
 from wsac.io.console import progress, say
 from wsac.io.files import atomic_path, read_json, write_json
 from wsac.types import AudioError
 
 CLIP_SECONDS = 30.0  # longer recordings are cut there
-
-
-AT_ONCE = 256  # files decoded while others are written
 
 
 SHOWN = 5  # files that cannot be decoded are named, the others counted
@@ -56,16 +52,14 @@ class AudioStore:
         with (
             atomic_path(data) as path,
             path.open("wb") as file,
-            ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
             progress("decoding", len(names), unit="files") as tick,
         ):
-            parts = (names[first : first + AT_ONCE] for first in range(0, len(names), AT_ONCE))
-            for samples in (samples for part in parts for samples in pool.map(self._read, part)):
-                if isinstance(samples, AudioError):
-                    bad += 1
-                    if bad <= SHOWN:
-                        say(f"skipped: {samples}")
-                    samples = np.zeros(0, "<i2")
+            for sound in decode_many(names, self.sample_rate, max_seconds=CLIP_SECONDS):
+                samples = np.zeros(0, "<i2")
+                if not isinstance(sound, AudioError):
+                    samples = (np.clip(sound.samples, -1, 1) * 32767).astype("<i2")
+                elif (bad := bad + 1) <= SHOWN:
+                    say(f"skipped: {sound}")
                 file.write(samples.tobytes())
                 offsets.append(offsets[-1] + len(samples))
                 tick()
@@ -76,14 +70,6 @@ class AudioStore:
                     f"none of the {bad} sound files could be decoded; see the lines above"
                 )
         return offsets
-
-    def _read(self, name: str) -> np.ndarray | AudioError:
-        """Samples as int16, or why there are none."""
-        try:
-            samples = load_audio(name, self.sample_rate, max_seconds=CLIP_SECONDS).samples
-        except AudioError as error:
-            return error
-        return (np.clip(samples, -1, 1) * 32767).astype("<i2")
 
     def __getitem__(self, clip: int) -> np.ndarray:
         """Samples of a clip, float32 in [-1, 1]; empty when it could not be decoded."""
