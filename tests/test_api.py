@@ -36,9 +36,12 @@ METHODS = {
     "caption_batch": "(self, audio: 'Sequence[Audio]') -> 'list[Caption]'",
     "caption_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
     " hop_seconds: 'float | None' = None) -> 'Iterator[Caption]'",
-    "describe": "(self, heard: 'Sequence[AudioEmbedding]') -> 'list[Caption]'",
-    "features": "(self, heard: 'Sequence[AudioEmbedding]', captions: 'Sequence[Caption]') -> 'Tensor'",
-    "listen": "(self, audio: 'Audio') -> 'AudioEmbedding'",
+    "caption_embeddings": "(self, embeddings: 'Tensor') -> 'list[Caption]'",
+    "caption_many": "(self, sounds: 'Iterable[Audio]', window_seconds: 'float | None' = None,"
+    " hop_seconds: 'float | None' = None) -> 'Iterator[Caption | AudioError]'",
+    "describe": "(self, sounds: 'Sequence[AudioEmbedding]') -> 'list[Caption]'",
+    "embed": "(self, audio: 'Audio') -> 'AudioEmbedding'",
+    "features": "(self, embeddings: 'Tensor', captions: 'Sequence[Caption]') -> 'Tensor'",
     "load": "(path_or_name: 'str | Path' = 'pocket', *, clap: 'str | Path | None' = None, device: 'str' = 'auto')"
     " -> 'Captioner'",
     "save": "(self, folder: 'str | Path', *, half: 'bool' = False, memory_precision: 'str' = 'float16',"
@@ -51,7 +54,9 @@ METHODS = {
 TAGGING = {
     "tag": "(self, audio: 'Audio') -> 'list[Tag]'",
     "tag_batch": "(self, audio: 'Sequence[Audio]') -> 'list[list[Tag]]'",
-    "tag_heard": "(self, heard: 'Sequence[AudioEmbedding]') -> 'list[list[Tag]]'",
+    "tag_many": "(self, sounds: 'Iterable[Audio]', window_seconds: 'float | None' = None)"
+    " -> 'Iterator[TaggedSound | AudioError]'",
+    "tag_embeddings": "(self, sounds: 'Sequence[AudioEmbedding]') -> 'list[list[Tag]]'",
     "tag_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
     " hop_seconds: 'float | None' = None) -> 'Iterator[tuple[AudioEmbedding, list[Tag]]]'",
 }

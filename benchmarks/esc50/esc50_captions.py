@@ -51,7 +51,7 @@ def main() -> None:
     heard = []
     with progress("listen", len(clips), unit="clips") as tick:
         for clip in clips:
-            heard.append(captioner.listen(options.audio / clip["file"]))
+            heard.append(captioner.embed(options.audio / clip["file"]))
             tick()
     say(f"listened to {len(clips)} clips in {time.perf_counter() - began:.1f} s")
 

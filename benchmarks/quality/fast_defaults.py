@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from wsac.clap.collections import embed_sounds
-from wsac.clap.sounds import AudioEmbedding
 from wsac.clap.texts import embed_texts
 from wsac.evaluation import Item, Score, evaluate
 from wsac.evaluation.statistics import compare
@@ -134,10 +133,7 @@ def slowly() -> Iterator[None]:
 
 
 def cider(captioner: Captioner, sounds: Tensor, scenes: list[dict[str, Any]]) -> Score:
-    heard = [AudioEmbedding(sound, 0.0, 0.0) for sound in sounds]
-    texts = [
-        c.text for i in range(0, len(heard), 64) for c in captioner.describe(heard[i : i + 64])
-    ]
+    texts = [caption.text for caption in captioner.caption_embeddings(sounds)]
     items = [
         Item(s["file"], text, tuple(s["captions"])) for s, text in zip(scenes, texts, strict=True)
     ]

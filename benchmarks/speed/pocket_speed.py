@@ -24,7 +24,7 @@ def main() -> None:
     _, scene = demo_scenes()[0]
     ten = torch.from_numpy(render_scene(scene, np.random.default_rng(0), 10.0, clap.sample_rate))
     minute = ten.repeat(6)
-    heard = captioner.listen(ten)
+    heard = captioner.embed(ten)
     parameters = sum(p.numel() for p in clap.parameters())
     rows = [
         ("the CLAP on disk", f"{size(BUNDLED):.1f} MB, {parameters / 1e6:.1f} M parameters"),

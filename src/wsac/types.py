@@ -15,8 +15,9 @@ class Caption:
     """A sentence about a sound.
 
     text: the caption. logprob: mean log-probability per token, in nats. start, end: the span it describes, in seconds;
-    ``end`` is None when the length of the sound is not known. confidence: the probability that the text names what is
-    heard, in [0, 1]; None of a captioner that was not calibrated.
+    ``end`` is None when the length of the sound is not known. confidence: the probability that the text is right,
+    in [0, 1]; None from a captioner without calibration. file: the path, "" for samples. notes: what is wrong with
+    the sound. guess: the text of a caption whose confidence is below the threshold; ``text`` is then empty.
     """
 
     text: str
@@ -24,6 +25,9 @@ class Caption:
     start: float = 0.0
     end: float | None = None
     confidence: float | None = None
+    file: str = ""
+    notes: tuple[str, ...] = ()
+    guess: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,9 @@ class CorpusError(WsacError):
 
 
 class AudioError(WsacError):
-    """A sound file that cannot be decoded."""
+    """A sound that cannot be decoded. file: its path, where the error stands for it in a stream of results."""
+
+    file: str = ""
 
 
 class RecipeError(WsacError):

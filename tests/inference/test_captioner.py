@@ -123,14 +123,14 @@ def test_options_make_a_new_captioner(captioner, wav):
 def test_another_memory(captioner, wav):
     other = captioner.with_memory(["a dog barks", "rain falls"])
     assert len(other.memory) == 2
-    nearest = other.with_options(bridge="nnd").bridge(captioner.listen(wav[0]).embedding[None])
+    nearest = other.with_options(bridge="nnd").bridge(captioner.embed(wav[0]).embedding[None])
     assert any(torch.equal(nearest[0], row) for row in other.memory.embeddings)
     assert len(captioner.memory) > 2  # the first one is as it was
 
 
 def test_choosing_among_candidates(captioner, wav):
     """Both ways by hand, from the same best captions."""
-    audio = captioner.listen(wav[0]).embedding[None]
+    audio = captioner.embed(wav[0]).embedding[None]
     options = {"beam_size": 6, "candidates": 6}
     [found] = generate_best(captioner.decoder, captioner.bridge(audio), GenerationOptions(6, 24), 6)
     texts = captioner.tokenizer.decode(one.tokens for one in found)
@@ -145,7 +145,7 @@ def test_choosing_among_candidates(captioner, wav):
 
 
 def test_choosing_among_samples(captioner, wav):
-    heard = [captioner.listen(path) for path in wav[:2]]
+    heard = [captioner.embed(path) for path in wav[:2]]
     other = captioner.with_options(choose="clap", samples=8)
     texts = [caption.text for caption in other.describe(heard)]
     audio = torch.stack([one.embedding for one in heard])

@@ -113,7 +113,7 @@ def test_an_uncalibrated_captioner_says_so(captioner, embeddings, tmp_path):
     soundfile.write(tmp_path / "tone.wav", tone, RATE)
     (row,) = caption_files([str(tmp_path / "tone.wav")], model=tmp_path)
     assert row.confidence is None
-    assert row.caption
+    assert row.text
     assert captioner.caption(torch.from_numpy(tone)).confidence is None
     with pytest.raises(RecipeError, match="wsac calibrate"):
         caption_files([str(tmp_path / "tone.wav")], model=tmp_path, min_confidence=0.5)
@@ -128,12 +128,12 @@ def test_an_unsure_caption_is_a_guess(captioner, tmp_path, capsys):
     soundfile.write(tmp_path / "nothing.wav", np.zeros(RATE), RATE)
     files = [str(tmp_path / "nothing.wav"), str(tmp_path / "tone.wav")]
     nothing, tone = caption_files(files, model=tmp_path / "run")
-    assert (nothing.caption, nothing.confidence, nothing.guess) == (SILENCE, 0.0, "")
-    assert tone.caption == ""
+    assert (nothing.text, nothing.confidence, nothing.guess) == (SILENCE, 0.0, "")
+    assert tone.text == ""
     assert tone.guess
     assert tone.confidence == pytest.approx(0.3, abs=1e-4)
     _, low = caption_files(files, model=tmp_path / "run", min_confidence=0.29)
-    assert (low.caption, low.guess) == (tone.guess, "")
+    assert (low.text, low.guess) == (tone.guess, "")
     with pytest.raises(RecipeError, match="from 0 to 1"):
         caption_files(files, model=tmp_path / "run", min_confidence=1.5)
 
@@ -155,9 +155,9 @@ def test_confidence_follows_the_sound(captioner):
     weights = (0.0, 1.0, 0.0, 0.0)
     captioner.calibration = some_calibration(weights=weights)
     sounds = [torch.from_numpy(0.1 * np.sin(np.arange(RATE) / k)).float() for k in (2, 5, 11)]
-    heard = [captioner.listen(sound) for sound in sounds]
-    captions = captioner.describe(heard)
-    expected = torch.sigmoid(captioner.features(heard, captions)[:, 1])
+    embeddings = torch.stack([captioner.embed(sound).embedding for sound in sounds])
+    captions = captioner.caption_embeddings(embeddings)
+    expected = torch.sigmoid(captioner.features(embeddings, captions)[:, 1])
     assert_close(torch.tensor([caption.confidence for caption in captions]), expected)
     assert len({caption.confidence for caption in captions}) == 3
 

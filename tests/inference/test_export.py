@@ -206,7 +206,7 @@ def test_the_example_says_what_the_captioner_says(exported, pocket, sounds, tmp_
     assert texts == captions
     assert texts[-1] == "Silence"
     assert len(set(texts)) > 4
-    heard = torch.stack([pocket.listen(sound).embedding for sound in sounds])
+    heard = torch.stack([pocket.embed(sound).embedding for sound in sounds])
     written = generate(
         pocket.decoder, pocket.bridge(heard), GenerationOptions(1, pocket.decoder.max_tokens)
     )

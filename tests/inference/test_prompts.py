@@ -183,7 +183,7 @@ def test_training_saves_what_captioning_reads(labels, captions, clap_folder, tmp
     ]
     card = json.loads((tmp_path / "run" / "captioner.json").read_text())
     assert card["prompt"]["labels"] is labels
-    audio = captioner.listen(sounds[0]).embedding[None]
+    audio = captioner.embed(sounds[0]).embedding[None]
     nearest = captioner.prompter.nearest(audio)[0]
     similarity = captioner.prompter.embeddings.embeddings @ audio[0]
     assert nearest == similarity.topk(2).indices.tolist()

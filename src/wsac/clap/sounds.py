@@ -33,7 +33,7 @@ LONG = 30.0  # seconds; longer files are streamed, so memory does not grow with 
 class AudioEmbedding:
     """The embedding of a sound or of a part of it. embedding: [D] unit norm; start, end: its span in seconds.
 
-    notes: what is wrong with the file, if anything. silent: the sound never exceeds -60 dBFS. A CLAP recognises
+    notes: what is wrong with the file, if anything. file: its path in a stream of results. silent: the sound never exceeds -60 dBFS. A CLAP recognises
     phantoms in silence, so the embedding of a silent sound is not to be captioned.
     """
 
@@ -42,6 +42,7 @@ class AudioEmbedding:
     end: float
     notes: tuple[str, ...] = ()
     silent: bool = False
+    file: str = ""
 
 
 def embed_sound(clap: ClapEncoder, audio: Audio) -> AudioEmbedding:

@@ -81,19 +81,27 @@ def caption(
     style = row_style(as_json, as_csv, window)  # before what takes long to import
     options: dict[str, Any] = {
         "bridge": bridge,
-        "beam": beam,
+        "beam_size": beam,
         "choose": choose,
         "samples": samples,
-        "window": window,
-        "min_confidence": min_confidence,
         "precision": precision,
-        "settings": overrides({"compiled": compiled or None}, changes, "length_penalty=0.8"),
+        "compiled": compiled or None,
     }
-    from wsac.inference.batch import caption_files, print_rows
+    from wsac.inference.batch import caption_files, print_captions
 
-    rows = caption_files(files, model=model, clap=clap, gap=gap, device=device, **options)
-    print_rows(rows, style)
-    report_failures(rows, "captioned")
+    options = overrides(options, changes, "length_penalty=0.8")
+    captions = caption_files(
+        files,
+        model=model,
+        clap=clap,
+        gap=gap,
+        window=window,
+        min_confidence=min_confidence,
+        device=device,
+        **options,
+    )
+    print_captions(captions, style)
+    report_failures(captions, "captioned")
 
 
 def tag(
@@ -128,8 +136,8 @@ def tag(
         words = labels.split(",")
     else:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
-    from wsac.inference.tag_batch import print_rows, tag_files
+    from wsac.inference.batch import print_tags, tag_files
 
-    rows = tag_files(files, words, clap=clap, top=top, window=window, device=device)
-    print_rows(rows, style)
-    report_failures(rows, "tagged")
+    sounds = tag_files(files, words, clap=clap, top=top, window=window, device=device)
+    print_tags(sounds, style)
+    report_failures(sounds, "tagged")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from typer import Argument, Exit, Option
 
 from wsac.io.console import say
-from wsac.types import WsacError
+from wsac.types import AudioError, WsacError
 
 # what a sub-group of verbs is made with
 PLAIN: dict[str, Any] = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
@@ -85,11 +85,12 @@ def row_style(as_json: bool, as_csv: bool, window: float | None) -> str:
     return "json" if as_json else "csv" if as_csv else "table"
 
 
-def report_failures(rows: Sequence[Any], done: str) -> None:
-    """Print every row's error on stderr, and exit with code 1 if there is one."""
-    failed = [row for row in rows if row.error]
-    for row in failed:
-        say(f"error: {row.error}")
-    if failed:
-        say(f"{len(failed)} of {len({row.file for row in rows})} files could not be {done}")
+def report_failures(results: Sequence[Any], done: str) -> None:
+    """Print each error of the results on stderr and end with code 1, if there is any."""
+    errors = [result for result in results if isinstance(result, AudioError)]
+    for error in errors:
+        say(f"error: {error}")
+    if errors:
+        files = {result.file for result in results}
+        say(f"{len(errors)} of {len(files)} files could not be {done}")
         raise Exit(1)

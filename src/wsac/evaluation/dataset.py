@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wsac.data.datasets.layouts import Dataset
-from wsac.inference.batch import Row, caption_files
+from wsac.inference.batch import caption_files
 from wsac.types import AudioError
 
 from . import Item
@@ -28,32 +28,22 @@ def caption_dataset(
     nothing is left.
     """
     paths = [item.audio for item in dataset.items]
-    options: dict[str, Any] = {
-        "model": model,
-        "bridge": bridge,
-        "beam": beam,
-        "gap": gap,
-        "device": device,
+    source: dict[str, Any] = {"model": model, "gap": gap, "device": device}
+    by_file = {
+        result.file: result
+        for result in caption_files(paths, bridge=bridge, beam_size=beam, **source)
     }
-    found = {row.file: row for row in caption_files(paths, **options)}
-    rows = [found[str(Path(path))] for path in paths]  # two clips may share a file
-    failed = [row for row in rows if row.error]
-    if failed and (not skip_invalid or len(failed) == len(rows)):
-        remedy = (
-            "get them again"
-            if len(failed) == len(rows)
-            else "get them again, or leave them out: --skip-invalid"
-        )
-        raise AudioError(
-            f"{failed[0].error}; {len(failed):,} of {len(rows):,} recordings cannot be captioned; {remedy}"
-        )
+    results = [by_file[str(Path(path))] for path in paths]  # two clips may share a file
+    failed = [result for result in results if isinstance(result, AudioError)]
+    if failed and (not skip_invalid or len(failed) == len(results)):
+        remedy = "get them again"
+        if len(failed) < len(results):
+            remedy += ", or leave them out: --skip-invalid"
+        counts = f"{len(failed):,} of {len(results):,} recordings cannot be captioned"
+        raise AudioError(f"{failed[0]}; {counts}; {remedy}")
     items = [
-        Item(item.id, _said(row), item.references, item.audio, row.confidence)
-        for item, row in zip(dataset.items, rows, strict=True)
-        if not row.error
+        Item(item.id, c.text or c.guess, item.references, item.audio, c.confidence)
+        for item, c in zip(dataset.items, results, strict=True)
+        if not isinstance(c, AudioError)
     ]
     return items, {"recordings that cannot be decoded": len(failed)} if failed else {}
-
-
-def _said(row: Row) -> str:
-    return row.caption or row.guess

@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsac.bridges.gap import Gap
-from wsac.clap.sounds import AudioEmbedding
 from wsac.inference.captioner import Captioner, CaptionOptions
 from wsac.io.console import progress
 from wsac.io.files import read_json, write_json
@@ -181,10 +180,7 @@ def _variants(spec: str) -> Iterator[str]:
 
 def _trial(captioner: Captioner, options: CaptionOptions, sounds: Tensor) -> Trial:
     changed = captioner.with_options(**asdict(options))
-    heard = [AudioEmbedding(embedding, 0.0, 0.0) for embedding in sounds]
-    written = [
-        c.text for i in range(0, len(heard), 64) for c in changed.describe(heard[i : i + 64])
-    ]
+    written = [caption.text for caption in changed.caption_embeddings(sounds)]
     temperature = captioner.clap.temperature
     return Trial(
         options,

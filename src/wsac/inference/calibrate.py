@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wsac.clap.sounds import AudioEmbedding, embed_sound
 from wsac.data.datasets.pairs import sound_rows
 from wsac.io.console import progress, say
 from wsac.io.files import read_json, write_json
@@ -18,8 +17,8 @@ from wsac.types import AudioError, CorpusError, ModelError
 
 from .captioner import Captioner
 from .confidence import Calibration, calibration_error, names_any
+from .sources import embed_each
 
-BATCH = 32
 ABSTAINED = 0.98  # the threshold is put where this part of the unrecognisable sounds falls below it
 
 
@@ -69,29 +68,25 @@ def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
 
     Raises AudioError when nothing is left.
     """
-    kept: list[tuple[Known, AudioEmbedding]] = []
+    known: list[Known] = []
+    embeddings: list[Tensor] = []
     with progress("calibrate", len(rows), unit="files") as tick:
-        for row in rows:
+        sounds = embed_each(captioner.clap, [row.path for row in rows])
+        for row, sound in zip(rows, sounds, strict=True):
             tick()
-            try:
-                heard = embed_sound(captioner.clap, row.path)
-            except AudioError as error:
-                say(f"skipped: {error}")
-                continue
-            if not heard.silent:
-                kept.append((row, heard))
-    if not kept:
+            if isinstance(sound, AudioError):
+                say(f"skipped: {sound}")
+            elif not sound.silent:
+                known.append(row)
+                embeddings.append(sound.embedding)
+    if not known:
         raise AudioError(f"none of the {len(rows)} recordings could be heard; see the lines above")
-    captions, found = [], []
-    for first in range(0, len(kept), BATCH):
-        heard_batch = [heard for _, heard in kept[first : first + BATCH]]
-        batch = captioner.describe(heard_batch)
-        captions += [caption.text for caption in batch]
-        found.append(captioner.features(heard_batch, batch))
-    right = [names_any(text, row.keywords) for (row, _), text in zip(kept, captions, strict=True)]
-    return Judged(
-        tuple(row for row, _ in kept), tuple(captions), torch.cat(found), torch.tensor(right)
-    )
+    audio = torch.stack(embeddings)
+    captions = captioner.caption_embeddings(audio)
+    texts = tuple(caption.text for caption in captions)
+    right = [names_any(text, row.keywords) for row, text in zip(known, texts, strict=True)]
+    features = captioner.features(audio, captions)
+    return Judged(tuple(known), texts, features, torch.tensor(right))
 
 
 def fit(judged: Judged) -> Calibration:

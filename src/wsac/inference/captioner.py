@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,6 @@ from wsac.clap.sounds import (
     Audio,
     AudioEmbedding,
     batches,
-    embed_many,
     embed_sound,
     embed_windows_of,
 )
@@ -45,9 +44,12 @@ from wsac.types import AudioError, Caption, ModelError, RecipeError, did_you_mea
 from .confidence import Calibration, features
 from .prompts import Prompter
 from .rerank import check_way, choose
+from .sources import embed_each
 
 BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
 SILENCE = "Silence"
+SOUNDS_AT_ONCE = 32
+EMBEDDINGS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +188,29 @@ class Captioner:
 
     def caption_batch(self, audio: Sequence[Audio]) -> list[Caption]:
         """One caption a sound, in order. Raises AudioError for the first file that cannot be decoded."""
-        heard = []
-        for one in embed_many(self.clap, audio):
-            if isinstance(one, AudioError):
-                raise one
-            heard.append(one)
-        return self.describe(heard)
+        captions = []
+        for result in self.caption_many(audio):
+            if isinstance(result, AudioError):
+                raise result
+            captions.append(result)
+        return captions
+
+    def caption_many(
+        self,
+        sounds: Iterable[Audio],
+        window_seconds: float | None = None,
+        hop_seconds: float | None = None,
+    ) -> Iterator[Caption | AudioError]:
+        """Captions of many sounds, streaming and in order; an error takes the place of a sound that cannot be decoded.
+
+        window_seconds: caption successive windows instead of whole sounds, as ``caption_windows`` does.
+        hop_seconds: from one window to the next, the window's length when None.
+        """
+        results = embed_each(self.clap, sounds, window_seconds, hop_seconds)
+        for batch in batches(results, SOUNDS_AT_ONCE):
+            captions = iter(self.describe([x for x in batch if isinstance(x, AudioEmbedding)]))
+            for result in batch:
+                yield next(captions) if isinstance(result, AudioEmbedding) else result
 
     def caption_windows(
         self,
@@ -206,33 +225,37 @@ class Captioner:
         audio may be an open AudioStream too, whose notes say at the end what is wrong with the file.
         hop_seconds: from one window to the next, the window's length when None. Raises AudioError, RecipeError.
         """
-        found = embed_windows_of(self.clap, audio, window_seconds, hop_seconds)
-        for heard in batches(found, WINDOWS_AT_ONCE):
-            yield from self.describe(heard)
+        windows = embed_windows_of(self.clap, audio, window_seconds, hop_seconds)
+        for batch in batches(windows, WINDOWS_AT_ONCE):
+            yield from self.describe(batch)
 
-    def listen(self, audio: Audio) -> AudioEmbedding:
+    def embed(self, audio: Audio) -> AudioEmbedding:
         """Embed a sound by the CLAP's crop policy; a file is streamed, so its length does not matter for memory."""
         return embed_sound(self.clap, audio)
 
-    def describe(self, heard: Sequence[AudioEmbedding]) -> list[Caption]:
-        """Write captions for embeddings; a silent sound is SILENCE, in which a confidence finds nothing named."""
-        if not heard:
+    def describe(self, sounds: Sequence[AudioEmbedding]) -> list[Caption]:
+        """Captions of sounds that are embedded already. A silent sound is "Silence", with a confidence of 0."""
+        if not sounds:
             return []
-        audio = torch.stack([one.embedding for one in heard])
-        texts, logprobs = self._write(audio)
-        captions = [
-            Caption(
-                SILENCE if one.silent else text, 0.0 if one.silent else logprob, one.start, one.end
-            )
-            for text, logprob, one in zip(texts, logprobs, heard, strict=True)
-        ]
-        if self.calibration is None:
-            return captions
-        sure = self.calibration(self.features(heard, captions)).tolist()
-        return [
-            replace(caption, confidence=0.0 if one.silent else value)
-            for caption, value, one in zip(captions, sure, heard, strict=True)
-        ]
+        written = self.caption_embeddings(torch.stack([sound.embedding for sound in sounds]))
+        captions = []
+        for sound, caption in zip(sounds, written, strict=True):
+            if sound.silent:
+                caption = Caption(SILENCE, 0.0, confidence=0.0 if self.calibration else None)
+            about: Any = {name: getattr(sound, name) for name in ("start", "end", "file", "notes")}
+            captions.append(replace(caption, **about))
+        return captions
+
+    def caption_embeddings(self, embeddings: Tensor) -> list[Caption]:
+        """Captions of audio embeddings [N, D], unit norm; without times."""
+        captions: list[Caption] = []
+        for audio in embeddings.split(EMBEDDINGS_AT_ONCE) if len(embeddings) else ():
+            batch = [Caption(*written) for written in zip(*self._write(audio), strict=True)]
+            if self.calibration is not None:
+                confidence = self.calibration(self.features(audio, batch)).tolist()
+                batch = [replace(c, confidence=p) for c, p in zip(batch, confidence, strict=True)]
+            captions += batch
+        return captions
 
     @torch.inference_mode()
     def _write(self, audio: Tensor) -> tuple[list[str], list[float]]:
@@ -261,13 +284,11 @@ class Captioner:
             row[i] for row, i in zip(logprobs, chosen, strict=True)
         ]
 
-    def features(self, heard: Sequence[AudioEmbedding], captions: Sequence[Caption]) -> Tensor:
-        """[B, F] what the confidence in these captions is made of; see ``wsac.inference.confidence``."""
-        audio = torch.stack([one.embedding for one in heard])
+    def features(self, embeddings: Tensor, captions: Sequence[Caption]) -> Tensor:
+        """[B, F] from audio embeddings [B, D] and their captions; see ``wsac.inference.confidence``."""
         logprobs = torch.tensor([caption.logprob for caption in captions])
-        return features(
-            self.clap, self.memory, audio, [caption.text for caption in captions], logprobs
-        )
+        texts = [caption.text for caption in captions]
+        return features(self.clap, self.memory, embeddings, texts, logprobs)
 
     def _generation(self) -> GenerationOptions:
         return replace(check_options(self.options), max_tokens=self.decoder.max_tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,15 +10,17 @@ import torch.nn.functional as F
 
 from wsac.clap import ClapEncoder
 from wsac.clap.sounds import (
+    FILES_AT_ONCE,
     WINDOWS_AT_ONCE,
     Audio,
     AudioEmbedding,
     batches,
-    embed_sound,
     embed_windows_of,
 )
 from wsac.data.audio.stream import AudioStream
-from wsac.types import RecipeError
+from wsac.types import AudioError, RecipeError
+
+from .sources import embed_each
 
 # Written down before anything was scored with them, and never tuned on test data: plain ways to say that a thing is
 # heard, so that a label is not judged by one wording of it.
@@ -31,6 +33,10 @@ PROMPTS = (
     "there is {}",
     "{} is heard nearby",
 )
+SILENT_WINDOW = "silent: no sound above -60 dBFS in this window"
+TEMPERATURE = (
+    0.07  # of a CLAP that does not name its own: where CLIP's and most CLAPs' training begins
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,17 @@ class Tag:
     label: str
     score: float
     probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSound:
+    """A sound, or a window of it, with its tags, best first. start, end: seconds. A silent one has a note, no tags."""
+
+    file: str
+    start: float
+    end: float
+    tags: tuple[Tag, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Tagger:
@@ -75,7 +92,27 @@ class Tagger:
 
     def tag_batch(self, audio: Sequence[Audio]) -> list[list[Tag]]:
         """The tags of every sound, in order. Raises AudioError for the first file that cannot be decoded."""
-        return self.tag_heard([embed_sound(self.clap, one) for one in audio])
+        tags = []
+        for result in self.tag_many(audio):
+            if isinstance(result, AudioError):
+                raise result
+            tags.append(list(result.tags))
+        return tags
+
+    def tag_many(
+        self, sounds: Iterable[Audio], window_seconds: float | None = None
+    ) -> Iterator[TaggedSound | AudioError]:
+        """Tags of many sounds, or of their windows, streaming and in order; an error in place of a bad sound."""
+        note = () if window_seconds is None else (SILENT_WINDOW,)
+        for batch in batches(embed_each(self.clap, sounds, window_seconds), FILES_AT_ONCE):
+            tags = iter(self.tag_embeddings([x for x in batch if isinstance(x, AudioEmbedding)]))
+            for sound in batch:
+                if isinstance(sound, AudioError):
+                    yield sound
+                    continue
+                known = any(line.startswith("silent: ") for line in sound.notes)
+                notes = sound.notes + (note if sound.silent and not known else ())
+                yield TaggedSound(sound.file, sound.start, sound.end, tuple(next(tags)), notes)
 
     def tag_windows(
         self,
@@ -85,29 +122,22 @@ class Tagger:
         hop_seconds: float | None = None,
     ) -> Iterator[tuple[AudioEmbedding, list[Tag]]]:
         """Successive windows, whose ``start`` and ``end`` are in seconds, with their tags; as ``embed_windows_of``."""
-        for heard in batches(
-            embed_windows_of(self.clap, audio, window_seconds, hop_seconds), WINDOWS_AT_ONCE
-        ):
-            yield from zip(heard, self.tag_heard(heard), strict=True)
+        windows = embed_windows_of(self.clap, audio, window_seconds, hop_seconds)
+        for batch in batches(windows, WINDOWS_AT_ONCE):
+            yield from zip(batch, self.tag_embeddings(batch), strict=True)
 
-    def tag_heard(self, heard: Sequence[AudioEmbedding]) -> list[list[Tag]]:
+    def tag_embeddings(self, sounds: Sequence[AudioEmbedding]) -> list[list[Tag]]:
         """The tags of sounds that are embedded already; equal scores are in the order of the alphabet."""
-        if not heard:
+        if not sounds:
             return []
-        scores = (
-            torch.stack([one.embedding for one in heard]).double()
-            @ self.label_embeddings.double().T
-        )  # [B, N]
-        rows = zip(
-            heard,
-            scores.tolist(),
-            (scores / self.temperature).softmax(dim=-1).tolist(),
-            strict=True,
-        )
-        found = (
-            [] if one.silent else map(Tag, self.labels, score, share) for one, score, share in rows
-        )
-        return [sorted(tags, key=lambda tag: (-tag.score, tag.label)) for tags in found]
+        embeddings = torch.stack([sound.embedding for sound in sounds]).double()
+        scores = embeddings @ self.label_embeddings.double().T  # [B, N]
+        shares = (scores / self.temperature).softmax(dim=-1)
+        tags: list[list[Tag]] = []
+        for sound, values, parts in zip(sounds, scores.tolist(), shares.tolist(), strict=True):
+            row = [] if sound.silent else map(Tag, self.labels, values, parts)
+            tags.append(sorted(row, key=lambda tag: (-tag.score, tag.label)))
+        return tags
 
 
 def _checked(labels: Sequence[str]) -> tuple[list[str], list[str]]:

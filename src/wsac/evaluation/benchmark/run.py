@@ -18,7 +18,6 @@ from wsac.bridges import parse
 from wsac.bridges.bridge import Stage
 from wsac.bridges.gap import fit_gap
 from wsac.clap.collections import embed_sounds
-from wsac.clap.sounds import AudioEmbedding
 from wsac.data.captions.corpus import merge
 from wsac.evaluation import Item, Models, evaluate
 from wsac.evaluation.benchmark.benchmark_recipe import BenchmarkRecipe, BenchmarkRow
@@ -216,12 +215,7 @@ def _captions(
         captioner = captioner.with_memory([example.caption for example in texts.examples])
     captioner = captioner.with_options(**asdict(_options(row)))
     sounds = embed_sounds([clip.audio for clip in data[row.data].test], captioner.clap)
-    heard = [AudioEmbedding(embedding, 0.0, 0.0) for embedding in sounds]
-    return [
-        c.text
-        for first in range(0, len(heard), 64)
-        for c in captioner.describe(heard[first : first + 64])
-    ]
+    return [caption.text for caption in captioner.caption_embeddings(sounds)]
 
 
 def _captioner(
