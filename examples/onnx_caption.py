@@ -1,4 +1,7 @@
-"""Caption sounds with onnxruntime and NumPy: python onnx_caption.py FOLDER dog.wav (FOLDER: of wsac export --onnx)."""
+"""Caption sounds with onnxruntime and NumPy: python onnx_caption.py FOLDER dog.wav ...
+
+FOLDER was written by wsac export --onnx.
+"""
 
 import json
 import os
@@ -12,23 +15,17 @@ import onnxruntime
 import soundfile
 
 folder = Path(sys.argv[1])
-config, vocabulary = (
-    json.loads((folder / name).read_text("utf-8")) for name in ("config.json", "tokenizer.json")
-)
-audio, bridge, prefill, step = (
-    onnxruntime.InferenceSession(folder / f"{name}.onnx")
-    for name in ("audio", "bridge", "prefill", "step")
-)
+config = json.loads((folder / "config.json").read_text("utf-8"))
+pieces = json.loads((folder / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+graphs = [folder / f"{name}.onnx" for name in ("audio", "bridge", "prefill", "step")]
+audio, bridge, prefill, step = map(onnxruntime.InferenceSession, graphs)
 
 
-def embed(
-    sound,
-):  # [T] → [1, D]: the mean of its windows, weighted by length, brought among the texts
-    windows = [sound[i : i + config["window"]] for i in range(0, len(sound), config["hop"])]
-    kept = windows[:1] + [
-        window for window in windows[1:] if len(window) >= config["shortest_tail"]
-    ]
-    total = sum(len(window) * audio.run(None, {"waveform": window[None]})[0] for window in kept)
+def embed(sound):  # [T] → [1, D]: the mean of its windows, weighted by length, then bridged
+    starts = range(0, len(sound), config["hop"])
+    windows = [sound[i : i + config["window"]] for i in starts]
+    tails = [window for window in windows[1:] if len(window) >= config["shortest_tail"]]
+    total = sum(len(w) * audio.run(None, {"waveform": w[None]})[0] for w in windows[:1] + tails)
     return bridge.run(None, {"audio_embedding": total / np.linalg.norm(total)})[0]
 
 
@@ -40,25 +37,18 @@ def write(embedding):  # [1, D] → token ids, greedily
         if (token := int(logits[0].argmax())) == config["end"]:
             break
         tokens.append(token)
-        logits, keys, values = step.run(
-            None, {"token": np.array([token]), "keys": keys, "values": values}
-        )
+        feed = {"token": np.array([token]), "keys": keys, "values": values}
+        logits, keys, values = step.run(None, feed)
     return tokens
 
 
-def spell(
-    tokens,
-):  # byte-level BPE: a character stands for a byte, those from 256 on for bytes that cannot be printed
+def spell(tokens):  # byte-level BPE: each character stands for a byte, from 256 on for unprintable
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    byte = {chr(b): b for b in printed} | {
-        chr(256 + i): b for i, b in enumerate(sorted({*range(256)} - {*printed}))
-    }
-    pieces = {number: piece for piece, number in vocabulary["model"]["vocab"].items()}
-    return (
-        bytes(byte[char] for token in tokens for char in pieces[token])
-        .decode(errors="replace")
-        .strip()
-    )
+    others = sorted({*range(256)} - {*printed})
+    byte = {chr(b): b for b in printed} | {chr(256 + i): b for i, b in enumerate(others)}
+    names = {number: piece for piece, number in pieces.items()}
+    text = bytes(byte[char] for token in tokens for char in names[token])
+    return text.decode(errors="replace").strip()
 
 
 for file in sys.argv[2:]:
@@ -69,8 +59,5 @@ for file in sys.argv[2:]:
     if rate != config["sample_rate"]:
         sys.exit(f"{file}: resample it to {config['sample_rate']} Hz first")
     sound = channels.mean(axis=1)
-    print(
-        config["silence"]
-        if np.abs(sound).max() < config["silence_peak"]
-        else spell(write(embed(sound)))
-    )
+    silent = np.abs(sound).max() < config["silence_peak"]
+    print(config["silence"] if silent else spell(write(embed(sound))))

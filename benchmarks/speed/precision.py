@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument(
         "--clips", type=int, default=1000, help="so many captions, spread over the file"
     )
-    parser.add_argument("--precision", nargs="+", default=["bfloat16", "int8"])
+    parser.add_argument("--precision", nargs="+", default=["bfloat16"])
     options = parser.parse_args()
     captioner = Captioner.load(options.model, device="cpu")
     captions = [example.caption for example in read_captions(options.captions)]

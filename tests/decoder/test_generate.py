@@ -22,7 +22,7 @@ def score(decoder, embedding, ids):
     """Log-probabilities of ids [L] given one embedding [D], by the training path and without any cache."""
     x = torch.cat(
         (
-            decoder._prefix(embedding[None]),
+            decoder._opening(embedding[None], None),
             decoder._embed(torch.tensor([ids]), decoder.prefix_length),
         ),
         1,
@@ -53,7 +53,7 @@ def test_loss_is_the_mean_over_real_tokens(decoder, embeddings):
     rows = [[5, 9, 7, EOS], [4, EOS]]
     tokens = torch.tensor([rows[0], [*rows[1], PAD, PAD]])
     x = [
-        torch.cat((decoder._prefix(e[None]), decoder._embed(torch.tensor([ids]), 2)), 1)
+        torch.cat((decoder._opening(e[None], None), decoder._embed(torch.tensor([ids]), 2)), 1)
         for e, ids in zip(embeddings, rows, strict=False)
     ]
     total = 0.0
@@ -261,7 +261,7 @@ def test_greedy_takes_the_largest_each_time(decoder, embeddings):
         ids: list[int] = []
         for _ in range(8):
             x = torch.cat(
-                (decoder._prefix(row[None]), decoder._embed(torch.tensor([[*ids, 3]]), 2)), 1
+                (decoder._opening(row[None], None), decoder._embed(torch.tensor([[*ids, 3]]), 2)), 1
             )
             logits = decoder.norm(plain_blocks(decoder, x)[0, -2]) @ decoder.tokens.weight.T
             logits[[PAD, BOS]] = -torch.inf

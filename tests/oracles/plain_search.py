@@ -39,7 +39,7 @@ class PlainScores:
     def __call__(self, ids):
         if ids not in self.known:
             decoder = self.decoder
-            x = decoder._prefix(self.embedding[None])
+            x = decoder._opening(self.embedding[None], None)
             if ids:
                 x = torch.cat(
                     (x, decoder._embed(torch.tensor([ids]), decoder.prefix_length)), dim=1

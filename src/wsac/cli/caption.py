@@ -58,11 +58,8 @@ def caption(
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="Of the decoder: float32 (the default), bfloat16, int8, or auto."),
+        typer.Option(help="Of the decoder: float32 (the default), bfloat16, or auto."),
     ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the decoder first; for many files.")
-    ] = False,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,7 +82,6 @@ def caption(
         "choose": choose,
         "samples": samples,
         "precision": precision,
-        "compiled": compiled or None,
     }
     from wsac.inference.batch import caption_files, print_captions
 

@@ -1,4 +1,4 @@
-"""Caption decoders: an embedding in, tokens out, behind one protocol; ``build`` makes one by its kind."""
+"""Caption decoders: an embedding in, tokens out, behind one protocol."""
 
 from .base import CaptionDecoder
 from .factory import begin, build

@@ -1,4 +1,4 @@
-"""What generation, training and the bundle ask of a decoder."""
+"""The protocol of decoders: what generation, training and the bundle ask of them."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ from wsac.data.tokenizer import Tokenizer
 class CaptionDecoder(nn.Module, ABC):
     """Writes a caption from a unit-norm embedding ``[B, D]``.
 
-    Token ids 0 (padding) and 1 (beginning) are never predicted, 2 ends a caption, words begin at 3, whatever vocabulary
-    lies behind. ``State`` is whatever the decoder keeps between steps; callers only pass it on. ``state_dict`` holds
-    what a bundle or a checkpoint must keep; what a decoder reads from elsewhere is not in it.
+    Token ids 0 (padding) and 1 (beginning) are never predicted, 2 ends a caption, pieces begin at
+    3, in every vocabulary. ``State`` is what a decoder keeps between steps; callers only pass it
+    on. ``state_dict`` holds what a bundle or checkpoint must store; a model that is read from
+    elsewhere is not in it.
     """
 
-    kind: ClassVar[str] = ""  # its name in recipes and bundles
+    kind: ClassVar[str] = ""  # name in recipes and bundles
     vocab_size: int
-    max_tokens: int  # the longest caption it can write
-    prompt_tokens: int = 0  # the length of the prompts that it reads
-    config: dict[str, Any]  # what the constructor takes, for the bundle
+    max_tokens: int  # of the longest caption
+    prompt_tokens: int = 0  # length of the prompts that it reads
+    config: dict[str, Any]  # arguments of the constructor, for the bundle
     fingerprint: str = ""  # of the model that it was built on
 
     @classmethod
     def begin(
         cls, options: Mapping[str, Any], texts: Sequence[str], *, embed_dim: int, prompt_tokens: int
     ) -> tuple[CaptionDecoder, Tokenizer]:
-        """An untrained decoder and its tokenizer, from the recipe's decoder options.
+        """An untrained decoder and its tokenizer.
 
-        texts: all that it must be able to read and write. embed_dim: D. prompt_tokens: the length of its prompts.
-        Raises RecipeError or ModelError for options that cannot be, or a model that cannot be used.
+        options: of the recipe's decoder. texts: all that it must be able to read and write.
+        embed_dim: D.
+        prompt_tokens: length of its prompts. Raises RecipeError for bad options, ModelError for a
+        bad model.
         """
         raise NotImplementedError
 
     def read_tokenizer(self, path: str | Path) -> Tokenizer:
-        """The tokenizer of a bundle, once the weights are loaded. Raises ModelError."""
+        """The tokenizer of a bundle, after its weights are loaded. Raises ModelError."""
         return Tokenizer.load(path)
 
     @abstractmethod
@@ -51,9 +54,10 @@ class CaptionDecoder(nn.Module, ABC):
         *,
         label_smoothing: float = 0.0,
     ) -> Tensor:
-        """Mean cross-entropy in nats per real token. tokens: [B, L], each row ends with the end token, then padding.
+        """Mean cross-entropy in nats per real token.
 
-        prompt: [B, P] token ids to be read before writing, for a decoder that was made for P of them.
+        tokens: [B, L], each row ends with the end token, then padding. prompt: [B, P] token ids to
+        read first, for a decoder made for P of them.
         """
 
     @abstractmethod
@@ -64,9 +68,17 @@ class CaptionDecoder(nn.Module, ABC):
 
     @abstractmethod
     def step(self, token: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Logits ``[B, V]`` after one more token ``[B]``."""
+        """Logits ``[B, V]`` after one more token ``[B]``, and the next state."""
 
     @abstractmethod
     def select(self, state: Any, rows: Tensor) -> Any:
-        """The state of the given rows: indices [B'], or [C', S'] of the S' beams that each of C' clips goes on with, in
-        the order of the clips. Then the state that was given need not be of use any more."""
+        """The state of these rows; the old state may be of no use afterwards.
+
+        rows: indices [B'], or [C', S']: the S' beams with which each of C' clips goes on, in the
+        order of the clips.
+        """
+
+
+def constructor_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """``CaptionDecoder.config`` from the ``locals()`` of a constructor that has only keywords."""
+    return {name: value for name, value in values.items() if name not in ("self", "__class__")}

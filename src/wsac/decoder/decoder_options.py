@@ -43,13 +43,16 @@ KIND_VALUES: dict[str, dict[str, Any]] = {  # where they differ from the transfo
 
 
 class DecoderOptions(Section):
-    """kind: transformer, from scratch; causal-lm, of others (gpt2 is short for one); llm, the same with LoRA; wsac,
-    the published shape. docs/decoders.md says which options each has; those of another kind are refused.
+    """kind: transformer, from scratch; causal-lm, of others (gpt2 is short for one); llm, the same
+    with LoRA; wsac,
+    the published shape. docs/decoders.md says which options each has; those of another kind are
+    refused.
 
-    vocab_size: of the BPE, 0 chooses it from the captions. max_tokens: captions are cut there. model: a folder or Hub
-    id; of wsac, a tokenizer. frozen: its weights stay as they are. vocabulary: the pieces that occur in the corpus, or
-    all. instruction: text that is read after the prefix. dtype: of the model's weights. checkpointing: less memory in
-    training for a third more time.
+    vocab_size: of the BPE, 0 chooses it from the captions. max_tokens: captions are cut there.
+    model: a folder or Hub id; of wsac, a tokenizer. frozen: its weights stay as they are.
+    vocabulary: the pieces that occur in the corpus, or all. instruction: text that is read after
+    the prefix. dtype: of the model's weights. checkpointing: less memory in training for a third
+    more time.
     """
 
     kind: Literal["transformer", "causal-lm", "llm", "wsac"] = "transformer"

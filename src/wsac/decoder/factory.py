@@ -1,8 +1,9 @@
-"""The kinds of decoders by their names; the libraries of a kind are loaded when it is asked for."""
+"""The kinds of decoders by name. The libraries of a kind are imported when it is used."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from wsac.data.tokenizer import Tokenizer
@@ -10,38 +11,30 @@ from wsac.types import ModelError
 
 from .base import CaptionDecoder
 
+KINDS = {
+    "transformer": "transformer:TransformerDecoder",
+    "causal-lm": "pretrained.causal_lm:CausalLmDecoder",
+    "llm": "pretrained.lora:LlmDecoder",
+    "wsac": "pretrained.wsac_paper:WsacDecoder",
+}
+
 
 def kind_of(name: str) -> type[CaptionDecoder]:
-    """The class behind a name. Raises ModelError for one that is not known."""
-    match name:
-        case "transformer":
-            from .transformer import TransformerDecoder
-
-            return TransformerDecoder
-        case "causal-lm":
-            from wsac.decoder.pretrained.causal_lm import CausalLmDecoder
-
-            return CausalLmDecoder
-        case "llm":
-            from wsac.decoder.pretrained.lora import LlmDecoder
-
-            return LlmDecoder
-        case "wsac":
-            from wsac.decoder.pretrained.wsac_paper import WsacDecoder
-
-            return WsacDecoder
-    raise ModelError(f"decoder '{name}': unknown here; choose of transformer, causal-lm, llm, wsac")
+    """The class of a kind. Raises ModelError for an unknown name."""
+    if name not in KINDS:
+        raise ModelError(f"decoder '{name}': unknown here; choose of {', '.join(KINDS)}")
+    module, _, decoder = KINDS[name].partition(":")
+    return getattr(import_module(f"wsac.decoder.{module}"), decoder)  # type: ignore[no-any-return]
 
 
 def build(kind: str, config: Mapping[str, Any]) -> CaptionDecoder:
-    """The decoder of a bundle, from what ``decoder.config`` was; its ``state_dict`` is to be loaded next."""
+    """The decoder of a bundle, by its ``config``; load its ``state_dict`` next."""
     return kind_of(kind)(**config)
 
 
 def begin(
     options: Mapping[str, Any], texts: Sequence[str], *, embed_dim: int, prompt_tokens: int = 0
 ) -> tuple[CaptionDecoder, Tokenizer]:
-    """A decoder to be trained, and its tokenizer; see ``CaptionDecoder.begin``. options: of the recipe, with "kind"."""
-    return kind_of(options["kind"]).begin(
-        options, texts, embed_dim=embed_dim, prompt_tokens=prompt_tokens
-    )
+    """A decoder to be trained, and its tokenizer. options: of the recipe, with "kind"."""
+    kind = kind_of(options["kind"])
+    return kind.begin(options, texts, embed_dim=embed_dim, prompt_tokens=prompt_tokens)

@@ -37,6 +37,7 @@ from wsac.decoder.generation import (
     generate_samples,
     prepare,
 )
+from wsac.io.console import say
 from wsac.io.files import read_json, write_json, write_tensors
 from wsac.runtime.device import pick_device
 from wsac.types import AudioError, Caption, ModelError, RecipeError, did_you_mean
@@ -58,9 +59,8 @@ class CaptionOptions:
 
     bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. choose: mbr or clap, among
     the best ``candidates`` of the beam (see ``wsac.inference.rerank``), or, if not 0, so many ``samples`` that are drawn; ""
-    takes the likeliest. precision: of the decoder's matrices while it writes: float32, bfloat16, int8, or auto, which
-    is bfloat16 where the processor computes in it. compiled: its steps, by torch.compile. The rest as in
-    GenerationOptions.
+    takes the likeliest. precision: of the decoder's matrices while it writes: float32, bfloat16, or auto, which is
+    bfloat16 where the processor computes in it. The rest as in GenerationOptions.
     """
 
     bridge: str = "pd"
@@ -79,7 +79,6 @@ class CaptionOptions:
     top_p: float = 0.9
     seed: int = 0
     precision: str = "float32"
-    compiled: bool = False
 
 
 def check_options(options: CaptionOptions) -> GenerationOptions:
@@ -172,7 +171,7 @@ class Captioner:
 
         Raises RecipeError where the precision does not work.
         """
-        wanted = self.decoder, self.options.precision, self.options.compiled
+        wanted = self.decoder, self.options.precision
         if self._prepared is None or self._prepared[0] != wanted:
             self._prepared = wanted, prepare(*wanted)
         return self._prepared[1]
@@ -376,7 +375,7 @@ class Captioner:
             memory_file = folder / "memory.safetensors"
             memory = SupportMemory.load(memory_file) if card["memory_entries"] else None
             tokenizer = decoder.read_tokenizer(folder / "tokenizer.json")
-            options = CaptionOptions(**card["options"])
+            options = CaptionOptions(**current_options(card["options"]))
             calibration = (
                 Calibration.from_dict(card["confidence"]) if "confidence" in card else None
             )
@@ -413,6 +412,15 @@ class Captioner:
             trained,
             prompter,
         )
+
+
+def current_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of an older captioner.json: compiled steps and int8 products are gone."""
+    options = {name: value for name, value in options.items() if name != "compiled"}
+    if options.get("precision") == "int8":
+        say("note: precision int8 is gone; this captioner now writes in float32")
+        options["precision"] = "float32"
+    return options
 
 
 def _its_prompter(

@@ -1,8 +1,9 @@
-"""From embeddings to token rows: one loop over a KV cache; greedy, beams, diverse beams and sampling are ways in it."""
+"""Generation: embeddings to tokens, by beam search, diverse beam search or sampling."""
 
 from .generate import generate, generate_best, generate_samples
-from .generation_options import Generated, GenerationOptions, check_kinds
+from .generation_options import GenerationOptions, check_kinds
 from .precision import check_precision, prepare
+from .search import Generated
 
 __all__ = [
     "Generated",

@@ -1,6 +1,9 @@
-"""Beam search in a batch, in one group or in several that avoid each other's tokens; a beam of one is greedy."""
+"""Batched beam search, in one group or in diverse groups. A beam of one is greedy search."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,208 +13,196 @@ from wsac.data.tokenizer import EOS
 from wsac.decoder.kernels.topk import likeliest
 from wsac.types import ModelError
 
-from .generation_options import Generated, GenerationOptions
+from .generation_options import GenerationOptions
 from .penalties import likeliest_tokens, log_probabilities, penalise
+from .search import Generated, Search, SearchState
 
 
-class BeamSearch:
-    """A row stops when no live beam can still beat the worst of its ``count`` finished hypotheses (of each group's); a
-    hypothesis that reaches the limit counts as finished. With a length penalty > 0 the bound takes the longest length,
-    so it is exact: no token makes a sum larger. For ``early_stopping`` see GenerationOptions.
+@dataclass(slots=True)
+class BeamState(SearchState):
+    """Live beams and finished hypotheses of b clips.
 
-    Source of the groups: diverse beam search with Hamming diversity, Vijayakumar et al. 2016 (arXiv 1610.02424). A
-    group's sums hold the penalty, as theirs do. Beams that have ended are in no one's way.
+    tokens: [b, S, t]. Sizes: S beams of a clip in all G groups (1 before the first token), t tokens
+    so far, C = ``count``.
+    """
 
-    Sizes: b rows that are still written, G groups, S beams of a row in all groups (1 before the first token), w = twice
-    a group's beams of candidates, of which at most half end, C = count.
+    clip: Tensor  # [b] index in the whole batch
+    live: Tensor  # [b, S] sums of scores, falling within each group
+    logprob: Tensor  # [b, S] sums of log-probabilities
+    ends: Tensor  # [b, G] hypotheses that have ended; counted for early stopping
+    best: Tensor  # [b, G, C] ranking scores of finished hypotheses, falling
+    best_logprob: Tensor  # [b, G, C]
+    best_length: Tensor  # [b, G, C] 0: none yet
+    best_tokens: Tensor  # [b, G, C, limit]
+
+
+class Candidates(NamedTuple):
+    """Continuations of the beams. w is twice a group's beams: at most half of them end."""
+
+    sums: Tensor  # [b, G, w] sums of scores, falling
+    source: Tensor  # [b, G, w] the beam that each continues
+    token: Tensor  # [b, G, w]
+    live: Tensor  # [b, G, S / G] sums of those that go on
+    chosen: Tensor  # [b, G, S / G] their places in w
+
+
+class BeamSearch(Search[BeamState]):
+    """A row stops when no live beam can beat the worst of its ``count`` finished hypotheses in each
+    group.
+
+    A hypothesis that reaches the limit counts as finished. With a length penalty above 0 the bound
+    takes the longest length: no token makes a sum larger, so the search is exact. For
+    ``early_stopping`` see GenerationOptions.
+
+    Source of the groups: diverse beam search with Hamming diversity, Vijayakumar et al. 2016 (arXiv
+    1610.02424). As there, a group's sums include the penalty. Beams that have ended do not count
+    for it.
     """
 
     def __init__(self, options: GenerationOptions, limit: int, count: int) -> None:
-        self.options, self.limit, self.count, self.length = options, limit, count, 0
-        self.beams = options.beam_size // options.groups  # of a group
+        super().__init__(options, limit, count)
+        self.beams = options.beam_size // options.groups  # in a group
         self.early = options.early_stopping or options.beam_size == 1
-        self.left: list[tuple[Tensor, ...]] = []
-
-    def _begin(self, clips: int, device: torch.device) -> None:
-        finished = (clips, self.options.groups, self.count)
-        self.clip = torch.arange(clips, device=device)
-        self.live = torch.zeros(
-            (clips, 1), device=device
-        )  # [b, S] sums of scores, of which each group's fall
-        self.true = self.live  # [b, S] sums of log-probabilities
-        self.tokens = torch.zeros((clips, 1, 0), dtype=torch.long, device=device)  # [b, S, t]
-        self.ends = torch.zeros(finished[:2], dtype=torch.long, device=device)
-        self.best = torch.full(
-            finished, -torch.inf, device=device
-        )  # ranking scores of what is finished, falling
-        self.best_true = torch.zeros(finished, device=device)
-        self.best_length = torch.zeros(finished, dtype=torch.long, device=device)
-        self.best_tokens = torch.zeros((*finished, self.limit), dtype=torch.long, device=device)
 
     def advance(self, logits: Tensor) -> tuple[Tensor | None, Tensor] | None:
         if not self.length:
-            self._begin(len(logits), logits.device)
+            self.state = self._begin(len(logits), logits.device)
         self.length += 1
-        options, length, (clips, beams) = self.options, self.length, self.live.shape
-        if options.groups == 1 and options.repetition_penalty == 1 and not options.no_repeat_ngram:
-            best, token = likeliest_tokens(logits, min(2 * self.beams, logits.shape[-1]))
-            parts = self._continued(best.view(clips, beams, -1), token.view(clips, beams, -1), 0)
-            sums, source, token, live, chosen = (part[:, None] for part in parts)
-            true = sums
-        else:
-            logprob = log_probabilities(logits)
-            score = penalise(
-                logprob,
-                self.tokens.flatten(0, 1),
-                options.repetition_penalty,
-                options.no_repeat_ngram,
-            )
-            sums, source, token, live, chosen = self._candidates(score)
-            flat = (source * logits.shape[-1] + token).flatten(1)
-            true = (
-                self.true.gather(1, source.flatten(1)) + logprob.view(clips, -1).gather(1, flat)
-            ).view_as(sums)
-
-        done = self._finish(sums, true, source, token, live)
-        if length == self.limit or all(done):
-            self._leave(torch.arange(clips, device=logits.device))
+        clips, beams = self.state.live.shape
+        candidates, logprob = self._candidates(logits)
+        done = self._finish(candidates, logprob)
+        state, chosen = self.state, candidates.chosen
+        if self.length == self.limit or all(done):
+            self.finished.append(state)
             return None
-
-        source, token = (
-            source.gather(2, chosen).flatten(1),
-            token.gather(2, chosen).flatten(1),
-        )  # [b, S]
-        self.live, self.true = live.flatten(1), true.gather(2, chosen).flatten(1)
-        earlier = self.tokens.gather(1, source[:, :, None].expand(-1, -1, length - 1))
-        self.tokens = torch.cat((earlier, token[:, :, None]), dim=2)
+        source = candidates.source.gather(2, chosen).flatten(1)  # [b, S]
+        token = candidates.token.gather(2, chosen).flatten(1)
+        state.live, state.logprob = candidates.live.flatten(1), logprob.gather(2, chosen).flatten(1)
+        state.tokens = torch.cat((_of_beams(state.tokens, source), token[:, :, None]), dim=2)
         rows = torch.arange(clips, device=logits.device)[:, None] * beams + source
-        leave = 8 * sum(done) >= clips  # to copy the others pays when some have ended
-        if leave:
-            self._leave(
-                torch.tensor([i for i, over in enumerate(done) if over], device=logits.device)
-            )
-            stay = torch.tensor(
-                [i for i, over in enumerate(done) if not over], device=logits.device
-            )
+        stay = self._release(done)
+        if stay is not None:
             rows, token = rows[stay], token[stay]
-            for name in (
-                "clip",
-                "live",
-                "true",
-                "tokens",
-                "ends",
-                "best",
-                "best_true",
-                "best_length",
-                "best_tokens",
-            ):
-                setattr(self, name, getattr(self, name)[stay])
-        return (rows if leave or rows.shape[1] > 1 else None), token.flatten()
+        same = stay is None and rows.shape[1] == 1
+        return (None if same else rows), token.flatten()
 
-    def _candidates(self, score: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Sums, source beams and tokens [b, G, w] of the best continuations, falling; sums and places in w of those
-        that go on, [b, G, S / G]."""
-        clips, beams = self.live.shape
-        score = score.view(clips, beams, -1)
-        size = max(1, beams // self.options.groups)
-        several = self.options.groups > 1 and self.options.diversity_penalty > 0
-        found, taken = [], score.new_zeros(clips, score.shape[-1]) if several else score
-        for group in range(self.options.groups):
-            first = (
-                group * size if beams > 1 else 0
-            )  # before the first token all groups are one beam
-            own = score[:, first : first + size]
-            if group and several:
-                own = own - self.options.diversity_penalty * taken[:, None]
-            found.append(
-                self._continued(*likeliest(own, min(2 * self.beams, own.shape[-1])), first)
+    def results(self) -> list[list[Generated]]:
+        names = ("clip", "best_logprob", "best_length", "best_tokens")
+        clip, *parts = (torch.cat([getattr(state, n) for state in self.finished]) for n in names)
+        order = clip.argsort()
+        clips = zip(*(part[order].tolist() for part in parts), strict=True)
+        return [self._merge(zip(*groups, strict=True)) for groups in clips]
+
+    def _begin(self, clips: int, device: torch.device) -> BeamState:
+        finished = clips, self.options.groups, self.count
+        zeros = torch.zeros(clips, 1, device=device)
+        integers: Any = {"dtype": torch.long, "device": device}
+        return BeamState(
+            clip=torch.arange(clips, device=device),
+            live=zeros,
+            logprob=zeros,
+            tokens=torch.zeros((clips, 1, 0), **integers),
+            ends=torch.zeros(finished[:2], **integers),
+            best=torch.full(finished, -torch.inf, device=device),
+            best_logprob=torch.zeros(finished, device=device),
+            best_length=torch.zeros(finished, **integers),
+            best_tokens=torch.zeros((*finished, self.limit), **integers),
+        )
+
+    def _candidates(self, logits: Tensor) -> tuple[Candidates, Tensor]:
+        """The best continuations, and their log-probabilities [b, G, w]. logits: [b · S, V]."""
+        options, state, vocab = self.options, self.state, logits.shape[-1]
+        clips, beams = state.live.shape
+        width = min(2 * self.beams, vocab)
+        if options.groups == 1 and options.repetition_penalty == 1 and not options.no_repeat_ngram:
+            best, token = likeliest_tokens(logits, width)
+            group = self._continue(best.view(clips, beams, -1), token.view(clips, beams, -1), 0)
+            candidates = Candidates(*(part[:, None] for part in group))
+            return candidates, candidates.sums
+        logprob = log_probabilities(logits)
+        before = state.tokens.flatten(0, 1)
+        score = penalise(logprob, before, options.repetition_penalty, options.no_repeat_ngram)
+        score = score.view(clips, beams, vocab)
+        size = max(1, beams // options.groups)
+        groups, taken = [], torch.zeros_like(score[:, 0])  # [b, V] beams that chose each token
+        for number in range(options.groups):
+            start = number * size if beams > 1 else 0  # at first, all groups are one beam
+            own = score[:, start : start + size]
+            if number:
+                own = own - options.diversity_penalty * taken[:, None]
+            group = self._continue(*likeliest(own, width), start)
+            taken.scatter_add_(
+                1, group.token.gather(1, group.chosen), group.live.isfinite().float()
             )
-            if several:
-                _, _, token, live, chosen = found[-1]
-                taken.scatter_add_(1, token.gather(1, chosen), live.isfinite().float())
-        sums, source, token, live, chosen = (
-            torch.stack(part, dim=1) for part in zip(*found, strict=True)
-        )
-        return sums, source, token, live, chosen
+            groups.append(group)
+        candidates = Candidates(*(torch.stack(part, dim=1) for part in zip(*groups, strict=True)))
+        source, token = candidates.source.flatten(1), candidates.token.flatten(1)
+        added = logprob.view(clips, -1).gather(1, source * vocab + token)
+        return candidates, (state.logprob.gather(1, source) + added).view_as(candidates.sums)
 
-    def _continued(
-        self, best: Tensor, token: Tensor, first: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Of one group, what ``_candidates`` gives, without G. best, token: [b, G's beams, w] scores of each beam's
-        likeliest tokens; first: its first beam."""
-        total = (self.live[:, first : first + best.shape[1], None] + best).flatten(1)
+    def _continue(self, best: Tensor, token: Tensor, start: int) -> Candidates:
+        """The candidates of one group, without the dimension G.
+
+        best, token: [b, beams, w] scores and ids of each beam's likeliest tokens; start: the
+        group's first beam.
+        """
+        total = (self.state.live[:, start : start + best.shape[1], None] + best).flatten(1)
         sums, place = total.topk(min(2 * self.beams, total.shape[1]))
-        source, token = first + place // best.shape[-1], token.flatten(1).gather(1, place)
-        live, chosen = torch.where(token == EOS, -torch.inf, sums).topk(
-            min(self.beams, sums.shape[1])
-        )
-        return sums, source, token, live, chosen
+        source, token = start + place // best.shape[-1], token.flatten(1).gather(1, place)
+        going = torch.where(token == EOS, -torch.inf, sums)
+        live, chosen = going.topk(min(self.beams, sums.shape[1]))
+        return Candidates(sums, source, token, live, chosen)
 
-    def _finish(
-        self, sums: Tensor, true: Tensor, source: Tensor, token: Tensor, live: Tensor
-    ) -> list[bool]:
-        """Put what ends here among the best; whether each row is over. The step's one sync is here."""
-        penalty, length = self.options.length_penalty, self.length
-        ended = (token == EOS) | (length == self.limit)
-        score = torch.where(ended, sums, -torch.inf) / length**penalty
+    def _finish(self, candidates: Candidates, logprob: Tensor) -> list[bool]:
+        """Rank hypotheses that end here. Returns whether each row is done: the step's one sync."""
+        state, penalty, length = self.state, self.options.length_penalty, self.length
+        ended = (candidates.token == EOS) | (length == self.limit)
+        score = torch.where(ended, candidates.sums, -torch.inf) / length**penalty
         if self.early:
             score[:, :, self.beams :] = -torch.inf
-            score = score.masked_fill((self.ends >= self.beams)[:, :, None], -torch.inf)
-            self.ends = self.ends + score.isfinite().sum(-1)
-        ranked, kept = torch.cat((self.best, score), dim=2).topk(
-            self.count
-        )  # at a tie the earlier stays
+            score = score.masked_fill((state.ends >= self.beams)[:, :, None], -torch.inf)
+            state.ends = state.ends + score.isfinite().sum(-1)
+        # at a tie the earlier hypothesis stays
+        best, place = torch.cat((state.best, score), dim=2).topk(self.count)
         reach = self.limit if penalty > 0 else length
-        over = live[:, :, 0] / reach**penalty <= ranked[:, :, -1]
+        over = candidates.live[:, :, 0] / reach**penalty <= best[:, :, -1]
         if self.early:
-            over = over | (self.ends >= self.beams)
-        better, *done = torch.cat(
-            ((score > self.best[:, :, -1:]).any()[None], over.all(1))
-        ).tolist()
+            over = over | (state.ends >= self.beams)
+        improved = (score > state.best[:, :, -1:]).any()
+        better, *done = torch.cat((improved[None], over.all(1))).tolist()
         if better:
-            earlier = self.tokens.gather(
-                1, source.flatten(1)[:, :, None].expand(-1, -1, length - 1)
-            )
-            written = torch.cat((earlier.view(*token.shape, length - 1), token[..., None]), dim=3)
-            written = F.pad(written, (0, self.limit - length))
+            earlier = _of_beams(state.tokens, candidates.source.flatten(1))
+            earlier = earlier.view(*score.shape, length - 1)
+            tokens = torch.cat((earlier, candidates.token[..., None]), dim=3)
+            tokens = torch.cat((state.best_tokens, F.pad(tokens, (0, self.limit - length))), dim=2)
             lengths = torch.where(score.isfinite(), length, 0)
-            self.best = ranked
-            self.best_true = torch.cat((self.best_true, true), dim=2).gather(2, kept)
-            self.best_length = torch.cat((self.best_length, lengths), dim=2).gather(2, kept)
-            kept = kept[..., None].expand(-1, -1, -1, self.limit)
-            self.best_tokens = torch.cat((self.best_tokens, written), dim=2).gather(2, kept)
+            state.best = best
+            state.best_logprob = torch.cat((state.best_logprob, logprob), dim=2).gather(2, place)
+            state.best_length = torch.cat((state.best_length, lengths), dim=2).gather(2, place)
+            state.best_tokens = tokens.gather(2, place[..., None].expand(-1, -1, -1, self.limit))
         return done
 
-    def _leave(self, rows: Tensor) -> None:
-        parts = (self.clip, self.best_true, self.best_length, self.best_tokens)
-        self.left.append(tuple(part[rows] for part in parts))
-
-    def found(self) -> list[list[Generated]]:
-        clip, *parts = (torch.cat(part) for part in zip(*self.left, strict=True))
-        order = clip.argsort()
-        return [
-            self._merge(zip(*row, strict=True))
-            for row in zip(*(part[order].tolist() for part in parts), strict=True)
-        ]
-
     def _merge(self, groups) -> list[Generated]:
-        """One row's best: of each group the first, the likeliest before the others, then the second ones, and so on."""
+        """The best of one clip: the first of each group by score, then the second ones, and so on."""
         ranked = []
-        for trues, lengths, rows in groups:
-            for place, (true, length, row) in enumerate(zip(trues, lengths, rows, strict=True)):
+        for logprobs, lengths, rows in groups:
+            for place, (logprob, length, row) in enumerate(
+                zip(logprobs, lengths, rows, strict=True)
+            ):
                 if length:
                     tokens = [token for token in row[:length] if token != EOS]
-                    rank = (
-                        place,
-                        -true / length**self.options.length_penalty
-                        if self.options.groups > 1
-                        else 0.0,
-                    )
-                    ranked.append((rank, Generated(tokens, true / length)))
+                    score = logprob / length**self.options.length_penalty
+                    rank = place, -score if self.options.groups > 1 else 0.0
+                    ranked.append((rank, Generated(tokens, logprob / length)))
         if not ranked:
-            raise ModelError(
-                "the decoder gives no finite scores; is the model whole, and are the embeddings finite?"
-            )
-        ranked.sort(key=lambda pair: pair[0])
-        different = {tuple(one.tokens): one for _, one in reversed(ranked)}  # groups may meet
-        return [one for _, one in ranked if different[tuple(one.tokens)] is one][: self.count]
+            remedy = "is the model whole, and are the embeddings finite?"
+            raise ModelError(f"the decoder gives no finite scores; {remedy}")
+        distinct: dict[tuple[int, ...], Generated] = {}  # two groups may write the same
+        for _, hypothesis in sorted(ranked, key=lambda pair: pair[0]):
+            distinct.setdefault(tuple(hypothesis.tokens), hypothesis)
+        return list(distinct.values())[: self.count]
+
+
+def _of_beams(tokens: Tensor, beams: Tensor) -> Tensor:
+    """The tokens [b, S, t] of some beams [b, n]: [b, n, t]."""
+    return tokens.gather(1, beams[:, :, None].expand(-1, -1, tokens.shape[2]))

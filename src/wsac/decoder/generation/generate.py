@@ -1,35 +1,23 @@
-"""The loop: the decoder gives scores, a way of choosing gives the next tokens, until it has chosen the last."""
+"""The loop: the decoder scores, a search chooses tokens, until all rows are complete."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from wsac.decoder import CaptionDecoder
+from wsac.decoder.base import CaptionDecoder
 
 from .beam import BeamSearch
-from .generation_options import Generated, GenerationOptions
+from .generation_options import GenerationOptions
 from .sampling import Sampling
-
-
-class Way(Protocol):
-    """What is chosen, and when it is over. Rows that are over leave the batch."""
-
-    def advance(self, logits: Tensor) -> tuple[Tensor | None, Tensor] | None:
-        """logits: [R, V], which it may change. Returns the rows to go on from, as ``CaptionDecoder.select`` takes them,
-        None for all as they are, and their tokens [R']; or None when there is nothing more to write."""
-
-    def found(self) -> list[list[Generated]]:
-        """The hypotheses of each embedding, in order."""
+from .search import Generated, Search
 
 
 def generate(
     decoder: CaptionDecoder, embedding: Tensor, options: GenerationOptions = GenerationOptions()
 ) -> list[Generated]:
-    """The best hypothesis of each row. embedding: [B, D] unit norm."""
-    return [found[0] for found in generate_best(decoder, embedding, options, 1)]
+    """The best hypothesis of each embedding [B, D], unit norm."""
+    return [hypotheses[0] for hypotheses in generate_best(decoder, embedding, options, 1)]
 
 
 def generate_best(
@@ -39,13 +27,13 @@ def generate_best(
     count: int,
     prompt: Tensor | None = None,
 ) -> list[list[Generated]]:
-    """The ``count`` best hypotheses of each row, or fewer where there are not as many, the best first.
+    """Beam search: up to ``count`` hypotheses of each embedding [B, D], best first.
 
-    prompt: [B, P] for a decoder that reads one. With groups the best of each group come first, then their second ones.
-    Raises ModelError when the decoder gives no finite scores.
+    prompt: [B, P] for a decoder that reads one. With groups, the best of each group come first,
+    then their second ones. Raises ModelError when the decoder gives no finite scores.
     """
     limit = min(options.max_tokens, decoder.max_tokens)
-    return _write(decoder, embedding, limit, prompt, BeamSearch(options, limit, count))
+    return _run(decoder, embedding, prompt, BeamSearch(options, limit, count))
 
 
 def generate_samples(
@@ -55,27 +43,27 @@ def generate_samples(
     count: int,
     prompt: Tensor | None = None,
 ) -> list[list[Generated]]:
-    """``count`` hypotheses of each row, drawn by the temperature, ``top_k`` and ``top_p`` of the options.
+    """Draw ``count`` hypotheses of each embedding [B, D] by ``temperature``, ``top_k`` and
+    ``top_p``.
 
     All rows share the random numbers of a seed, so a row gives the same alone and in any batch.
     """
     limit = min(options.max_tokens, decoder.max_tokens)
-    return _write(decoder, embedding, limit, prompt, Sampling(options, limit, count))
+    return _run(decoder, embedding, prompt, Sampling(options, limit, count))
 
 
 @torch.inference_mode()
-def _write(
-    decoder: CaptionDecoder, embedding: Tensor, limit: int, prompt: Tensor | None, way: Way
+def _run(
+    decoder: CaptionDecoder, embedding: Tensor, prompt: Tensor | None, search: Search
 ) -> list[list[Generated]]:
     if not len(embedding):
         return []
-    with torch.autocast(
-        embedding.device.type, enabled=False
-    ):  # would round every matrix anew at each step
-        logits, state = decoder.prefill(embedding, limit, prompt)
-        while (chosen := way.advance(logits)) is not None:
-            rows, token = chosen
+    # autocast would round every matrix again at each step
+    with torch.autocast(embedding.device.type, enabled=False):
+        logits, state = decoder.prefill(embedding, search.limit, prompt)
+        while (choice := search.advance(logits)) is not None:
+            rows, token = choice
             if rows is not None:
                 state = decoder.select(state, rows)
             logits, state = decoder.step(token, state)
-    return way.found()
+    return search.results()

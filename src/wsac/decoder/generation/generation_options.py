@@ -1,4 +1,4 @@
-"""How to search or to draw, checked; and what is found."""
+"""The options of beam search and sampling."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from typing import Any
 
 from wsac.types import RecipeError
 
-WIDEST = 256  # beams; more only costs memory
+MAX_BEAMS = 256  # more only costs memory
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationOptions:
-    """How hypotheses grow; docs/decoding.md has the formulas.
+    """How tokens are chosen; docs/decoding.md has the formulas. Raises RecipeError for bad values.
 
-    beam_size: in all groups together; 1 is greedy search. max_tokens: with the end.
+    beam_size: beams in all groups together; 1 is greedy search. max_tokens: length limit, with the
+    end token.
     length_penalty: hypotheses are ranked by log-probability / length ** penalty.
-    early_stopping: a row ends with its first ``beam_size`` ends among the likeliest ``beam_size`` tokens, as a beam of
-    one always does. Otherwise it goes on until nothing can beat what is found.
-    repetition_penalty: the log-probability of a token that is there already is multiplied by it; 1 is none.
-    no_repeat_ngram: no n-gram of so many tokens comes twice; 0 allows all.
-    groups, diversity_penalty: diverse beam search; a token costs the penalty for every earlier group's beam that has it
-    at the same place.
-    temperature, top_k, top_p, seed: of drawn samples; top_k 0 is the whole vocabulary.
+    early_stopping: stop a row after its first ``beam_size`` ends among the likeliest ``beam_size``
+    tokens, as greedy search always does. Otherwise search until no live beam can beat the finished
+    ones.
+    repetition_penalty: multiplies the log-probability of tokens that were written before; 1 is
+    none.
+    no_repeat_ngram: forbid repeated n-grams of this length; 0 allows all.
+    groups, diversity_penalty: diverse beam search. A token costs the penalty once for every beam of
+    an earlier group that chose it at the same position.
+    temperature, top_k, top_p, seed: for sampling; top_k 0 is the whole vocabulary.
     """
 
     beam_size: int = 4
@@ -41,56 +44,46 @@ class GenerationOptions:
 
     def __post_init__(self) -> None:
         check_kinds(self)
-        if not 1 <= self.beam_size <= WIDEST:
-            raise RecipeError(
-                f"beam {self.beam_size}: give a whole number from 1, which is greedy, to {WIDEST}"
-            )
-        if self.max_tokens < 1:
-            raise RecipeError(f"max_tokens {self.max_tokens}: give 1 or more")
-        if not math.isfinite(self.length_penalty):
-            raise RecipeError(
-                f"length penalty {self.length_penalty:g}: give a number; 0 ranks by the sum, 1 by the mean"
-            )
-        if not 0 < self.repetition_penalty < math.inf:
-            raise RecipeError(
-                f"repetition penalty {self.repetition_penalty:g}: give a number above 0; 1 is none"
-            )
-        if self.no_repeat_ngram < 0:
-            raise RecipeError(
-                f"no repeated n-grams of {self.no_repeat_ngram}: give a length of 1 or more, or 0 for none"
-            )
-        if self.groups < 1 or self.beam_size % self.groups:
-            raise RecipeError(
-                f"{self.groups} groups of {self.beam_size} beams: give a number of groups that divides the beam"
-            )
-        if not 0 <= self.diversity_penalty < math.inf:
-            raise RecipeError(
-                f"diversity penalty {self.diversity_penalty:g}: give a number, 0 or more"
-            )
-        if not 0 < self.temperature < math.inf:
-            raise RecipeError(
-                f"temperature {self.temperature:g}: give a number above 0; a beam of one is greedy"
-            )
-        if self.seed < 0:
-            raise RecipeError(f"seed {self.seed}: give 0 or more")
-        if self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise RecipeError(
-                f"top_k {self.top_k}, top_p {self.top_p:g}: give 0 (all) or more tokens, and a part above 0, at most 1"
-            )
+        for valid, problem, remedy in self._rules():
+            if not valid:
+                raise RecipeError(f"{problem}: give {remedy}")
+
+    def _rules(self) -> list[tuple[bool, str, str]]:
+        """Whether each rule holds, what is wrong if it does not, and the remedy."""
+        beams, groups, ngram = self.beam_size, self.groups, self.no_repeat_ngram
+        length, repeated = self.length_penalty, self.repetition_penalty
+        diverse, heat = self.diversity_penalty, self.temperature
+        by_length = "a number; 0 ranks by the sum, 1 by the mean"
+        no_ngram = f"no repeated n-grams of {ngram}"
+        divides = groups >= 1 and beams % groups == 0
+        uneven = f"{groups} groups of {beams} beams"
+        return [
+            (1 <= beams <= MAX_BEAMS, f"beam {beams}", f"a whole number from 1 to {MAX_BEAMS}"),
+            (self.max_tokens >= 1, f"max_tokens {self.max_tokens}", "1 or more"),
+            (math.isfinite(length), f"length penalty {length:g}", by_length),
+            (
+                0 < repeated < math.inf,
+                f"repetition penalty {repeated:g}",
+                "a number above 0; 1 is none",
+            ),
+            (ngram >= 0, no_ngram, "a length of 1 or more, or 0 for none"),
+            (divides, uneven, "a number of groups that divides the beam"),
+            (0 <= diverse < math.inf, f"diversity penalty {diverse:g}", "a number, 0 or more"),
+            (
+                0 < heat < math.inf,
+                f"temperature {heat:g}",
+                "a number above 0; a beam of one is greedy",
+            ),
+            (self.seed >= 0, f"seed {self.seed}", "0 or more"),
+            (self.top_k >= 0, f"top_k {self.top_k}", "a number of tokens, or 0 for all"),
+            (0 < self.top_p <= 1, f"top_p {self.top_p:g}", "a share above 0, at most 1"),
+        ]
 
 
 def check_kinds(options: Any) -> None:
-    """Raises RecipeError when a value of a dataclass of options is not of its default's kind."""
+    """Raise RecipeError when an option of a dataclass has another type than its default."""
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     for field in fields(options):
         value, kind = getattr(options, field.name), type(field.default)
-        if type(value) is not kind and not (kind is float and type(value) is int):
+        if kind in names and type(value) is not kind and (kind, type(value)) != (float, int):
             raise RecipeError(f"{field.name} = {value!r}: give {names[kind]}")
-
-
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """tokens: ids without the end token. logprob: mean per token in nats, the end token counted, without penalties."""
-
-    tokens: list[int]
-    logprob: float

@@ -1,6 +1,8 @@
-"""Drawing captions: temperature, the likeliest k tokens, the nucleus."""
+"""Sampled captions: temperature, top-k and nucleus sampling."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,88 +10,95 @@ from torch import Tensor
 from wsac.data.tokenizer import EOS, PAD
 from wsac.runtime.seeding import generator_for
 
-from .generation_options import Generated, GenerationOptions
 from .penalties import log_probabilities, penalise
+from .search import Generated, Search, SearchState
 
-NEAR = 256  # tokens that are sorted first: mostly the nucleus lies within them
+SORTED_FIRST = 256  # tokens; the nucleus usually lies within them
 
 
-class Sampling:
-    """``count`` hypotheses of each row, each token the largest of score + Gumbel noise, which is a draw.
+@dataclass(slots=True)
+class SampleState(SearchState):
+    """Samples that are still written. tokens: [R, t]."""
 
-    Penalties come first, then the temperature, ``top_k``, ``top_p``. logprob is that of the whole distribution.
+    sample: Tensor  # [R] index among all samples of the batch
+    logprob: Tensor  # [R] sums of log-probabilities
+    ended: Tensor  # [R]
+
+
+class Sampling(Search[SampleState]):
+    """Draws each token as the largest of score + Gumbel noise.
+
+    Penalties come first, then the temperature, ``top_k``, ``top_p``. logprob is that of the whole
+    distribution.
     Source: nucleus sampling, Holtzman et al. 2020.
     """
 
-    def __init__(self, options: GenerationOptions, limit: int, count: int) -> None:
-        self.options, self.limit, self.count, self.length = options, limit, count, 0
-        self.left: list[tuple[Tensor, ...]] = []
-
     def advance(self, logits: Tensor) -> tuple[Tensor | None, Tensor] | None:
-        options, device = self.options, logits.device
-        rows = None
+        options, rows = self.options, None
         if not self.length:
-            rows = torch.arange(len(logits), device=device).repeat_interleave(self.count)
+            rows = torch.arange(len(logits), device=logits.device).repeat_interleave(self.count)
             logits = logits[rows]
-            self.row = torch.arange(len(rows), device=device)  # which of all that were begun
-            self.total = torch.zeros(len(rows), device=device)
-            self.tokens = torch.zeros((len(rows), 0), dtype=torch.long, device=device)
-            self.ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
+            self.state = self._begin(len(rows), logits.device)
+        state = self.state
         logprob = log_probabilities(logits)
-        score = penalise(logprob, self.tokens, options.repetition_penalty, options.no_repeat_ngram)
+        score = penalise(logprob, state.tokens, options.repetition_penalty, options.no_repeat_ngram)
         if score is not logprob or options.temperature != 1:
             score = (score / options.temperature).log_softmax(-1)
         ranked, order = within(score, options.top_k, options.top_p)
-        chance = torch.rand(
-            (self.count, logits.shape[-1]),
-            generator=generator_for(options.seed, "sample", self.length),
-        )
-        noise = -(-chance.clamp(1e-20).log()).log().to(device)
-        drawn = (ranked + noise[(self.row % self.count)[:, None], order]).argmax(-1, keepdim=True)
-        token = order.gather(1, drawn)
-        self.total = self.total + torch.where(self.ended, 0.0, logprob.gather(1, token)[:, 0])
-        token = torch.where(self.ended, PAD, token[:, 0])
-        self.tokens = torch.cat((self.tokens, token[:, None]), dim=1)
-        self.ended = self.ended | (token == EOS)
+        place = (ranked + self._noise(order, logits.shape[-1])).argmax(-1, keepdim=True)
+        token = order.gather(1, place)
+        added = torch.where(state.ended, 0.0, logprob.gather(1, token)[:, 0])
+        token = torch.where(state.ended, PAD, token[:, 0])
+        state.logprob = state.logprob + added
+        state.tokens = torch.cat((state.tokens, token[:, None]), dim=1)
+        state.ended = state.ended | (token == EOS)
         self.length += 1
-        stay = (~self.ended).nonzero()[:, 0]  # the step's one sync
-        if not len(stay) or self.length == self.limit:
-            self._leave(torch.ones_like(self.ended))
+        done = state.ended.tolist()  # the step's one sync
+        if self.length == self.limit or all(done):
+            self.finished.append(state)
             return None
-        if 8 * len(stay) <= 7 * len(token):
-            self._leave(self.ended)
-            rows = stay if rows is None else rows[stay]
-            for name in ("row", "total", "tokens", "ended"):
-                setattr(self, name, getattr(self, name)[stay])
-            token = token[stay]
+        stay = self._release(done)
+        if stay is not None:
+            rows, token = stay if rows is None else rows[stay], token[stay]
         return rows, token
 
-    def _leave(self, which: Tensor) -> None:
-        self.left.append((self.row[which], self.total[which], self.tokens[which]))
-
-    def found(self) -> list[list[Generated]]:
+    def results(self) -> list[list[Generated]]:
         drawn: dict[int, Generated] = {}
-        for rows, totals, tokens in self.left:
-            for row, total, ids in zip(
-                rows.tolist(), totals.tolist(), tokens.tolist(), strict=True
-            ):
-                length = len(ids) - ids.count(PAD)
-                drawn[row] = Generated(
-                    [token for token in ids if token not in (PAD, EOS)], total / length
-                )
+        for state in self.finished:
+            columns = (state.sample.tolist(), state.logprob.tolist(), state.tokens.tolist())
+            for sample, logprob, ids in zip(*columns, strict=True):
+                tokens = [token for token in ids if token not in (PAD, EOS)]
+                drawn[sample] = Generated(tokens, logprob / (len(ids) - ids.count(PAD)))
         return [[drawn[i + j] for j in range(self.count)] for i in range(0, len(drawn), self.count)]
+
+    def _begin(self, samples: int, device: torch.device) -> SampleState:
+        return SampleState(
+            sample=torch.arange(samples, device=device),
+            logprob=torch.zeros(samples, device=device),
+            tokens=torch.zeros((samples, 0), dtype=torch.long, device=device),
+            ended=torch.zeros(samples, dtype=torch.bool, device=device),
+        )
+
+    def _noise(self, order: Tensor, vocab: int) -> Tensor:
+        """Gumbel noise [R, W] of tokens [R, W]: the same for a seed, length, sample and token."""
+        rng = generator_for(self.options.seed, "sample", self.length)
+        chance = torch.rand((self.count, vocab), generator=rng)
+        noise = -(-chance.clamp(1e-20).log()).log().to(order.device)
+        return noise[(self.state.sample % self.count)[:, None], order]
 
 
 def within(score: Tensor, top_k: int, top_p: float) -> tuple[Tensor, Tensor]:
-    """The likeliest tokens whose probabilities make up ``top_p`` among the likeliest ``top_k`` (0: all); one at least.
+    """The likeliest tokens that make up ``top_p`` of the probability among the ``top_k`` likeliest
+    (0: all).
 
-    score: [R, V] log-probabilities. Returns scores [R, W], falling, minus infinity beyond, and their ids [R, W].
+    score: [R, V] log-probabilities. Returns scores [R, W], falling, minus infinity beyond, and
+    their ids [R, W]. At least one token of each row remains.
     """
     vocab = score.shape[-1]
     if top_p == 1 and not top_k:
         return score, torch.arange(vocab, device=score.device).expand_as(score)
     # a GPU sorts everything sooner than it tells whether that is needed
-    ranked, order = score.topk(min(top_k or (vocab if score.is_cuda else NEAR), vocab))
+    ranked, order = score.topk(min(top_k or (vocab if score.is_cuda else SORTED_FIRST), vocab))
     if top_k:
         ranked = ranked.log_softmax(-1)
     mass = ranked.exp().cumsum(-1)

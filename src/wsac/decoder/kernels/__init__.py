@@ -1,0 +1,1 @@
+"""Fast versions of a few operations for training and generation."""

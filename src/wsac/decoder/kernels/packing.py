@@ -1,4 +1,4 @@
-"""Rows of several lengths without their padding: layers that act on single positions see the real ones alone."""
+"""Rows of several lengths without their padding, for layers that act on single positions."""
 
 from __future__ import annotations
 
@@ -8,61 +8,49 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-ROUND = (
-    64  # packed positions are filled up to a multiple: products of few shapes need few preparations
-)
+ROUND = 64  # sizes are rounded up to a multiple: oneDNN prepares few shapes, and odd ones are slow
 
 
 class Packing:
-    """real: [B, P] which positions are real. Everything else is neither computed nor learned from."""
+    """real: [B, P] which positions are not padding. Only these are computed and trained on."""
 
     def __init__(self, real: Tensor) -> None:
-        self.rows, self.positions = real.shape
+        self.shape = real.shape
         self.places = real.flatten().nonzero()[:, 0]
         self.size = -(-len(self.places) // ROUND) * ROUND
 
     def pack(self, x: Tensor) -> Tensor:
-        """[B, P, W] → [size, W], the real positions in their order, then zeros."""
-        return _Gather.apply(x.flatten(0, 1), self.places, self.size)  # type: ignore[no-any-return]
+        """[B, P, W] → [size, W]: the real positions in their order, then zeros."""
+        packed: Tensor = _Move.apply(x.flatten(0, 1), self.places, self.size, True)
+        return packed
 
     def unpack(self, x: Tensor) -> Tensor:
-        """[size, W] → [B, P, W], zero where nothing is real."""
-        found: Tensor = _Scatter.apply(x, self.places, self.rows * self.positions)
-        return found.view(self.rows, self.positions, -1)
+        """[size, W] → [B, P, W], zero at padding."""
+        unpacked: Tensor = _Move.apply(x, self.places, self.shape.numel(), False)
+        return unpacked.view(*self.shape, -1)
 
 
-def _gather(x: Tensor, places: Tensor, size: int) -> Tensor:
-    found = x.new_empty(size, x.shape[1])
-    torch.index_select(x, 0, places, out=found[: len(places)])
-    found[len(places) :] = 0
-    return found
-
-
-def _scatter(x: Tensor, places: Tensor, size: int) -> Tensor:
-    return x.new_zeros(size, x.shape[1]).index_copy_(0, places, x[: len(places)])
-
-
-class _Gather(torch.autograd.Function):
-    """Every place is taken once, so the gradient is copied back, where that of an index would be added up."""
+class _Move(torch.autograd.Function):
+    """Each place is used once, so gradients are copied; those of an index would be added up."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, places: Tensor, size: int) -> Tensor:  # type: ignore[override]
-        ctx.places, ctx.size = places, len(x)
-        return _gather(x, places, size)
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, places: Tensor, size: int, gather: bool
+    ) -> Tensor:
+        ctx.places, ctx.size, ctx.gather = places, len(x), gather
+        return _move(x, places, size, gather)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        return _scatter(gradient, ctx.places, ctx.size), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return _move(gradient, ctx.places, ctx.size, not ctx.gather), None, None, None
 
 
-class _Scatter(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, places: Tensor, size: int) -> Tensor:  # type: ignore[override]
-        ctx.places, ctx.size = places, len(x)
-        return _scatter(x, places, size)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        return _gather(gradient, ctx.places, ctx.size), None, None
+def _move(x: Tensor, places: Tensor, size: int, gather: bool) -> Tensor:
+    """[size, W]: the rows of x at the places and then zeros, or its first rows at the places."""
+    if not gather:
+        return x.new_zeros(size, x.shape[1]).index_copy_(0, places, x[: len(places)])
+    rows = x.new_empty(size, x.shape[1])
+    torch.index_select(x, 0, places, out=rows[: len(places)])
+    rows[len(places) :] = 0
+    return rows

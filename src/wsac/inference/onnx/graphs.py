@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from wsac.bridges import Bridge, Chain, NearestNeighbour, Projection, Santa, TopMean
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.decoder import TransformerDecoder
-from wsac.decoder.transformer import Block
 from wsac.types import ModelError
 
 Axes = dict[int, str]  # names of an input's dynamic dimensions
@@ -74,59 +73,57 @@ class BridgeGraph(nn.Module):
         return embedding.clone()  # a graph without a node has no output
 
 
+class GrowingCache:
+    """The decoder's cache as tensors that grow: no size is fixed in the graph, nothing is written in place.
+
+    keys, values: [layers, B, heads, filled, ·], or None before the first position.
+    """
+
+    beams = 1
+
+    def __init__(self, keys: Tensor | None = None, values: Tensor | None = None) -> None:
+        self.parts, self.layers = (keys, values), []
+        self.positions = 0 if keys is None else keys.shape[3]
+
+    def before_step(self) -> GrowingCache:
+        return self
+
+    def mask(self, dtype: torch.dtype) -> None:
+        return None
+
+    def extend(self, layer: int, *new: Tensor) -> list[Tensor]:
+        grown = [part.transpose(1, 2) for part in new]
+        if self.positions:
+            pairs = zip(self.parts, grown, strict=True)
+            grown = [torch.cat((part[layer], more), dim=2) for part, more in pairs]
+        self.layers.append(grown)
+        return [part.transpose(1, 2) for part in grown]
+
+    def after(self, positions: int) -> tuple[Tensor, Tensor]:
+        keys, values = zip(*self.layers, strict=True)
+        return torch.stack(keys), torch.stack(values)
+
+
 class PrefillGraph(nn.Module):
-    """embedding [B, D] → logits [B, V] of the first token, and the cache: keys, values [layers, B, heads, P, ·]."""
+    """embedding [B, D] → logits [B, V] of the first token, and the cache: keys, values."""
 
     def __init__(self, decoder: TransformerDecoder) -> None:
         super().__init__()
         self.decoder = decoder
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        d = self.decoder
-        prefix = (
-            d.prefix(embedding).view(-1, d.prefix_length, d.width)
-            + d.positions.weight[: d.prefix_length]
-        )
-        return advance(d, prefix, None)
+        cache: Any = GrowingCache()
+        logits, grown = self.decoder.begin_caption(embedding, cache)
+        return logits, *grown
 
 
-class StepGraph(nn.Module):
-    """token [B], keys, values [layers, B, heads, filled, ·] → logits [B, V], and the cache with one more position."""
-
-    def __init__(self, decoder: TransformerDecoder) -> None:
-        super().__init__()
-        self.decoder = decoder
+class StepGraph(PrefillGraph):
+    """token [B], keys, values → logits [B, V], and the cache with one more position."""
 
     def forward(self, token: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        d = self.decoder
-        x = (d.tokens(token) + d.positions.weight[keys.shape[3]])[:, None]
-        return advance(d, x, (keys, values))
-
-
-def advance(
-    d: TransformerDecoder, x: Tensor, cache: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """x: [B, L, width], the next positions. What the decoder does, with a cache that grows instead of being filled:
-    so no size is fixed in the graph, and nothing is written in place."""
-    keys, values = [], []
-    for i, block in enumerate(cast(Iterable[Block], d.blocks)):
-
-        def attend(qkv: Tensor, i: int = i) -> Tensor:
-            q, k, v = qkv.view(*qkv.shape[:2], 3, d.heads, d.width // d.heads).permute(
-                2, 0, 3, 1, 4
-            )
-            if cache is not None:
-                k, v = torch.cat((cache[0][i], k), dim=2), torch.cat((cache[1][i], v), dim=2)
-            keys.append(k)
-            values.append(v)
-            return (
-                F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
-                .transpose(1, 2)
-                .flatten(2)
-            )
-
-        x = block(x, attend)
-    return d.norm(x[:, -1]) @ d.tokens.weight.T, torch.stack(keys), torch.stack(values)
+        cache: Any = GrowingCache(keys, values)
+        logits, grown = self.decoder.step(token, cache)
+        return logits, *grown
 
 
 def write_audio(clap: PocketClap, path: Path) -> None:
