@@ -22,9 +22,8 @@ from wsac.clap.collections import embed_sounds
 from wsac.evaluation.metrics.items import Item, Score
 from wsac.evaluation.metrics.model.clapscore import clapscore
 from wsac.evaluation.metrics.model.encoders import load_encoder
-from wsac.evaluation.metrics.model.fense import fense, fer, penalised
+from wsac.evaluation.metrics.model.fense import fense, fer, penalised, sbert_sim
 from wsac.evaluation.metrics.model.fluency import LABELS, fluency_errors, load_checker
-from wsac.evaluation.metrics.model.sbert import sbert_sim
 from wsac.io import hub as downloads
 from wsac.types import AudioError, CorpusError, ModelError
 
@@ -81,6 +80,8 @@ def write_encoder(
     else:
         torch.save(state, transformer / "pytorch_model.bin")
     tokenizer("bert").save(str(transformer / "tokenizer.json"))
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]"}
+    (transformer / "tokenizer_config.json").write_text(json.dumps(kind))
     (transformer / "sentence_bert_config.json").write_text(
         json.dumps({"max_seq_length": 24} | limits)
     )
@@ -98,7 +99,7 @@ def write_encoder(
         *([("Normalize", "2_Normalize")] * normalize),
     ]
     kinds = [
-        {"idx": i, "path": path, "type": f"sentence_transformers.models.{kind}"}
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for i, (kind, path) in enumerate(rows)
     ]
     (folder / "modules.json").write_text(json.dumps(kinds))
@@ -224,15 +225,11 @@ def _pickle(folder: Path) -> None:
         (lambda f: (f / "modules.json").unlink(), "no modules.json"),
         (_dense, "Transformer, Pooling, Normalize, Dense; only"),
         (_outside, "names a folder outside its own"),
-        (
-            lambda f: edit(f / "1_Pooling" / "config.json", pooling_mode_max_tokens=True),
-            "only mean and cls",
-        ),
         (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer.json"),
         (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors"),
         (
             lambda f: (f / "config.json").write_text('{"model_type": "unheard-of"}'),
-            "not a model that transformers can",
+            "not a model that sentence",
         ),
         (
             lambda f: edit(
@@ -287,7 +284,8 @@ def test_a_name_without_owner_is_of_sentence_transformers(folder, monkeypatch):
 def hub(monkeypatch, tmp_path):
     """The Hub's library at a server of our own, with a cache of its own."""
     from huggingface_hub import constants
-    from test_hub import Hub
+
+    from miniatures.hub_server import Hub
 
     made = Hub()
     monkeypatch.setattr(constants, "ENDPOINT", made.address)

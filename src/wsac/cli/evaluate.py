@@ -239,7 +239,7 @@ def install(
 
     wsac metrics install spice --from stanford-corenlp-full-2015-12-09.zip
     """
-    from wsac.evaluation.metrics.java.spice_install import STANFORD, install_spice
+    from wsac.evaluation.metrics.java.spice_jars import STANFORD, install_spice
 
     if what != "spice":
         raise WsacError(f"{what}: only spice; METEOR comes with pip install 'wsac[meteor]'")

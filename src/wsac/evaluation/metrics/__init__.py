@@ -1,0 +1,1 @@
+"""Metrics of captions, by name in ``registry.METRICS``."""

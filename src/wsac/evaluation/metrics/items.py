@@ -1,4 +1,4 @@
-"""What is scored, and what comes out of scoring it."""
+"""What is scored, and the score of one metric."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from wsac.types import WsacError
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A caption to be judged, the captions that people wrote of the same sound, and the sound's file if it is known.
+    """A caption to be judged, and the captions that people wrote for the same sound.
 
-    confidence: how sure the captioner was, 0 to 1, if it said.
+    audio: the sound's file, where it is known. confidence: the captioner's own, 0 to 1.
     """
 
     id: str
@@ -25,11 +25,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
-    """One metric of one set of captions.
+    """One metric of a set of captions.
 
-    name: as in METRICS, such as "cider_d". corpus: the figure of the whole set. per_item: float64 [N] in the order of
-    the items; None of a metric that has no value for a single caption. note: the model, its version, a caveat.
-    pooled: [N, P], what a corpus figure that is no mean is made of, once it is summed over the items.
+    name: as in METRICS, such as "cider_d". corpus: the figure of the whole set. per_item:
+    float64 [N] in the order of the items, None when single captions have no value. note: the
+    model, its version, a caveat. pooled: counts [N, P] whose sum over the items gives the
+    corpus figure, when that is no mean.
     """
 
     name: str
@@ -40,4 +41,4 @@ class Score:
 
 
 class MissingError(WsacError):
-    """A program or a model that a metric needs is not installed; a set of metrics goes on without it."""
+    """A program or model that a metric needs is not installed; sets of metrics go on without it."""

@@ -1,0 +1,1 @@
+"""Metrics computed by the Java programs of their authors: METEOR and SPICE."""

@@ -1,12 +1,12 @@
-"""METEOR 1.5: words aligned by form, stem, synonym and paraphrase; by its authors' Java program."""
+"""METEOR 1.5: words aligned by form, stem, synonym and paraphrase, by its authors' program."""
 
 from __future__ import annotations
 
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,46 +18,45 @@ from wsac.types import WsacError
 
 from .runtime import OLDEST, complaint, find_java
 
-JAR = "meteor/meteor-1.5.jar"  # in pycocoevalcap's folder
 MEMORY = "2G"
-# of METEOR 1.5's English task "rank": precision against recall, steepness and weight of the penalty for scattered
-# matches, content against function words, and what a match by form, stem, synonym and paraphrase is worth
+# METEOR 1.5, English, task "rank": weight of precision against recall, steepness and weight of the
+# penalty for scattered matches, weight of content words, and of each kind of match (form, stem,
+# synonym, paraphrase)
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])
-_COUNTS = 23  # what the program writes of a sentence
+_COUNTS = 23  # numbers that the program writes for a sentence
 
 
 def meteor(items: Sequence[Item], words: Words | None = None) -> list[Score]:
-    """meteor as coco-caption computes it, in [0, 1]: METEOR 1.5, English, ``-norm``, on words as in ptb.py.
+    """meteor as coco-caption computes it, in [0, 1]: METEOR 1.5, English, ``-norm``.
 
-    The best reference counts. The corpus figure comes from the alignments of all items together; it is not the mean
-    over the items. Needs the extra ``meteor`` (the jar, from pycocoevalcap) and Java.
+    Words are cut as in ptb.py. The best reference counts. The corpus figure comes from the
+    alignments of all items together; it is not the mean over the items. Raises MissingError
+    without Java or the extra ``meteor``, which brings the jar.
     Source: Denkowski & Lavie 2014 (METEOR Universal).
     """
     jar, (java, _) = find_jar(), find_java("METEOR")
     words = words or Words.of(items)
     counts = np.zeros((words.size, _COUNTS))
     with progress("METEOR", words.size, unit="captions") as tick:
-        for i, answer in enumerate(_align(java, jar, words)):
-            counts[i] = answer
+        for i, numbers in enumerate(_align(java, jar, words)):
+            counts[i] = numbers
             tick()
-    # as the program does: a sentence that matches its reference word for word counts as not scattered at all
+    # As in the program, a sentence that matches its reference word for word is in no pieces.
     whole = (counts[:, 20] == 1) & (counts[:, 21] == counts[:, 0]) & (counts[:, 22] == counts[:, 1])
     counts[whole, 20] = 0
-    per_item = meteor_from_counts(counts)
-    return [
-        Score(
-            "meteor", float(meteor_from_counts(counts.sum(axis=0))), per_item, "METEOR 1.5", counts
-        )
-    ]
+    corpus, per_item = float(meteor_from_counts(counts.sum(axis=0))), meteor_from_counts(counts)
+    return [Score("meteor", corpus, per_item, "METEOR 1.5", counts)]
 
 
 def meteor_from_counts(counts: np.ndarray) -> np.ndarray:
-    """counts: [..., 23], of an item or summed over items: words and function words of both sides, matches, chunks."""
+    """METEOR [...] from counts [..., 23] of an item, or summed over items.
+
+    The counts are words and function words of both sides, matches of four kinds, and pieces.
+    """
     counts = np.asarray(counts, float)
-    matches = counts[..., 4:20].reshape(
-        *counts.shape[:-1], 4, 4
-    )  # stage by (content, content, function, function)
+    # matches: [..., kind, side and class of word]
+    matches = counts[..., 4:20].reshape(*counts.shape[:-1], 4, 4)
     chunks, matched = counts[..., 20], (counts[..., 21] + counts[..., 22]) / 2
 
     def share(side: int) -> np.ndarray:
@@ -71,46 +70,34 @@ def meteor_from_counts(counts: np.ndarray) -> np.ndarray:
 
 
 def find_jar() -> Path:
-    """METEOR's jar in the installed package. Raises MissingError naming the extra."""
-    found = find_spec("pycocoevalcap")
-    for folder in (found.submodule_search_locations or ()) if found else ():
-        if (path := Path(folder, JAR)).is_file():
+    """METEOR's jar in pycocoevalcap. Raises MissingError naming the extra that installs it."""
+    package = find_spec("pycocoevalcap")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        if (path := Path(folder, "meteor", "meteor-1.5.jar")).is_file():
             return path
     raise MissingError("METEOR's program is not installed: pip install 'wsac[meteor]'")
 
 
 def _align(java: Path, jar: Path, words: Words) -> Iterator[list[float]]:
-    """The counts of each item. The program answers line by line; words hold no ``|||``, which parts its fields."""
-    command: list[str | Path] = [
-        java,
-        "-Xmx" + MEMORY,
-        "-Dfile.encoding=UTF-8",
-        "-jar",
-        jar,
-        *["-", "-", "-stdio", "-l", "en", "-norm"],
-    ]
+    """The counts of each item, as the program writes them. No word contains ``|||``."""
+    command: list[str | Path] = [java, "-Xmx" + MEMORY, "-Dfile.encoding=UTF-8", "-jar", jar]
+    command += ["-", "-", "-stdio", "-l", "en", "-norm"]
     with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as requests,
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            encoding="utf-8",
-            cwd=jar.parent,
-        ) as process,
     ):
-        assert process.stdin
-        assert process.stdout
-        try:
-            for candidate, references in words.texts():
+        for candidate, references in words.texts():
+            requests.write(" ||| ".join(("SCORE", *references, candidate)) + "\n")
+        requests.seek(0)
+        pipes = {"stdin": requests, "stdout": subprocess.PIPE, "stderr": errors}
+        with subprocess.Popen(command, encoding="utf-8", cwd=jar.parent, **pipes) as process:
+            assert process.stdout is not None
+            for (candidate, _), line in zip_longest(words.texts(), process.stdout, fillvalue=""):
                 try:
-                    process.stdin.write(" ||| ".join(("SCORE", *references, candidate)) + "\n")
-                    process.stdin.flush()
-                    answer = [float(number) for number in process.stdout.readline().split()]
-                except (BrokenPipeError, ValueError):
-                    answer = []
-                if len(answer) != _COUNTS:
+                    numbers = [float(number) for number in line.split()]
+                except ValueError:
+                    numbers = []
+                if len(numbers) != _COUNTS:
                     process.kill()
                     process.wait()
                     errors.seek(0)
@@ -118,11 +105,7 @@ def _align(java: Path, jar: Path, words: Words) -> Iterator[list[float]]:
                         f"METEOR stopped at {candidate[:80]!r}: {complaint(errors.read())}; "
                         f"it needs {MEMORY} of memory and Java {OLDEST} or newer"
                     )
-                yield answer
-        finally:
-            process.kill()  # it holds nothing, and ending by itself takes a second
-            with suppress(OSError):  # what a dead program did not take
-                process.stdin.close()
+                yield numbers
 
 
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:

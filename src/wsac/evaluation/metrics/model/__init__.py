@@ -1,0 +1,1 @@
+"""Metrics computed by models: sentence encoders, an error detector and CLAPs."""

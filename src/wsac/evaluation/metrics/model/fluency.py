@@ -1,9 +1,9 @@
-"""The fluency error detector of FENSE: a BERT that was trained on captions broken in five ways."""
+"""The fluency error detector of FENSE: a BERT trained on captions broken in five ways."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,27 @@ from wsac.io.console import progress
 from wsac.io.hub import download, hub_file
 from wsac.types import ModelError
 
-from .encoders import content_hash, equal_lengths
+from .encoders import content_hash
 
 LABELS = ("add_tail", "repeat_event", "repeat_adv", "remove_conj", "remove_verb", "error")
-THRESHOLD = 0.9  # a caption is faulty when the last of them is more probable than this
+THRESHOLD = 0.9  # a caption is faulty when the last label is more probable than this
 MAX_TOKENS = 64
+BATCH = 64  # captions of equal length at once
 VOCABULARY = "google-bert/bert-base-uncased"  # of both detectors
 RELEASE = "https://github.com/blmoistawinde/fense/releases/download/V0.1/"
-SHA256 = {
-    "echecker_clotho_audiocaps_base": "1a719f090af70614bbdb9f9437530b7e133c48cfa4a58d964de0d47fc974a2fa",
-    "echecker_clotho_audiocaps_tiny": "90ed0ac5033ec497ec66d4f68588053813e085671136dae312097c96c504f673",
-}
 DEFAULT_CHECKER = "echecker_clotho_audiocaps_base"
+SHA256 = {
+    DEFAULT_CHECKER: "1a719f090af70614bbdb9f9437530b7e133c48cfa4a58d964de0d47fc974a2fa",
+    "echecker_clotho_audiocaps_tiny": (
+        "90ed0ac5033ec497ec66d4f68588053813e085671136dae312097c96c504f673"
+    ),
+}
 _UNUSED = re.compile(r"encoder\.(pooler\..*|embeddings\.position_ids)")
+_LAYER = re.compile(r"encoder\.encoder\.layer\.(\d+)\.")
 
 
 class FluencyChecker(nn.Module):
-    """A linear layer on BERT's [CLS]: the probability of each kind of error, and of any. name: for a note."""
+    """The probability of each kind of error: a linear layer on BERT's [CLS]. name: for a note."""
 
     def __init__(self, config: dict[str, Any], labels: int) -> None:
         from transformers import BertConfig, BertModel
@@ -45,13 +49,12 @@ class FluencyChecker(nn.Module):
         self.name = self.fingerprint = ""
 
     def forward(self, ids: Tensor) -> Tensor:
-        """ids ``[B, L]``, nothing padded → logits ``[B, 6]``."""
-        return self.clf(
-            self.encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[:, 0]
-        )
+        """Logits ``[B, 6]`` of ids ``[B, L]`` without padding."""
+        hidden = self.encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        return self.clf(hidden[:, 0])
 
     def probabilities(self, captions: Sequence[str]) -> np.ndarray:
-        """``[N, 6]`` float32 in the order of LABELS. Case and punctuation are taken away first, as in FENSE."""
+        """``[N, 6]`` float32 in the order of LABELS. As in FENSE, case and punctuation are removed."""
         texts = [re.sub(r"[^\w\s]", "", caption).lower() for caption in captions]
         return load_or_make(self.fingerprint, texts, lambda: self._probabilities(texts)).numpy()
 
@@ -60,7 +63,7 @@ class FluencyChecker(nn.Module):
         ids = [row.ids for row in self.tokenizer.encode_batch(list(texts))]
         out = torch.empty(len(ids), self.clf.out_features)
         with progress("fluency", len(ids), unit="captions") as tick:
-            for rows in equal_lengths(ids, 64):
+            for rows in _equal_lengths(ids):
                 batch = torch.tensor([ids[row] for row in rows], device=self.clf.weight.device)
                 out[rows] = self(batch).sigmoid().cpu()
                 tick(len(rows))
@@ -72,8 +75,8 @@ def fluency_errors(
 ) -> np.ndarray:
     """``[N]`` bool: which captions are incomplete, repetitive or otherwise no sentence.
 
-    Source: Zhou et al. 2022 (FENSE, arXiv 2110.04684). Their code for 32 captions or fewer compares every kind of
-    error; here, as in aac-metrics, it is always the last, "error".
+    Source: Zhou et al. 2022 (FENSE, arXiv 2110.04684). Their code for 32 captions or fewer
+    compares every kind of error; here, as in aac-metrics, it is always the last, "error".
     """
     return model.probabilities(captions)[:, -1] > threshold
 
@@ -85,60 +88,60 @@ def load_checker(
     device: str = "cpu",
     offline: bool = False,
 ) -> FluencyChecker:
-    """A detector of FENSE's release by name, downloaded once, or a checkpoint file of the same layout.
+    """A detector of FENSE's release by name, downloaded once, or a checkpoint of the same layout.
 
-    The file holds encoder.* (a BERT) and clf.*; its sizes are read from the tensors. tokenizer: a tokenizer.json, else
-    the one beside the file, else that of bert-base-uncased. Raises ModelError for what is missing or not whole.
+    The file holds encoder.* (a BERT) and clf.*; its sizes are read from the tensors.
+    tokenizer: a tokenizer.json, else the one beside the file, else that of bert-base-uncased.
+    Raises ModelError for files that are missing or damaged.
     """
     key = str(name).replace("-", "_")
+    path, beside = Path(name), Path(name).with_name("tokenizer.json")
     if key in SHA256:
-        path = download(
-            f"{RELEASE}{key}.ckpt",
-            cache_folder() / "models" / f"{key}.ckpt",
-            SHA256[key],
-            offline=offline,
-        )
-    elif Path(name).is_file():
-        path = Path(name)
-    else:
+        path = cache_folder() / "models" / f"{key}.ckpt"
+        download(f"{RELEASE}{key}.ckpt", path, SHA256[key], offline=offline)
+    elif not path.is_file():
         raise ModelError(f"{name}: no such checkpoint; give a file, or one of {', '.join(SHA256)}")
-    beside = path.parent / "tokenizer.json"
-    words = (
-        Path(tokenizer) if tokenizer else beside if beside.is_file() and key not in SHA256 else None
-    )
-    words = words or hub_file(VOCABULARY, "tokenizer.json", offline=offline)
+    if tokenizer is None and key not in SHA256 and beside.is_file():
+        tokenizer = beside
+    vocabulary = Path(tokenizer or hub_file(VOCABULARY, "tokenizer.json", offline=offline))
     model = _build(read_tensors(path), path).to(device)
-    model.tokenizer = read_tokenizer(words)
+    model.tokenizer = read_tokenizer(vocabulary)
     model.tokenizer.enable_truncation(max_length=MAX_TOKENS)
-    known, entries = model.encoder.config.vocab_size, model.tokenizer.get_vocab_size()
-    if known != entries:
-        raise ModelError(
-            f"{words}: {entries} entries where {path.name} has {known}; give the tokenizer.json of its BERT"
-        )
-    model.fingerprint = content_hash("fluency", [path, words])
+    rows, entries = model.encoder.config.vocab_size, model.tokenizer.get_vocab_size()
+    if rows != entries:
+        what = f"{entries} entries where {path.name} has {rows}"
+        raise ModelError(f"{vocabulary}: {what}; give the tokenizer.json of its BERT")
+    model.fingerprint = content_hash("fluency", [path, vocabulary])
     model.name = f"{path.stem} ({model.fingerprint.rpartition('-')[2][:8]})"
     return model
+
+
+def _equal_lengths(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Rows in batches of one length: without padding, no caption depends on its batch."""
+    order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+    while order:
+        length = len(ids[order[0]])
+        rows = [row for row in order[:BATCH] if len(ids[row]) == length]
+        yield rows
+        order = order[len(rows) :]
 
 
 def _build(state: dict[str, Tensor], path: Path) -> FluencyChecker:
     from transformers.initialization import no_init_weights
 
     state = {name: value.float() for name, value in state.items() if not _UNUSED.fullmatch(name)}
-    layers = {
-        int(found[1])
-        for name in state
-        if (found := re.match(r"encoder\.encoder\.layer\.(\d+)\.", name))
-    }
+    layers = {match[1] for name in state if (match := _LAYER.match(name))}
+    embeddings = "encoder.embeddings"
     try:
-        vocabulary, width = state["encoder.embeddings.word_embeddings.weight"].shape
+        vocabulary, width = state[f"{embeddings}.word_embeddings.weight"].shape
         config = {
             "vocab_size": vocabulary,
             "hidden_size": width,
             "num_hidden_layers": len(layers),
             "num_attention_heads": width // 64,  # of every BERT
             "intermediate_size": len(state["encoder.encoder.layer.0.intermediate.dense.bias"]),
-            "max_position_embeddings": len(state["encoder.embeddings.position_embeddings.weight"]),
-            "type_vocab_size": len(state["encoder.embeddings.token_type_embeddings.weight"]),
+            "max_position_embeddings": len(state[f"{embeddings}.position_embeddings.weight"]),
+            "type_vocab_size": len(state[f"{embeddings}.token_type_embeddings.weight"]),
         }
         with no_init_weights():
             model = FluencyChecker(config, len(state["clf.weight"]))
@@ -146,8 +149,7 @@ def _build(state: dict[str, Tensor], path: Path) -> FluencyChecker:
     except (KeyError, ValueError, RuntimeError, ZeroDivisionError) as error:
         reason = str(error).splitlines()[-1].strip()[:200]
         raise ModelError(f"{path}: not a fluency detector in FENSE's layout ({reason})") from error
-    if model.clf.out_features != len(LABELS):
-        raise ModelError(
-            f"{path}: {model.clf.out_features} kinds of error where FENSE's detectors have {len(LABELS)}"
-        )
+    if (kinds := model.clf.out_features) != len(LABELS):
+        what = f"{kinds} kinds of error where FENSE's detectors have {len(LABELS)}"
+        raise ModelError(f"{path}: {what}")
     return model.eval().requires_grad_(False)

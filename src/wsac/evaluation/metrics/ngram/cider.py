@@ -1,4 +1,4 @@
-"""CIDEr-D: how alike the n-grams of a caption and of its references are, rare ones counting more."""
+"""CIDEr-D: how alike the n-grams of a caption and its references are; rare ones count more."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ SCALE = 10.0
 
 
 def cider_d(items: Sequence[Item], words: Words | None = None) -> list[Score]:
-    """cider_d as coco-caption computes it, in [0, 10]; it is not CIDEr, which neither clips nor looks at lengths.
+    """cider_d as coco-caption computes it, in [0, 10].
 
-    Per n, the cosine of the vectors of count times log(N / number of items whose references have the n-gram), the
-    candidate's entries cut to the reference's; times a Gaussian of the difference in length; then the mean over n = 1
-    to 4 and over the references. Document frequencies are those of this set, so the value of an item depends on the
-    others: subsets do not compare, and of a single item it is undefined (nan).
+    It is not CIDEr, which neither clips nor looks at lengths. Per n, the cosine of the vectors
+    of count times log(N / items whose references have the n-gram), the candidate's entries cut
+    to the reference's; times a Gaussian of the difference in length; then the mean over n = 1
+    to 4 and over the references. Document frequencies are those of this set, so the value of an
+    item depends on the others: subsets do not compare, and a single item has none (nan).
     Source: Vedantam et al. 2015 (arXiv 1411.5726), section 5, with 10 as coco-caption's scale.
     """
     words = words or Words.of(items)
@@ -29,30 +30,25 @@ def cider_d(items: Sequence[Item], words: Words | None = None) -> list[Score]:
         note = "undefined for a single item: its document frequencies say nothing"
         return [Score("cider_d", float("nan"), np.full(words.size, np.nan), note)]
     blocks = list(words.blocks())
-    total = [np.zeros(len(block.words.lengths)) for block in blocks]
+    totals = [np.zeros(len(block.lengths)) for block, _ in blocks]
     for gram, kinds in number_grams(words, LONGEST):
         documents = np.zeros(kinds, np.int32)
-        for block in blocks:
-            documents[:] += _documents(
-                block.words, count_numbered(block.words, block.cut(gram), kinds)
-            )
+        for block, places in blocks:
+            documents += _documents(block, count_numbered(block, gram[places], kinds))
         rarity = np.log(words.size) - np.log(np.maximum(documents, 1))  # [kinds]
-        for sums, block in zip(total, blocks, strict=True):
-            grams = count_numbered(
-                block.words, block.cut(gram), kinds
-            )  # again: kept, they fill the memory
-            sums += _similarity(block.words, grams, rarity)
-    per_item = np.concatenate(
-        [_per_item(block.words, sums) for block, sums in zip(blocks, total, strict=True)]
-    )
+        for total, (block, places) in zip(totals, blocks, strict=True):
+            # counted again: the counts of all blocks fill the memory
+            total += _similarity(block, count_numbered(block, gram[places], kinds), rarity)
+    pairs = zip(blocks, totals, strict=True)
+    per_item = np.concatenate([_per_item(block, total) for (block, _), total in pairs])
     return [Score("cider_d", float(per_item.mean()), per_item)]
 
 
 def _documents(words: Words, grams: Grams) -> np.ndarray:
-    """Of how many items the references have each n-gram, [kinds]."""
-    split = int(np.searchsorted(grams.sentence, words.size))
-    of_item = words.item[grams.sentence[split:]] * grams.kinds + grams.gram[split:]
-    return np.bincount(np.unique(of_item) % grams.kinds, minlength=grams.kinds)
+    """In the references of how many items each n-gram is, int32 [kinds]."""
+    split, of_item = grams.split(words)
+    counts = np.bincount(np.unique(of_item[split:]) % grams.kinds, minlength=grams.kinds)
+    return counts.astype(np.int32)
 
 
 def _per_item(words: Words, total: np.ndarray) -> np.ndarray:
@@ -61,20 +57,20 @@ def _per_item(words: Words, total: np.ndarray) -> np.ndarray:
     total = total * np.exp(-((lengths - lengths[words.item]) ** 2) / (2 * SIGMA**2))
     owner = words.item[words.size :]
     sums = np.bincount(owner, total[words.size :], minlength=words.size)
-    return SCALE * sums / LONGEST / np.bincount(owner, minlength=words.size)
+    return SCALE * sums / LONGEST / words.references()
 
 
 def _similarity(words: Words, grams: Grams, rarity: np.ndarray) -> np.ndarray:
-    """The clipped cosine of each reference with its candidate for one n; float64 [S], zeros for the candidates."""
-    split = int(np.searchsorted(grams.sentence, words.size))
-    of_item = words.item[grams.sentence] * grams.kinds + grams.gram  # an n-gram within an item
-    weight = grams.count * rarity[grams.gram]
-    norms = np.sqrt(np.bincount(grams.sentence, weight**2, minlength=len(words.lengths)))  # [S]
+    """The clipped cosine of each reference with its candidate for one n.
+
+    float64 [S], zeros for the candidates.
+    """
+    split, of_item = grams.split(words)
+    sentence, weight = grams.sentence, grams.count * rarity[grams.gram]
+    norms = np.sqrt(np.bincount(sentence, weight**2, minlength=len(words.lengths)))  # [S]
     # of_item of the candidates is sorted: each has one sentence
     candidate = np.append(weight[:split], 0.0)[lookup(of_item[:split], of_item[split:])]
-    reference = weight[split:]
-    dots = np.bincount(
-        grams.sentence[split:], np.minimum(candidate, reference) * reference, minlength=len(norms)
-    )
+    products = np.minimum(candidate, weight[split:]) * weight[split:]
+    dots = np.bincount(sentence[split:], products, minlength=len(norms))
     scale = norms * norms[words.item]
     return np.divide(dots, scale, out=np.zeros(len(norms)), where=scale != 0)

@@ -1,6 +1,7 @@
-"""The captions of a set as arrays of word numbers, cut into words once and shared by the metrics; n-grams of them.
+"""The captions of a set as arrays of word numbers, cut into words once and shared by the metrics.
 
-Letters: N items, S sentences (candidates first, then the references item by item), L words of all sentences.
+Letters: N items, S sentences (candidates first, then the references item by item), L words of all
+sentences.
 """
 
 from __future__ import annotations
@@ -21,102 +22,102 @@ SPAN = 1 << 18  # words numbered at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """Some items of a set as a set of their own. spans: where its words stand among all."""
-
-    words: Words
-    spans: tuple[slice, slice]
-
-    def cut(self, values: np.ndarray) -> np.ndarray:
-        """Of values [L] those of the block's words."""
-        return np.concatenate([values[span] for span in self.spans])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Words:
-    """vocabulary: the words. ids: int32 [L]. lengths: int64 [S], words a sentence. item: int64 [S], whose it is."""
+    """Sentences as word numbers.
+
+    vocabulary: the words. ids: int32 [L]. lengths: int64 [S], words a sentence.
+    item: int64 [S], the item of each sentence. size: N; sentences 0 to N - 1 are the candidates.
+    """
 
     vocabulary: tuple[str, ...]
     ids: np.ndarray
     lengths: np.ndarray
     item: np.ndarray
-    size: int  # N; sentences 0 to N - 1 are the candidates
+    size: int
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> Words:
         """Cut every caption of the items into words."""
         numbers: dict[str, int] = {}
         ids, lengths = array("i"), array("q")  # a hundred thousand items are seven million words
-        for text in chain(
-            (item.candidate for item in items), (text for item in items for text in item.references)
-        ):
+        references = (text for item in items for text in item.references)
+        for text in chain((item.candidate for item in items), references):
             words = tokenize(text)
             lengths.append(len(words))
             ids.extend(numbers.setdefault(word, len(numbers)) for word in words)
-        owners = np.repeat(np.arange(len(items)), [len(item.references) for item in items])
-        owners = np.concatenate([np.arange(len(items)), owners.astype(np.int64)])
-        return cls(
-            tuple(numbers), np.array(ids, np.int32), np.array(lengths, np.int64), owners, len(items)
-        )
+        rows = np.arange(len(items))
+        counts = np.array([len(item.references) for item in items], np.int64)
+        owners = np.concatenate([rows, np.repeat(rows, counts)])
+        sizes = np.array(lengths, np.int64)
+        return cls(tuple(numbers), np.array(ids, np.int32), sizes, owners, len(items))
 
-    def sentences(self, first: int = 0, last: int | None = None) -> Iterator[list[int]]:
-        """The word numbers of sentences ``first`` to ``last`` (left out: to the end)."""
+    @property
+    def sentence(self) -> np.ndarray:
+        """int64 [L], the sentence of each word."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    def references(self) -> np.ndarray:
+        """int64 [N], references an item."""
+        return np.bincount(self.item[self.size :], minlength=self.size)
+
+    def sentences(self, start: int = 0, stop: int | None = None) -> Iterator[list[int]]:
+        """The word numbers of sentences ``start`` to ``stop`` (None: to the end)."""
         ends = np.cumsum(self.lengths)
-        begin = int(ends[first - 1]) if first else 0
-        for end in ends[first:last].tolist():
+        begin = int(ends[start - 1]) if start else 0
+        for end in ends[start:stop].tolist():
             yield self.ids[begin:end].tolist()
             begin = end
 
     def texts(self) -> Iterator[tuple[str, list[str]]]:
-        """Of each item the candidate and the references, as words with single spaces between."""
-        counts = np.bincount(self.item[self.size :], minlength=self.size).tolist()
-        references = self.sentences(self.size)
+        """The candidate and the references of each item, words joined by single spaces."""
+        texts = (" ".join([self.vocabulary[i] for i in words]) for words in self.sentences())
+        candidates = [next(texts) for _ in range(self.size)]
+        for candidate, count in zip(candidates, self.references().tolist(), strict=True):
+            yield candidate, [next(texts) for _ in range(count)]
 
-        def join(sentence: list[int]) -> str:
-            return " ".join([self.vocabulary[word] for word in sentence])
-
-        for candidate, count in zip(self.sentences(0, self.size), counts, strict=True):
-            yield join(candidate), [join(next(references)) for _ in range(count)]
-
-    def blocks(self, size: int = BLOCK) -> Iterator[Block]:
-        """Runs of items with their references, one after the other."""
-        starts = np.concatenate(([0], np.cumsum(self.lengths)))
-        for first in range(0, self.size, size):
-            last = min(first + size, self.size)
-            a, b = (np.searchsorted(self.item[self.size :], [first, last]) + self.size).tolist()
-            spans = (
-                slice(int(starts[first]), int(starts[last])),
-                slice(int(starts[a]), int(starts[b])),
-            )
-            lengths = np.concatenate((self.lengths[first:last], self.lengths[a:b]))
-            item = np.concatenate((np.arange(last - first), self.item[a:b] - first))
-            ids = np.concatenate([self.ids[span] for span in spans])
-            yield Block(Words(self.vocabulary, ids, lengths, item, last - first), spans)
+    def blocks(self) -> Iterator[tuple[Words, np.ndarray]]:
+        """Runs of BLOCK items with their references, and where their words are, [words]."""
+        for start in range(0, self.size, BLOCK):
+            stop = min(start + BLOCK, self.size)
+            of_item = self.item[self.size :]
+            a, b = self.size + np.searchsorted(of_item, [start, stop])
+            yield self._take(np.r_[start:stop, a:b], stop - start)
 
     def candidates(self) -> Words:
-        """The same without references; the vocabulary keeps theirs."""
+        """The same without references; the vocabulary is unchanged."""
         return self.subset(np.arange(self.size))
 
     def subset(self, chosen: np.ndarray) -> Words:
-        """The candidates ``chosen`` (sorted, of 0 to N - 1) as a set of their own, without references."""
+        """The candidates ``chosen`` (sorted, of 0 to N - 1) alone, without references."""
+        return self._take(chosen, len(chosen))[0]
+
+    def _take(self, chosen: np.ndarray, size: int) -> tuple[Words, np.ndarray]:
+        """Some sentences, ``size`` candidates first, and the places [L'] of their words."""
         starts = np.cumsum(self.lengths) - self.lengths
         lengths = self.lengths[chosen]
-        inner = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        ids = self.ids[np.repeat(starts[chosen], lengths) + inner]
-        return Words(self.vocabulary, ids, lengths, np.arange(len(chosen)), len(chosen))
+        within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        places = np.repeat(starts[chosen], lengths) + within
+        item = np.searchsorted(self.item[chosen[:size]], self.item[chosen])
+        return Words(self.vocabulary, self.ids[places], lengths, item, size), places
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grams:
-    """How often every n-gram occurs in every sentence: rows of (sentence, gram, count), sorted by sentence and gram.
+    """How often every n-gram occurs in every sentence: rows sorted by sentence and gram.
 
-    kinds: above every number in ``gram``. Equal numbers are equal n-grams, whatever the sentence.
+    sentence, gram, count: int64 [R]. kinds: above every number in ``gram``. Equal numbers are
+    equal n-grams, whatever the sentence.
     """
 
-    sentence: np.ndarray  # int64 [R]
-    gram: np.ndarray  # int64 [R]
-    count: np.ndarray  # int64 [R]
+    sentence: np.ndarray
+    gram: np.ndarray
+    count: np.ndarray
     kinds: int
+
+    def split(self, words: Words) -> tuple[int, np.ndarray]:
+        """The first row of the references, and a number [R] for each n-gram within its item."""
+        of_item = words.item[self.sentence] * self.kinds + self.gram
+        return int(np.searchsorted(self.sentence, words.size)), of_item
 
 
 def count_grams(words: Words, longest: int = 4) -> Iterator[Grams]:
@@ -126,50 +127,48 @@ def count_grams(words: Words, longest: int = 4) -> Iterator[Grams]:
 
 
 def number_grams(words: Words, longest: int = 4) -> Iterator[tuple[np.ndarray, int]]:
-    """For n = 1, 2, … the number of the n-gram that begins at each word, int32 [L], -1 where none does, and how many
-    numbers there are."""
-    sentence = np.repeat(np.arange(len(words.lengths), dtype=np.int32), words.lengths)  # [L]
-    gram, total = words.ids, max(len(words.vocabulary), 1)
-    yield gram, total
+    """For n = 1, 2, … the number of the n-gram that begins at each word, and how many there are.
+
+    The numbers are int32 [L], -1 where no n-gram begins.
+    """
+    sentence = words.sentence.astype(np.int32)
+    gram = words.ids
+    yield gram, max(len(words.vocabulary), 1)
     for n in range(2, longest + 1):
-        # an n-gram is the one shorter by a word, and its last word; renumbered, so that numbers stay small
-        spans = [
-            (first, min(first + SPAN, len(gram) - n + 1))
-            for first in range(0, len(gram) - n + 1, SPAN)
-        ]
-
-        def pairs(
-            first: int, last: int, gram: np.ndarray = gram, n: int = n
-        ) -> tuple[np.ndarray, np.ndarray]:
-            inside = (
-                sentence[first:last] == sentence[first + n - 1 : last + n - 1]
-            )  # the last word is of the same
-            here = gram[first:last][inside].astype(np.int64)
-            return inside, here * len(words.vocabulary) + words.ids[first + n - 1 : last + n - 1][
-                inside
-            ]
-
-        known = np.unique(
-            np.concatenate([np.empty(0, np.int64), *(np.unique(pairs(*span)[1]) for span in spans)])
-        )
+        starts = range(0, len(gram) - n + 1, SPAN)
+        parts = [np.unique(_longer(words, sentence, gram, n, start)[1]) for start in starts]
+        known = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
         longer = np.full(len(gram), -1, np.int32)
-        for first, last in spans:
-            inside, wanted = pairs(first, last)
-            longer[first:last][inside] = np.searchsorted(known, wanted)
+        for start in starts:  # again: stored, the pairs of all spans fill the memory
+            places, pairs = _longer(words, sentence, gram, n, start)
+            longer[places] = np.searchsorted(known, pairs)
         gram = longer
         yield gram, max(len(known), 1)
 
 
+def _longer(
+    words: Words, sentence: np.ndarray, gram: np.ndarray, n: int, start: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The places of a span at which an n-gram begins, and each as a pair in one number.
+
+    The pair is the n-gram shorter by a word, and the last word.
+    """
+    stop = min(start + SPAN, len(gram) - n + 1)
+    within = sentence[start:stop] == sentence[start + n - 1 : stop + n - 1]
+    places = start + np.flatnonzero(within)
+    pairs = gram[places].astype(np.int64) * len(words.vocabulary) + words.ids[places + n - 1]
+    return places, pairs
+
+
 def count_numbered(words: Words, gram: np.ndarray, kinds: int) -> Grams:
-    """Count what ``number_grams`` numbered; gram: [L]."""
-    sentence = np.repeat(np.arange(len(words.lengths)), words.lengths)
+    """Count n-grams [L] numbered by ``number_grams``."""
     valid = gram >= 0
-    keys, counts = np.unique(sentence[valid] * kinds + gram[valid], return_counts=True)
+    keys, counts = np.unique(words.sentence[valid] * kinds + gram[valid], return_counts=True)
     return Grams(keys // kinds, keys % kinds, counts, kinds)
 
 
 def lookup(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Where each wanted number stands in the sorted ``known``; -1 where it does not."""
+    """The place of each wanted number in the sorted ``known``, -1 where it is not in it."""
     if not len(known):
         return np.full(len(wanted), -1)
     at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)

@@ -1,4 +1,4 @@
-"""How much a captioner varies: words known, length, share of different n-grams, share of captions that are its own."""
+"""How varied captions are: vocabulary, length, share of different n-grams, share of new captions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .ptb import tokenize
 
 
 def vocabulary(items: Sequence[Item], words: Words | None = None) -> list[Score]:
-    """vocabulary: how many different words all candidates together use. It grows with their number."""
+    """vocabulary: how many different words all candidates use. It grows with their number."""
     words = (words or Words.of(items)).candidates()
     return [Score("vocabulary", float(len(np.unique(words.ids))))]
 
@@ -26,20 +26,20 @@ def length(items: Sequence[Item], words: Words | None = None) -> list[Score]:
 
 
 def distinct(items: Sequence[Item], words: Words | None = None) -> list[Score]:
-    """distinct_1, distinct_2: different words (pairs of words) of all candidates, divided by the number there are.
+    """distinct_1, distinct_2: different words (pairs of words) of all candidates, over all of them.
 
     In [0, 1]; falls as the number of candidates grows. Source: Li et al. 2016 (arXiv 1510.03055).
     """
     words = (words or Words.of(items)).candidates()
     scores = []
     for n, grams in enumerate(count_grams(words, 2), 1):
-        total = int(grams.count.sum())
-        scores.append(Score(f"distinct_{n}", len(np.unique(grams.gram)) / total if total else 0.0))
+        share = len(np.unique(grams.gram)) / max(1, int(grams.count.sum()))
+        scores.append(Score(f"distinct_{n}", share))
     return scores
 
 
 def novelty(items: Sequence[Item], training: Iterable[str]) -> list[Score]:
-    """novelty: the share of candidates that are none of the training captions, word for word; 1 or 0 an item.
+    """novelty: the share of candidates that are not among the training captions; 1 or 0 an item.
 
     training: captions, read once. Case and punctuation do not count.
     """

@@ -1,65 +1,24 @@
-"""Words of a caption as coco-caption sees them: Penn Treebank tokens, lower-case, without punctuation.
+"""Words of a caption as coco-caption sees them: Penn Treebank tokens without punctuation.
 
-BLEU, ROUGE-L and CIDEr-D depend on where a sentence is cut into words, so figures compare only when all cut alike. The
-rules were found by watching what Stanford's PTBTokenizer 3.4.1, which coco-caption runs in Java, makes of words, signs
+BLEU, ROUGE-L and CIDEr-D depend on where a sentence is cut into words. The rules were written by
+watching what Stanford's PTBTokenizer 3.4.1, which coco-caption runs in Java, makes of words, signs
 and letters; docs/metrics.md says how far they agree.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
+from pathlib import Path
 
-# Abbreviations that keep their full stop: any, those with a capital, those before a number.
-_SHORT = r"""mr mrs ms messrs mme mlle dr drs prof profs rev hon gen ens col capt lt sgt cpl pvt pte pty maj cmdr adm
-adj brig sen sens rep reps gov govs pres supt insp det atty sfc spc sr jr esq st ste ft mt rd rt ave blvd ct sq bldg
-dept univ assn assoc bros corp co cos inc ltd plc sys jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues
-wed thu thurs fri etc vs cf al est mo tel ext asst treas natl intl ala ariz calif colo conn fla ga ind kan kans ky md
-mich minn mont neb nev okla penn tenn va vt wis wisc wyo dak jos wm alex elec adv seq ph mfg ph\.d d\.d\.s"""
-_SHORT_CAPITAL = "Ark Del Ill La Mass Miss Ore Pa Tex Wash Az"
-_SHORT_NUMBER = "no nos p pp fig figs art prop op ca"
-# A single letter keeps its full stop too, unless one of these begins a sentence after it.
-_STARTS = """A About According Additionally After An As At But Earlier He Her Here However If In It Last Many More Now
-Once One Other Our She Since So Some Such That The Their Then There These They This We What When While Yet You"""
-# Words with an apostrophe of their own.
-_APOSTROPHE = """hallowe'en ev'ry e'er ne'er o'er o'clock o'the ma'am c'mon li'l cap'n nat'l nor'easter qu'il 'em 'til
-'till 'cause"""
-_FILES = "wav mp3 txt py c h cpp java html htm xml pdf doc docx ppt jpg jpeg png gif bmp zip gz tar exe dll bat cgi php"
-
-# What coco-caption drops. Its list has -LRB- and its like too, but those are lower-case by then, and so they stay.
+_LISTS = tomllib.loads(Path(__file__).with_name("ptb.toml").read_text(encoding="utf-8"))
+# What coco-caption drops. Its list has -LRB- too, but that is lower-case by then, and so it stays.
 _DROPPED = {*"'`\".?!,:;-‘’‛‹›“”«»…–—―", "&quot;", "&nbsp;", "&apos;"}
 _DROPPED_RUN = re.compile(r"\.(?: ?\.)*|-{2,4}|''|``")
-_WRITTEN = {
-    "(": "-lrb-",
-    ")": "-rrb-",
-    "[": "-lsb-",
-    "]": "-rsb-",
-    "{": "-lcb-",
-    "}": "-rcb-",
-    "£": "#",
-    "€": "$",
-    "¤": "$",
-    "¢": "cents",
-    "¼": "1/4",
-    "½": "1/2",
-    "¾": "3/4",
-    "⅓": "1/3",
-    "⅔": "2/3",
-    "&amp;": "&",
-    "&lt;": "<",
-    "&gt;": ">",
-    "’s": "'s",
-    "’m": "'m",
-    "’d": "'d",
-    "’ll": "'ll",
-    "’re": "'re",
-    "’ve": "'ve",
-    "n’t": "n't",
-}
-
 _PLAIN = re.compile(r"[A-Za-z ,]+\.? ?")
 _TWO_WORDS = {"cannot", "gonna", "wanna", "gotta", "lemme", "gimme"}
-_ENDINGS = {*_SHORT.split(), *_SHORT_CAPITAL.lower().split()}
+_ENDINGS = {*_LISTS["short"].split(), *_LISTS["short_capital"].lower().split()}
 
 
 def tokenize(caption: str) -> list[str]:
@@ -73,23 +32,25 @@ def tokenize(caption: str) -> list[str]:
     for token in _pattern().findall(caption.replace("\u00ad", "")):  # soft hyphens are not seen
         lower = token.lower()
         if lower not in _DROPPED and not _DROPPED_RUN.fullmatch(lower):
-            words += (
-                _WRITTEN.get(lower) or lower.replace("(", "-lrb-").replace(")", "-rrb-")
-            ).split()
+            plain = lower.replace("(", "-lrb-").replace(")", "-rrb-")
+            words += _LISTS["written"].get(lower, plain).split()
     return words
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """One pattern for every token. The first rule that fits is taken, so the longer forms come first."""
-    sign = "²³¹¼-¾\u2070-\u209c\u2150-\u215e\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"  # numerals, which \w would take
-    mark = "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u0610-\u061a\u064b-\u065e\u0900-\u0903\u093c-\u094e\u0e34-\u0e4e"
+    """One pattern for every token. The first rule that fits is taken: longer forms come first."""
+    # numerals, which \w would take
+    sign = "²³¹¼-¾\u2070-\u209c\u2150-\u215e\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
+    mark = "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u0610-\u061a\u064b-\u065e"
+    mark += "\u0900-\u0903\u093c-\u094e\u0e34-\u0e4e"
     never = "\x00-\x1f\x7f\u200b-\u200f\ufe0f\U00010000-\U0010ffff"
     letter, alnum = rf"(?:[^\W\d_{sign}]|[{mark}])", rf"(?:[^\W_{sign}]|[{mark}])"
     end = rf"(?!{alnum})"
     part = rf"{alnum}+(?:-{alnum}+)*"
     point = r"[.,:]\d+"
     clitic = rf"['’](?:s|m|d|ll|re|ve)(?!{letter})"
+    starts = _one_of("starts")
     n_t = rf"n['’`]t{end}"
     rules = (
         # what is no prose: entities, addresses, mail, tags, faces
@@ -99,20 +60,21 @@ def _pattern() -> re.Pattern[str]:
         rf"<[!?][^<>]*>|</{letter}[\w:.-]*>|<{letter}[\w:.-]*(?: +{letter}[\w:.-]*)*(?: */)? ?>",
         r"[:;=][-']?[()](?!\w)|[:=]-?[DP](?!\w)|:[\[\]|3O](?!\w)|\^_\^|-_-",
         # words that are two
-        rf"(?i:can(?=not{end})|(?:gon|wan)(?=na{end})|got(?=ta{end})|(?:lem|gim)(?=me{end}))(?!\w+['’]\w)",
+        rf"(?i:can(?=not{end})|(?:gon|wan)(?=na{end})|got(?=ta{end})|(?:lem|gim)(?=me{end}))"
+        r"(?!\w+['’]\w)",
         rf"(?i:'t(?=(?:is|was)(?:{end}|{n_t})))",
         rf"(?i:{clitic}|{n_t}|{alnum}+?(?={n_t}))",
         # apostrophes
-        rf"(?i:{_one_of(_APOSTROPHE)}{end}|['’]n(?:['’]|{end})|ol['’])",
+        rf"(?i:{_one_of('apostrophe')}{end}|['’]n(?:['’]|{end})|ol['’])",
         rf"(?i:[dljy](?!{clitic})['’](?!{letter}{{2}})|[jy](?!{clitic})['’])",
         rf"(?:[A-HK-XZlno]|d)(?!{clitic})['’]{letter}{{2,}}",
         rf"(?<!\w)['’]\d(?:0s|\d){end}",
         # full stops that belong to a word
-        rf"(?i:{_one_of(_SHORT)}\.)(?!{letter})|{_one_of(_SHORT_CAPITAL)}\.(?!{letter})",
-        rf"(?i:{_one_of(_SHORT_NUMBER)}\.)(?=\s*\d)",
+        rf"(?i:{_one_of('short')}\.)(?!{letter})|{_one_of('short_capital')}\.(?!{letter})",
+        rf"(?i:{_one_of('short_number')}\.)(?=\s*\d)",
         rf"[A-Za-z](?:\.[A-Za-z])+(?:\.(?!{alnum})|{end}(?!\.{alnum}))(?:-{alnum}+)*",
-        rf"[A-Za-z]\.(?!{alnum}|\s+(?:{_one_of(_STARTS)}|{_one_of(_STARTS.upper())}){end})",
-        rf"(?i:{alnum}+(?:\.{alnum}+)*\.{_one_of(_FILES)}){end}",
+        rf"[A-Za-z]\.(?!{alnum}|\s+(?:{starts}|{starts.upper()}){end})",
+        rf"(?i:{alnum}+(?:\.{alnum}+)*\.{_one_of('files')}){end}",
         rf"{letter}{alnum}*(?:\.{letter}{alnum}*)+(?:-{alnum}+)*|{letter}+(?:[!?]{letter}+)+",
         # numbers
         rf"\d+(?:[.,]\d+)+{alnum}*(?:-{alnum}+)+",
@@ -130,4 +92,4 @@ def _pattern() -> re.Pattern[str]:
 
 
 def _one_of(words: str) -> str:
-    return f"(?:{'|'.join(words.split())})".replace("'", "['’]")
+    return f"(?:{'|'.join(_LISTS[words].split())})".replace("'", "['’]")
