@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from clap_throughput import fourier_taps, load, one_clip
 from torch import Tensor, nn
 
-from wsac.clap.public.families import FAMILIES
+from wsac.clap.public.catalog import FAMILIES
 from wsac.clap.public.public_clap import PublicClap
 from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from wsac.decoder import TransformerDecoder

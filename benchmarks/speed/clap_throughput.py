@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsac.clap.public.families import FAMILIES
+from wsac.clap.public.catalog import FAMILIES
 from wsac.clap.public.public_clap import N_FFT, PublicClap
 from wsac.data.audio.find import find_audio
 from wsac.data.audio.stream import load_audio

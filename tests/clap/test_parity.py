@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wsac.clap import load_clap
-from wsac.clap.public.families import FAMILIES, clean_caption
+from wsac.clap.public.catalog import FAMILIES
+from wsac.clap.public.public_clap import clean_caption
 
 HERE = Path(__file__).parent / "parity"
 NAMES = sorted(path.name.removesuffix(".json.gz") for path in HERE.glob("*.json.gz"))

@@ -11,8 +11,7 @@ import pytest
 
 from miniatures.hub_server import COMMIT, Hub
 from miniatures.public_checkpoints import write_file, write_folder
-from wsac.clap.public.catalog import CATALOG
-from wsac.clap.public.families import FAMILIES
+from wsac.clap.public.catalog import CATALOG, FAMILIES
 from wsac.cli import main
 
 

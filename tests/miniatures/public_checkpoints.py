@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from wsac.clap.public.families import FAMILIES
+from wsac.clap.public.catalog import FAMILIES
 from wsac.clap.public.public_clap import PublicClap
 from wsac.clap.public.state_dicts import HTSAT_NAMES, LAYOUTS
 
@@ -94,7 +94,7 @@ def model(family: str, positions: int = 120) -> PublicClap:
 def write_file(family: str, folder: Path) -> Path:
     """The checkpoint as its authors' code writes it: names, prefix, container; with tokenizer.json beside it."""
     layout = family.partition("-")[0]
-    audio, text, audio_projection, text_projection = LAYOUTS[layout]
+    audio, text, audio_projection, text_projection = LAYOUTS[layout].split()
     htsat = audio + ("htsat." if family == "msclap-2023" else "")
     state: dict[str, torch.Tensor] = {}
     for name, value in _joined(model(family).state_dict()).items():

@@ -1,4 +1,6 @@
-"""Sounds to embeddings: one sound, many sounds, or the successive windows of a sound. Files are streamed."""
+"""Sounds to embeddings: one sound, many sounds, or the successive windows of a sound. Files are
+streamed.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,12 @@ LONG = 30.0  # seconds; longer files are streamed, so memory does not grow with 
 
 @dataclass(frozen=True, slots=True)
 class AudioEmbedding:
-    """The embedding of a sound or of a part of it. embedding: [D] unit norm; start, end: its span in seconds.
+    """The embedding of a sound or of a part of it. embedding: [D] unit norm; start, end: its span
+    in seconds.
 
-    notes: what is wrong with the file, if anything. file: its path in a stream of results. silent: the sound never exceeds -60 dBFS. A CLAP recognises
-    phantoms in silence, so the embedding of a silent sound is not to be captioned.
+    notes: what is wrong with the file, if anything. silent: the sound never exceeds -60 dBFS. A
+    CLAP recognises phantoms in silence, so the embedding of a silent sound is not to be captioned.
+    file: the path in a stream of results.
     """
 
     embedding: Tensor
@@ -64,8 +68,8 @@ def embed_sound(clap: ClapEncoder, audio: Audio) -> AudioEmbedding:
 def embed_many(clap: ClapEncoder, sounds: Iterable[Audio]) -> Iterator[AudioEmbedding | AudioError]:
     """Embed sounds in order, with an AudioError in the place of each that fails.
 
-    Sounds of up to 30 seconds are decoded in threads and embedded 32 at a time, which gives what ``embed_sound``
-    gives in less time; longer files are streamed. At most 32 sounds are read ahead.
+    Sounds of up to 30 seconds are decoded in threads and embedded 32 at a time, which gives what
+    ``embed_sound`` gives in less time; longer files are streamed. At most 32 sounds are read ahead.
     """
     for part in batches(sounds, FILES_AT_ONCE):
         # One sample more than LONG, so that a file of exactly that length is read to its end.
@@ -121,11 +125,12 @@ def embed_windows_of(
     window_seconds: float,
     hop_seconds: float | None = None,
 ) -> Iterator[AudioEmbedding]:
-    """Embed successive windows while the file is read. The tail is a window of its own when it is at least a tenth
-    of one; a shorter tail extends the last window's ``end``.
+    """Embed successive windows while the file is read. The tail is a window of its own when it is
+    at least a tenth of one; a shorter tail extends the last window's ``end``.
 
     audio may be an open AudioStream, whose ``notes`` say at the end what is wrong with the file.
-    hop_seconds: from one window to the next; default: the window's length. Raises AudioError, RecipeError.
+    hop_seconds: from one window to the next; default: the window's length. Raises AudioError,
+    RecipeError.
     """
     if isinstance(audio, (str, Path)):
         with AudioStream(audio, clap.sample_rate) as stream:

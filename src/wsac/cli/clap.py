@@ -37,8 +37,7 @@ def show_list(as_json: JsonOption = False) -> None:
     """
     from dataclasses import asdict
 
-    from wsac.clap.public.catalog import CATALOG
-    from wsac.clap.public.families import FAMILIES
+    from wsac.clap.public.catalog import CATALOG, FAMILIES
 
     pocket: dict[str, Any] = {
         "name": "pocket",

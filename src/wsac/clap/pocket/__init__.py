@@ -1,0 +1,1 @@
+"""The built-in CLAP: a small CNN for sounds and a small transformer for texts."""

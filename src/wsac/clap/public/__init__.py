@@ -1,0 +1,1 @@
+"""Public CLAPs: LAION, WavCaps, MS-CLAP, and folders of transformers' ClapModel."""

@@ -28,8 +28,9 @@ class ConvBlock(nn.Module):
 class Cnn14(nn.Module):
     """Log-mel in dB ``[B, frames, mels]`` → pooled ``[B, width]``, before the projection.
 
-    channels: of the six blocks. pools_last: whether the sixth halves too, as WavCaps' does and MS-CLAP's does not.
-    fc: MS-CLAP's last layer, ReLU(fc1 x). Channels lie last in memory, which CPU convolutions are fastest with.
+    channels: of the six blocks. pools_last: whether the sixth halves too, as WavCaps' does and
+    MS-CLAP's does not. fc: MS-CLAP's last layer, ReLU(fc1 x). Channels lie last in memory, which
+    CPU convolutions are fastest with.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
-"""A public CLAP, whichever its family, behind the ClapEncoder protocol."""
+"""A public CLAP of any family, behind the ClapEncoder protocol."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +17,8 @@ from wsac.clap.encoder import embed_windows
 from wsac.io.files import write_json, write_tensors, write_text
 from wsac.types import ModelError
 
+from .catalog import Family
 from .cnn14 import LEAST_FRAMES, Cnn14
-from .families import Family, clean_caption
 
 N_FFT, MELS, LOW, HIGH = 1024, 64, 50.0, 14_000.0
 
@@ -25,7 +26,8 @@ N_FFT, MELS, LOW, HIGH = 1024, 64, 50.0, 14_000.0
 class LogMelDecibels(nn.Module):
     """Waveform ``[B, T]`` → log-mel power in dB, ``[B, frames, 64]``, floored at -100 dB.
 
-    Equal to torchlibrosa's within 0.005 dB. filters ``[513, 64]`` are the checkpoint's own where it has them.
+    Equal to torchlibrosa's within 0.005 dB. filters ``[513, 64]`` are the checkpoint's own where it
+    has them.
     """
 
     filters: Tensor
@@ -50,15 +52,9 @@ def mel_filters(family: Family) -> Tensor:
     """[513, 64] float32, by the family's scale and norm."""
     from transformers.audio_utils import mel_filter_bank
 
-    filters = mel_filter_bank(
-        N_FFT // 2 + 1,
-        MELS,
-        LOW,
-        HIGH,
-        family.mel_rate,
-        norm="slaney" if family.mel == "slaney" else None,
-        mel_scale=family.mel,
-    )
+    norm = "slaney" if family.mel == "slaney" else None
+    shape = N_FFT // 2 + 1, MELS
+    filters = mel_filter_bank(*shape, LOW, HIGH, family.mel_rate, norm=norm, mel_scale=family.mel)
     return torch.from_numpy(filters).float()
 
 
@@ -81,34 +77,32 @@ class Htsat(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Ids ``[B, L]`` and mask → pooled ``[B, width]``: [CLS] of BERT, RoBERTa's pooler, GPT-2's last token."""
+    """Ids ``[B, L]`` and mask → pooled ``[B, width]``: [CLS] of BERT, RoBERTa's pooler, GPT-2's
+    last token.
+    """
 
     def __init__(self, kind: str, config: dict[str, Any]) -> None:
         super().__init__()
+        import transformers as hf
+
         self.kind = kind
         self.model: nn.Module
         if kind == "bert":
-            from transformers import BertConfig, BertModel
-
-            self.model = BertModel(BertConfig(**config), add_pooling_layer=False)
+            self.model = hf.BertModel(hf.BertConfig(**config), add_pooling_layer=False)
         elif kind == "roberta":
-            from transformers import ClapTextConfig, ClapTextModel
-
-            self.model = ClapTextModel(ClapTextConfig(**config))
+            self.model = hf.ClapTextModel(hf.ClapTextConfig(**config))
         else:
-            from transformers import GPT2Config, GPT2Model
-
-            self.model = GPT2Model(GPT2Config(**config, use_cache=False))
+            self.model = hf.GPT2Model(hf.GPT2Config(**config, use_cache=False))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        found = self.model(input_ids=ids, attention_mask=mask)
+        output = self.model(input_ids=ids, attention_mask=mask)
         if self.kind == "roberta":
-            return found.pooler_output
+            return output.pooler_output
         if self.kind == "bert":
-            return found.last_hidden_state[:, 0]
-        # MS-CLAP 2023 pads with id 0, which is "!": every one in the caption moves the place to the left, as there
+            return output.last_hidden_state[:, 0]
+        # MS-CLAP 2023 pads with id 0, which is "!": each "!" moves the place to the left, as there.
         last = (ids.ne(0).sum(dim=1) - 1).clamp(min=0)
-        return found.last_hidden_state[torch.arange(len(ids), device=ids.device), last]
+        return output.last_hidden_state[torch.arange(len(ids), device=ids.device), last]
 
 
 class Mlp(nn.Module):
@@ -127,10 +121,8 @@ class ResidualProjection(nn.Module):
 
     def __init__(self, width: int, dim: int) -> None:
         super().__init__()
-        self.linear1, self.linear2 = (
-            nn.Linear(width, dim, bias=False),
-            nn.Linear(dim, dim, bias=False),
-        )
+        self.linear1 = nn.Linear(width, dim, bias=False)
+        self.linear2 = nn.Linear(dim, dim, bias=False)
         self.layer_norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -139,11 +131,12 @@ class ResidualProjection(nn.Module):
 
 
 class PublicClap(nn.Module):
-    """A ClapEncoder made of a family's front end and towers of any size.
+    """A ClapEncoder of a family's front end and towers of any size.
 
-    Crop policy: windows of ``window_seconds`` from the start (the tail included when it is at least a tenth of one),
-    each made as long as its family wants it; the mean of their embeddings, weighted by length, is normalised again.
-    Never a random crop. tokenizer: a ``tokenizers.Tokenizer``; without one, only ``encode_ids`` can be used.
+    Crop policy: windows of ``window_seconds`` from the start (the tail included when it is at least
+    a tenth of one), each made as long as its family wants it. The mean of their embeddings,
+    weighted by length, is normalised again. Crops are never random. audio, text: arguments of the
+    towers. tokenizer: a ``tokenizers.Tokenizer``; without one only ``encode_ids`` reads text.
     """
 
     scale: Tensor
@@ -170,21 +163,19 @@ class PublicClap(nn.Module):
         self.audio_projection = projection(width, embed_dim)
         self.text_projection = projection(text.get("hidden_size") or text["n_embd"], embed_dim)
         self.register_buffer("scale", torch.tensor(0.07))
-        self.embed_dim, self.sample_rate, self.window_seconds = (
-            embed_dim,
-            family.sample_rate,
-            family.window_seconds,
-        )
+        self.embed_dim, self.sample_rate = embed_dim, family.sample_rate
+        self.window_seconds = family.window_seconds
         self.fingerprint, self.source = "public-untrained", ""
 
     @property
     def temperature(self) -> float:
-        """What cosines are divided by before a softmax."""
+        """Divides cosines before a softmax, as in training."""
         return float(self.scale)
 
-    # -- towers ------------------------------------------------------------------------------------------------------
     def prepare(self, waveforms: Tensor) -> Tensor:
-        """Equal-length windows ``[B, T]`` as long, and as coarse, as the family's towers were fed."""
+        """Equal-length windows ``[B, T]`` in the length and precision that the family's towers were
+        trained on.
+        """
         if self.family.int16:
             waveforms = (waveforms.clamp(-1, 1) * 32767).trunc() / 32767
         length, window = waveforms.shape[-1], round(self.window_seconds * self.sample_rate)
@@ -197,44 +188,46 @@ class PublicClap(nn.Module):
         return F.pad(waveforms, (0, max(0, least - length)))
 
     def encode_audio(self, waveforms: Tensor) -> Tensor:
-        """Equal-length windows ``[B, T]``, at most ``window_seconds`` long → unit-norm ``[B, D]``."""
+        """Equal-length windows ``[B, T]``, at most ``window_seconds`` long → unit-norm ``[B, D]``.
+        """
         pooled = self.audio(self.log_mel(self.prepare(waveforms)))
         return F.normalize(self.audio_projection(pooled).float(), dim=-1)
 
     def encode_ids(self, ids: Sequence[Sequence[int]]) -> Tensor:
         """Rows of token ids → unit-norm ``[B, D]``."""
-        padding = {"bert": 0, "roberta": 1, "gpt2": 0}[self.family.text]
-        device = self.scale.device
         rows = [torch.tensor(row) for row in ids]
-        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=padding).to(device)
-        mask = nn.utils.rnn.pad_sequence(
-            [torch.ones_like(row) for row in rows], batch_first=True
-        ).to(device)
-        return F.normalize(self.text_projection(self.text(padded, mask)).float(), dim=-1)
+        pad = 1 if self.family.text == "roberta" else 0
+        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
+        lengths = torch.tensor([[len(row)] for row in rows])
+        mask = (torch.arange(padded.shape[1]) < lengths).long()
+        pooled = self.text(padded.to(self.scale.device), mask.to(self.scale.device))
+        return F.normalize(self.text_projection(pooled).float(), dim=-1)
 
     def tokenize(self, captions: Sequence[str]) -> list[list[int]]:
-        """Ids with the family's special tokens, at most ``text_tokens``. Raises ModelError without a tokenizer."""
+        """Ids with the family's special tokens, at most ``text_tokens``. Raises ModelError without
+        a tokenizer.
+        """
         if self.tokenizer is None:
             raise ModelError(
-                f"this {self.family.name} checkpoint has no tokenizer beside it; "
-                f"put the tokenizer.json of {self.family.tokenizer} there, or convert it: wsac convert-clap --tokenizer"
+                f"this {self.family.name} checkpoint has no tokenizer beside it; put the "
+                f"tokenizer.json of {self.family.tokenizer} there, or convert it: "
+                "wsac convert-clap --tokenizer"
             )
         limit = self.family.text_tokens
         if self.family.cleaned:
             captions = [clean_caption(caption) for caption in captions]
         if self.family.text == "gpt2":
             end = self.tokenizer.token_to_id("<|endoftext|>")
-            return [
-                [*row.ids[: limit - 1], end]
-                for row in self.tokenizer.encode_batch([f"{c} " for c in captions])
-            ]
-        rows = [row.ids for row in self.tokenizer.encode_batch(list(captions))]
-        return [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
+            rows = self.tokenizer.encode_batch([f"{caption} " for caption in captions])
+            return [[*row.ids[: limit - 1], end] for row in rows]
+        ids = [row.ids for row in self.tokenizer.encode_batch(list(captions))]
+        return [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in ids]
 
-    # -- the ClapEncoder interface -----------------------------------------------------------------------------------
     @torch.inference_mode()
     def embed_text(self, captions: Sequence[str], *, batch_size: int = 64) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions; similar lengths share a batch."""
+        """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions; similar lengths
+        share a batch.
+        """
         rows = self.tokenize(captions)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         out = torch.empty(len(rows), self.embed_dim)
@@ -245,25 +238,34 @@ class PublicClap(nn.Module):
 
     @torch.inference_mode()
     def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 8) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32 at ``sample_rate``, any length."""
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32 at ``sample_rate``, any
+        length.
+        """
         return embed_windows(self, waveforms, batch_size, self.scale.device)
 
-    # -- disk --------------------------------------------------------------------------------------------------------
     def save(self, folder: str | Path) -> None:
         """Write ``clap.json``, ``clap.safetensors`` and, when there is one, ``tokenizer.json``."""
         folder = Path(folder)
-        state = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
-        write_tensors(folder / "clap.safetensors", state)
+        write_tensors(folder / "clap.safetensors", self.state_dict())
         if self.tokenizer is not None:
             write_text(folder / "tokenizer.json", self.tokenizer.to_str())
-        write_json(
-            folder / "clap.json",
-            {"kind": "public", **self.config, "front_end": asdict(self.family)},
-        )
+        card = {"kind": "public", **self.config, "front_end": asdict(self.family)}
+        write_json(folder / "clap.json", card)
 
 
 def temperature_of(scales: dict[str, Tensor]) -> float:
-    """From the raw scalar of a checkpoint: WavCaps keeps the temperature, the others the logarithm of its inverse."""
+    """From the scalars of a checkpoint: WavCaps has the temperature, the others the logarithm of
+    its inverse.
+    """
     if "temp" in scales:
         return float(scales["temp"])
     return math.exp(-float(next(iter(scales.values())))) if scales else 0.07
+
+
+def clean_caption(caption: str) -> str:
+    """WavCaps' cleaning: lower case, punctuation and the spaces before it become spaces, double
+    spaces one (once).
+    """
+    caption = re.sub(r'\s([,.!?;:"](?:\s|$))', r"\1", caption.lower())
+    caption = re.sub(r'[(,.!?;:|*")]', " ", caption.replace("  ", " "))
+    return caption.replace("  ", " ")

@@ -1,6 +1,8 @@
-"""Names of tensors: which family a public state dict belongs to, its sizes, and its names in ours.
+"""The tensors of public checkpoints: which family a state dict belongs to, its sizes, and its names
+in PublicClap.
 
-The names of the files' keys come from the public training codes; HTSAT is transformers' ClapAudioModel under old names.
+The names come from the public training codes. HTSAT is transformers' ClapAudioModel under older
+names.
 """
 
 from __future__ import annotations
@@ -12,31 +14,22 @@ from torch import Tensor
 
 from wsac.types import ModelError
 
-from .families import FAMILIES, Family
+from .catalog import FAMILIES, Family
 
-# prefix of the audio tower, of the text tower, of both projections; by what the first keys say of the family
+# Layouts by the prefixes of the audio tower, the text tower, and the projections of both.
 LAYOUTS = {
-    "wavcaps": (
-        "audio_encoder.audio_enc.",
-        "text_encoder.text_encoder.",
-        "audio_proj.",
-        "text_proj.",
-    ),
-    "msclap": (
-        "audio_encoder.base.",
-        "caption_encoder.base.",
-        "audio_encoder.projection.",
-        "caption_encoder.projection.",
-    ),
-    "laion": ("audio_branch.", "text_branch.", "audio_projection.", "text_projection."),
-    "transformers": ("audio_model.", "text_model.", "audio_projection.", "text_projection."),
+    "wavcaps": "audio_encoder.audio_enc. text_encoder.text_encoder. audio_proj. text_proj.",
+    "msclap": "audio_encoder.base. caption_encoder.base. "
+    "audio_encoder.projection. caption_encoder.projection.",
+    "laion": "audio_branch. text_branch. audio_projection. text_projection.",
+    "transformers": "audio_model. text_model. audio_projection. text_projection.",
 }
-# what no embedding depends on, or what older libraries left in the files
+# Tensors that no embedding depends on, or that older libraries left in the files.
 DROPPED = re.compile(
-    r"(.*\.)?(position_ids|token_type_ids|num_batches_tracked)$|.*\.(attn_mask|masked_bias)$|.*\.attn\.bias$"
-    r"|.*\.(spectrogram_extractor|mel_trans)\..*|.*\.(tscam_conv|head|fc_audioset)\..*"
-    r"|(audio|text)_transform\..*|caption_encoder\.base\.pooler\..*|text_encoder\.text_encoder\.pooler\..*"
-    r"|clap_project\..*|gpt\..*"
+    r"(.*\.)?(position_ids|token_type_ids|num_batches_tracked)$|.*\.(attn_mask|masked_bias)$"
+    r"|.*\.attn\.bias$|.*\.(spectrogram_extractor|mel_trans)\..*"
+    r"|.*\.(tscam_conv|head|fc_audioset)\..*|(audio|text)_transform\..*"
+    r"|(caption_encoder\.base|text_encoder\.text_encoder)\.pooler\..*|clap_project\..*|gpt\..*"
 )
 FILTERS = re.compile(r".*\.(logmel_extractor|log_trans)\.melW$")
 SCALES = ("temp", "logit_scale", "logit_scale_a", "logit_scale_t")
@@ -48,126 +41,116 @@ HTSAT_NAMES = (
     (".attn.proj.", ".attention.output.dense."),
     (".attn.relative_position", ".attention.self.relative_position"),
 )
+ENCODER = "audio.model.audio_encoder."
 
 
 def canonical(
     state: dict[str, Tensor], source: str
 ) -> tuple[Family, dict[str, Tensor], dict[str, Tensor]]:
-    """Tell the family and give every tensor its name in PublicClap; the third part holds the scales.
+    """The family of a state dict, its tensors by their names in PublicClap, and the scales by their
+    own names.
 
-    source: named in errors. Raises ModelError for a layout that is not known, or a key that nothing is known of.
+    source: named in errors. Raises ModelError for an unknown layout or an unknown tensor.
     """
-    state = {
-        name.removeprefix("module.").removeprefix("clap."): value for name, value in state.items()
-    }
+    state = {re.sub(r"^(module\.)?(clap\.)?", "", name): value for name, value in state.items()}
     layout = _layout(state, source)
-    audio, text, audio_projection, text_projection = LAYOUTS[layout]
-    htsat = f"{audio}htsat." if any(name.startswith(f"{audio}htsat.") for name in state) else audio
-    family = _family(layout, state, htsat, audio)
-    found: dict[str, Tensor] = {}
+    audio, text, audio_projection, text_projection = LAYOUTS[layout].split()
+    family = _family(layout, state, audio)
+    if any(name.startswith(f"{audio}htsat.") for name in state):
+        audio = f"{audio}htsat."
+    tensors: dict[str, Tensor] = {}
     scales: dict[str, Tensor] = {}
     for name, value in state.items():
         if name in SCALES:
             scales[name] = value
         elif FILTERS.match(name):
-            if not family.fused:  # LAION's fused models carry one that they do not use
-                found["log_mel.filters"] = value
+            if not family.fused:  # LAION's fused models carry filters that they do not use
+                tensors["log_mel.filters"] = value
         elif DROPPED.match(name):
             continue
         elif name.startswith(audio_projection):
-            found["audio_projection." + _linear(name.removeprefix(audio_projection))] = value
+            tensors["audio_projection." + _linear(name.removeprefix(audio_projection))] = value
         elif name.startswith(text_projection):
-            found["text_projection." + _linear(name.removeprefix(text_projection))] = value
-        elif name.startswith(htsat):
-            for new, part in _audio(name.removeprefix(htsat), value, layout, family):
-                found[new] = part
+            tensors["text_projection." + _linear(name.removeprefix(text_projection))] = value
+        elif name.startswith(audio):
+            tensors |= _audio(name.removeprefix(audio), value, layout, family)
         elif name.startswith(text):
-            found["text.model." + name.removeprefix(text)] = value
+            tensors["text.model." + name.removeprefix(text)] = value
         else:
-            raise ModelError(
-                f"{source}: unknown tensor '{name}' in a checkpoint of the family {family.name}"
-            )
-    return family, found, scales
+            where = f"a checkpoint of the family {family.name}"
+            raise ModelError(f"{source}: unknown tensor '{name}' in {where}")
+    return family, tensors, scales
 
 
 def _layout(state: dict[str, Tensor], source: str) -> str:
-    for layout, (audio, text, *_) in LAYOUTS.items():
-        if any(name.startswith(audio) for name in state) and any(
-            name.startswith(text) for name in state
-        ):
+    for layout, prefixes in LAYOUTS.items():
+        if all(any(name.startswith(p) for name in state) for p in prefixes.split()[:2]):
             return layout
-    some = ", ".join(list(state)[:3]) or "none"
-    raise ModelError(
-        f"{source}: not a CLAP that is known here (tensors: {some}, …); see wsac clap list"
-    )
+    examples = ", ".join(list(state)[:3]) or "none"
+    what = f"not a CLAP that is known here (tensors: {examples}, …)"
+    raise ModelError(f"{source}: {what}; see wsac clap list")
 
 
-def _family(layout: str, state: dict[str, Tensor], htsat: str, audio: str) -> Family:
-    fused = any(".mel_conv2d." in name for name in state)
+def _family(layout: str, state: dict[str, Tensor], audio: str) -> Family:
     cnn = f"{audio}conv_block1.conv1.weight" in state
     if layout == "wavcaps":
         return FAMILIES["wavcaps-cnn14" if cnn else "wavcaps-htsat"]
     if layout == "msclap":
         return FAMILIES["msclap-2022" if cnn else "msclap-2023"]
+    fused = any(".mel_conv2d." in name for name in state)
     return FAMILIES[f"{layout}-fused" if fused else layout]
 
 
 def _linear(name: str) -> str:
-    """Layers of a Sequential by number: 0 and 2 are the two linear ones."""
+    """The layers 0 and 2 of a Sequential are the two linear ones."""
     return re.sub(r"^2\.", "linear2.", re.sub(r"^0\.", "linear1.", name))
 
 
-def _audio(name: str, value: Tensor, layout: str, family: Family) -> list[tuple[str, Tensor]]:
+def _audio(name: str, value: Tensor, layout: str, family: Family) -> dict[str, Tensor]:
     if layout == "transformers":
-        return [(f"audio.model.{name}", value)]
+        return {f"audio.model.{name}": value}
     if family.name in ("wavcaps-cnn14", "msclap-2022"):
-        return [(f"audio.{name}", value)]
-    name = re.sub(r"^bn0\.", "batch_norm.", name)
+        return {f"audio.{name}": value}
     if ".attn.qkv." in name:
-        before, after = name.split(".attn.qkv.")
-        parts = zip(("query", "key", "value"), value.chunk(3), strict=True)
-        return [
-            (f"audio.model.audio_encoder.{before}.attention.self.{part}.{after}", third)
-            for part, third in parts
-        ]
+        block, kind = name.split(".attn.qkv.")
+        query, key, values = (
+            f"{ENCODER}{block}.attention.self.{part}.{kind}" for part in ("query", "key", "value")
+        )
+        return dict(zip((query, key, values), value.chunk(3), strict=True))
+    name = re.sub(r"^bn0\.", "batch_norm.", name)
     for old, new in HTSAT_NAMES:
         name = name.replace(old, new)
-    return [(f"audio.model.audio_encoder.{name}", value)]
+    return {ENCODER + name: value}
 
 
-# -- sizes, from the shapes ------------------------------------------------------------------------------------------
 def audio_config(state: dict[str, Tensor], family: Family) -> dict[str, Any]:
-    """Arguments of Cnn14, or of ClapAudioConfig."""
+    """Arguments of Cnn14 or of ClapAudioConfig, from the shapes of canonical tensors."""
     if "audio.conv_block1.conv1.weight" in state:
-        blocks = _count(state, r"audio\.conv_block(\d+)\.", first=1)
-        channels = [len(state[f"audio.conv_block{i}.conv1.weight"]) for i in range(1, blocks + 1)]
+        blocks = range(1, _count(state, "audio.conv_block"))
+        channels = [len(state[f"audio.conv_block{i}.conv1.weight"]) for i in blocks]
         microsoft = family.name == "msclap-2022"
         return {"channels": channels, "pools_last": not microsoft, "fc": microsoft}
-    encoder = "audio.model.audio_encoder."
-    stages = _count(state, r"audio\.model\.audio_encoder\.layers\.(\d+)\.")
-    tables = [
-        state[f"{encoder}layers.{i}.blocks.0.attention.self.relative_position_bias_table"]
-        for i in range(stages)
-    ]
+    stages = range(_count(state, f"{ENCODER}layers."))
+    bias = "attention.self.relative_position_bias_table"
+    tables = [state[f"{ENCODER}layers.{i}.blocks.0.{bias}"] for i in stages]
     config: dict[str, Any] = {
-        "patch_embeds_hidden_size": len(state[f"{encoder}patch_embed.proj.weight"]),
-        "hidden_size": len(state[f"{encoder}norm.weight"]),
-        "depths": [
-            _count(state, rf"audio\.model\.audio_encoder\.layers\.{i}\.blocks\.(\d+)\.")
-            for i in range(stages)
-        ],
+        "patch_embeds_hidden_size": len(state[f"{ENCODER}patch_embed.proj.weight"]),
+        "hidden_size": len(state[f"{ENCODER}norm.weight"]),
+        "depths": [_count(state, f"{ENCODER}layers.{i}.blocks.") for i in stages],
         "num_attention_heads": [table.shape[1] for table in tables],
-        "num_hidden_layers": stages,
+        "num_hidden_layers": len(stages),
         "window_size": (round(len(tables[0]) ** 0.5) + 1) // 2,
     }
     if family.fused:
-        inner, outer = state[f"{encoder}patch_embed.fusion_model.local_att.0.weight"].shape[:2]
+        inner, outer = state[f"{ENCODER}patch_embed.fusion_model.local_att.0.weight"].shape[:2]
         config |= {"enable_fusion": True, "fusion_type": "aff_2d", "aff_block_r": outer // inner}
     return config
 
 
 def text_config(state: dict[str, Tensor], family: Family) -> dict[str, Any]:
-    """Arguments of BertConfig, ClapTextConfig or GPT2Config; a head is 64 wide in all of them."""
+    """Arguments of BertConfig, ClapTextConfig or GPT2Config. An attention head is 64 wide in all of
+    them.
+    """
     model = "text.model."
     if family.text == "gpt2":
         tokens = state[f"{model}wte.weight"]
@@ -175,24 +158,26 @@ def text_config(state: dict[str, Tensor], family: Family) -> dict[str, Any]:
             "vocab_size": len(tokens),
             "n_positions": len(state[f"{model}wpe.weight"]),
             "n_embd": tokens.shape[1],
-            "n_layer": _count(state, r"text\.model\.h\.(\d+)\."),
+            "n_layer": _count(state, f"{model}h."),
             "n_head": max(1, tokens.shape[1] // 64),
             "n_inner": state[f"{model}h.0.mlp.c_fc.weight"].shape[1],
             "layer_norm_epsilon": family.text_epsilon,
         }
-    tokens = state[f"{model}embeddings.word_embeddings.weight"]
+    embeddings = f"{model}embeddings."
+    tokens = state[f"{embeddings}word_embeddings.weight"]
     return {
         "vocab_size": len(tokens),
         "hidden_size": tokens.shape[1],
-        "num_hidden_layers": _count(state, r"text\.model\.encoder\.layer\.(\d+)\."),
+        "num_hidden_layers": _count(state, f"{model}encoder.layer."),
         "num_attention_heads": max(1, tokens.shape[1] // 64),
         "intermediate_size": len(state[f"{model}encoder.layer.0.intermediate.dense.weight"]),
-        "max_position_embeddings": len(state[f"{model}embeddings.position_embeddings.weight"]),
-        "type_vocab_size": len(state[f"{model}embeddings.token_type_embeddings.weight"]),
+        "max_position_embeddings": len(state[f"{embeddings}position_embeddings.weight"]),
+        "type_vocab_size": len(state[f"{embeddings}token_type_embeddings.weight"]),
         "layer_norm_eps": family.text_epsilon,
     }
 
 
-def _count(state: dict[str, Tensor], pattern: str, first: int = 0) -> int:
-    numbers = {int(match[1]) for name in state if (match := re.match(pattern, name))}
-    return max(numbers) + 1 - first if numbers else 0
+def _count(state: dict[str, Tensor], prefix: str) -> int:
+    """One more than the largest number that follows the prefix."""
+    matches = (re.match(re.escape(prefix) + r"(\d+)\.", name) for name in state)
+    return max((int(match[1]) + 1 for match in matches if match), default=0)
