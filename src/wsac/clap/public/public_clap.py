@@ -188,8 +188,7 @@ class PublicClap(nn.Module):
         return F.pad(waveforms, (0, max(0, least - length)))
 
     def encode_audio(self, waveforms: Tensor) -> Tensor:
-        """Equal-length windows ``[B, T]``, at most ``window_seconds`` long → unit-norm ``[B, D]``.
-        """
+        """Equal-length windows ``[B, T]``, at most ``window_seconds`` long → unit-norm ``[B, D]``."""
         pooled = self.audio(self.log_mel(self.prepare(waveforms)))
         return F.normalize(self.audio_projection(pooled).float(), dim=-1)
 
