@@ -11,16 +11,9 @@ import zlib
 import numpy as np
 import pytest
 import soundfile
+from markupsafe import escape
 
-from wsac.io.html import (
-    ClipCard,
-    cards_html,
-    encode_audio,
-    pictures_html,
-    table_html,
-    write_page,
-    write_report,
-)
+from wsac.io.html import ClipCard, PagePart, encode_audio, write_page
 from wsac.io.plots import MELS, curve_png, log_mel, mel_png
 from wsac.types import AudioError
 
@@ -63,17 +56,15 @@ def test_page_escapes_every_text_and_loads_nothing(tmp_path):
     nasty = "<script>alert('x')</script> & \"quotes\""
     clips = [card(name=nasty, caption=nasty, facts=((nasty, nasty),), lines=((nasty, nasty),))]
     parts = [
-        (nasty, cards_html(clips)),
-        ("", table_html((nasty,), [(nasty,)])),
-        ("", pictures_html([(nasty, b"")])),
+        PagePart(nasty, cards=clips, lines=[nasty]),
+        PagePart(columns=(nasty, f"{nasty}>"), rows=[(nasty, nasty)]),
+        PagePart(pictures=[(nasty, b"")]),
     ]
     write_page(tmp_path / "report.html", parts, title=nasty, summary=f"one {{brace}} line\n{nasty}")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
-    assert (
-        page.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;quotes&quot;")
-        >= 14
-    )
+    assert page.count(str(escape(nasty))) == 18
+    assert page.count(' class="number"') == 2
     assert "one {brace} line" in page
     assert "://" not in page
     assert all(url.startswith("data:") for url in re.findall(r'(?:src|href)="([^"]*)"', page))
@@ -82,7 +73,7 @@ def test_page_escapes_every_text_and_loads_nothing(tmp_path):
 
 def test_sounds_and_pictures_in_the_page_can_be_read_back(tmp_path):
     clips = [card(), card(name="high.wav", samples=tone(3000, 2.0))]
-    write_report(tmp_path / "report.html", clips, title="Two tones")
+    write_page(tmp_path / "report.html", [PagePart(cards=clips)], title="Two tones")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     sounds = embedded(page, "audio/[a-z]+")
     assert len(sounds) == 2
@@ -104,24 +95,26 @@ def test_sounds_and_pictures_in_the_page_can_be_read_back(tmp_path):
 
 
 def test_optional_lines_and_an_empty_list(tmp_path):
-    write_report(
-        tmp_path / "a.html", [card(lines=(("Reference", "A sine wave plays"),))], title="t"
+    write_page(
+        tmp_path / "a.html",
+        [PagePart(cards=[card(lines=(("Reference", "A sine wave plays"),))])],
+        title="t",
     )
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "<b>Reference</b> A sine wave plays" in page
     assert "<b>Note</b>" not in page
-    write_report(tmp_path / "c.html", [card(samples=None)], title="t")
+    write_page(tmp_path / "c.html", [PagePart(cards=[card(samples=None)])], title="t")
     page = (tmp_path / "c.html").read_text(encoding="utf-8")
     assert "A tone" in page
     assert not re.search("<audio|<img", page)
-    write_report(tmp_path / "b.html", [], title="t")
+    write_page(tmp_path / "b.html", [PagePart(cards=[])], title="t")
     assert "No clips." in (tmp_path / "b.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0, np.float32), np.zeros((2, 100), np.float32)])
 def test_a_clip_that_is_not_one_channel_is_named(tmp_path, samples):
     with pytest.raises(AudioError, match=r"tone\.wav"):
-        write_report(tmp_path / "report.html", [card(samples=samples)], title="t")
+        write_page(tmp_path / "report.html", [PagePart(cards=[card(samples=samples)])], title="t")
     assert not (tmp_path / "report.html").exists()
 
 

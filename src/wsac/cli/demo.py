@@ -42,7 +42,7 @@ def demo(
     from wsac.data.soundworld import DEMO_SEED, write_captions
     from wsac.io.config import load_recipe
     from wsac.io.files import write_text
-    from wsac.io.html import write_report
+    from wsac.io.html import PagePart, write_page
     from wsac.training.decoder import train
     from wsac.training.recipe import Recipe
 
@@ -64,7 +64,8 @@ def demo(
     for card in cards:
         rows.append((card.name, card.caption, *(text.removesuffix(" s") for _, text in card.facts)))
     table("Eight recordings that the captioner has never heard", COLUMNS, rows)
-    write_report(page, cards, title="wsac: captions from text alone", summary=SUMMARY)
+    parts = [PagePart(cards=cards)]
+    write_page(page, parts, title="wsac: captions from text alone", summary=SUMMARY)
     say(f"{page}: players, pictures and captions; open it in a browser")
 
 

@@ -14,7 +14,7 @@ from wsac.bridges import BridgeContext, inference_bridge, nearest_rows
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
 from wsac.clap.retrieval_scores import recall_at
-from wsac.io.html import pictures_html, table_html, write_page
+from wsac.io.html import PagePart, write_page
 from wsac.io.plots import histograms_png, scatter_png
 
 SAMPLE = 2000  # rows that cosines are taken between
@@ -189,13 +189,10 @@ def write_gap_page(
     heads, rows = bridge_rows(found)
     near = _neighbours(text, audio, shifted, captions, files)
     parts = [
-        ("The gap", table_html(("", ">"), figure_rows(found))),
-        ("Pictures", pictures_html(pictures)),
-        (
-            "What bridges do",
-            table_html(heads, rows) + "".join(f"<p>{line}</p>" for line in legend(found)),
-        ),
-        ("Nearest captions", table_html(("sound", "as it is", "shifted"), near)),
+        PagePart("The gap", columns=("", ">"), rows=figure_rows(found)),
+        PagePart("Pictures", pictures=pictures),
+        PagePart("What bridges do", columns=heads, rows=rows, lines=legend(found)),
+        PagePart("Nearest captions", columns=("sound", "as it is", "shifted"), rows=near),
     ]
     write_page(path, parts, title="The modality gap", summary=f"CLAP {gap.fingerprint}")
 

@@ -14,7 +14,7 @@ from wsac.data.audio.stream import load_audio
 from wsac.data.captions.corpus import read_captions
 from wsac.evaluation.results import counted, figure_rows
 from wsac.io.console import progress
-from wsac.io.html import ClipCard, cards_html, pictures_html, table_html, write_page
+from wsac.io.html import ClipCard, PagePart, write_page
 from wsac.io.plots import histogram_png
 from wsac.types import AudioError, RecipeError
 
@@ -57,16 +57,10 @@ def write_evaluation(
     if clips < 0:
         raise RecipeError(f"{clips} clips: give 0 or more")
     chosen = _chosen(report, by)
-    parts = [
-        (
-            "Figures",
-            table_html(
-                ("metric", "value>", f"{100 * LEVEL:.0f} % interval>", "note"), _rows(report)
-            ),
-        )
-    ]
+    columns = ("metric", "value>", f"{100 * LEVEL:.0f} % interval>", "note")
+    parts = [PagePart("Figures", columns=columns, rows=_rows(report))]
     if pictures := [_histogram(score) for score in report.scores.values() if _varies(score)]:
-        parts.append(("How they are spread", pictures_html(pictures)))
+        parts.append(PagePart("How they are spread", pictures=pictures))
     cards = _Cards(report, captions, clap)
     if chosen is not None and clips:
         order = _order(chosen)
@@ -81,7 +75,7 @@ def write_evaluation(
                     made.append(cards.card(row))
                     tick()
                 if made:
-                    parts.append((heading, cards_html(made)))
+                    parts.append(PagePart(heading, cards=made))
     write_page(path, parts, title=title, summary=_summary(report))
     return cards.problems
 
