@@ -21,7 +21,8 @@ from wsac.cli import main
 from wsac.data.soundworld import write_captions
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import TransformerDecoder
-from wsac.inference.captioner import Captioner, CaptionOptions
+from wsac.inference.caption_options import CaptionOptions
+from wsac.inference.captioner import Captioner
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -139,7 +140,7 @@ def decoder(tokenizer) -> TransformerDecoder:
 @pytest.fixture
 def captioner(clap, decoder, tokenizer, captions) -> Captioner:
     memory = SupportMemory(clap.embed_text(captions[:50]))
-    return Captioner(clap, decoder, tokenizer, memory, CaptionOptions(beam_size=2))
+    return Captioner(clap, decoder, tokenizer, memory, CaptionOptions.make(beam_size=2))
 
 
 @pytest.fixture

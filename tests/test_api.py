@@ -37,7 +37,7 @@ METHODS = {
     "caption_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
     " hop_seconds: 'float | None' = None) -> 'Iterator[Caption]'",
     "caption_embeddings": "(self, embeddings: 'Tensor') -> 'list[Caption]'",
-    "caption_many": "(self, sounds: 'Iterable[Audio]', window_seconds: 'float | None' = None,"
+    "caption_many": "(self, sounds: 'Iterable[Audio | AudioStream]', window_seconds: 'float | None' = None,"
     " hop_seconds: 'float | None' = None) -> 'Iterator[Caption | AudioError]'",
     "describe": "(self, sounds: 'Sequence[AudioEmbedding]') -> 'list[Caption]'",
     "embed": "(self, audio: 'Audio') -> 'AudioEmbedding'",
@@ -48,17 +48,17 @@ METHODS = {
     " notes: 'dict[str, Any] | None' = None) -> 'None'",
     "with_gap": "(self, gap: 'Gap | str | Path') -> 'Captioner'",
     "with_memory": "(self, captions: 'Sequence[str]') -> 'Captioner'",
-    "with_options": "(self, **changes: 'Any') -> 'Captioner'",
+    "with_options": "(self, options: 'CaptionOptions | None' = None, **changes: 'Any') -> 'Captioner'",
 }
 
 TAGGING = {
     "tag": "(self, audio: 'Audio') -> 'list[Tag]'",
     "tag_batch": "(self, audio: 'Sequence[Audio]') -> 'list[list[Tag]]'",
-    "tag_many": "(self, sounds: 'Iterable[Audio]', window_seconds: 'float | None' = None)"
-    " -> 'Iterator[TaggedSound | AudioError]'",
+    "tag_many": "(self, sounds: 'Iterable[Audio | AudioStream]', window_seconds: 'float | None' = None,"
+    " hop_seconds: 'float | None' = None) -> 'Iterator[TaggedSound | AudioError]'",
     "tag_embeddings": "(self, sounds: 'Sequence[AudioEmbedding]') -> 'list[list[Tag]]'",
     "tag_windows": "(self, audio: 'Audio | AudioStream', *, window_seconds: 'float' = 10.0,"
-    " hop_seconds: 'float | None' = None) -> 'Iterator[tuple[AudioEmbedding, list[Tag]]]'",
+    " hop_seconds: 'float | None' = None) -> 'Iterator[TaggedSound]'",
 }
 
 FUNCTIONS = {

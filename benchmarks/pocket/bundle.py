@@ -6,7 +6,8 @@ import sys
 
 from wsac.clap import load_clap
 from wsac.clap.loading import BUNDLED
-from wsac.inference.captioner import BUNDLED_CAPTIONER, Captioner
+from wsac.inference.bundle import BUNDLED_CAPTIONER
+from wsac.inference.captioner import Captioner
 from wsac.io.files import read_json
 
 

@@ -16,7 +16,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from wsac.io.files import read_json, write_json
+from wsac.inference.bundle import set_default_options
+from wsac.inference.captioner import Captioner
 
 RUNS = Path("runs")
 TEACHER = RUNS / "all-MiniLM-L6-v2"
@@ -95,8 +96,8 @@ def main() -> None:
 
 def decode(run: str, **options: object) -> None:
     """Set how a captioner decodes unless told otherwise."""
-    card = read_json(f"{run}/captioner.json")
-    write_json(f"{run}/captioner.json", card | {"options": card["options"] | options})
+    captioner = Captioner.load(run, device="cpu")
+    set_default_options(run, captioner.options.change(**options))
 
 
 def link_teacher() -> None:

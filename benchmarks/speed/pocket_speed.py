@@ -12,7 +12,8 @@ import torch
 
 from wsac.clap.loading import BUNDLED
 from wsac.data.soundworld import demo_scenes, render_scene
-from wsac.inference.captioner import BUNDLED_CAPTIONER, Captioner
+from wsac.inference.bundle import BUNDLED_CAPTIONER
+from wsac.inference.captioner import Captioner
 from wsac.io.console import table
 
 ROUNDS = 15

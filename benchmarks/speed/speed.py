@@ -41,7 +41,8 @@ from wsac.data.tokenizer import Tokenizer
 from wsac.data.tokens import TokenRows
 from wsac.decoder import TransformerDecoder
 from wsac.decoder.generation import GenerationOptions, generate, prepare
-from wsac.inference.captioner import Captioner, CaptionOptions
+from wsac.inference.caption_options import CaptionOptions
+from wsac.inference.captioner import Captioner
 from wsac.io.console import say, table
 from wsac.io.files import write_json
 from wsac.runtime.device import has_bfloat16
@@ -359,7 +360,7 @@ def our_captioning(world: World) -> Callable[[], float]:
     memory = world.support(random_units(len(world.captions), world.shape.embed_dim))
     decoder = world.decoder(TransformerDecoder, world.shape.vocabulary, baseline.STEPS)
     precision = "bfloat16" if world.half else "float32"
-    options = CaptionOptions(bridge="pd", beam_size=1, precision=precision)
+    options = CaptionOptions.make(bridge="pd", beam_size=1, precision=precision)
     captioner = Captioner(world.clap, decoder, world.tokenizer, memory, options)
 
     def way() -> float:

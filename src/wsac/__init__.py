@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from wsac.training.recipe import Recipe
 
     from .clap import ClapEncoder, load_clap
-    from .inference.captioner import Captioner, CaptionOptions
+    from .inference.caption_options import CaptionOptions
+    from .inference.captioner import Captioner
     from .inference.tagger import Tagger
     from .training.decoder import train
     from .types import AudioError, Caption, CorpusError, ModelError, RecipeError, WsacError
@@ -25,7 +26,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AudioError": "types",
     "Caption": "types",
-    "CaptionOptions": "inference.captioner",
+    "CaptionOptions": "inference.caption_options",
     "Captioner": "inference.captioner",
     "ClapEncoder": "clap",
     "ClapRecipe": "training.clap.clap_recipe",

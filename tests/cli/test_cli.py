@@ -18,7 +18,8 @@ import soundfile
 
 from wsac.clap.loading import BUNDLED
 from wsac.data.soundworld import KINDS
-from wsac.inference.captioner import BUNDLED_CAPTIONER, Captioner
+from wsac.inference.bundle import BUNDLED_CAPTIONER
+from wsac.inference.captioner import Captioner
 
 
 @pytest.fixture

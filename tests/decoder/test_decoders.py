@@ -27,7 +27,7 @@ from wsac.decoder.generation import generate
 from wsac.decoder.kernels.dropout import drop
 from wsac.decoder.pretrained.mappers import MAPPERS, make_mapper
 from wsac.decoder.pretrained.vocabulary import FIRST, ForeignTokenizer, keep, read_backend
-from wsac.inference.captioner import Captioner, check_options
+from wsac.inference.captioner import Captioner
 from wsac.inference.convert import convert_captioner
 from wsac.io.config import load_recipe
 from wsac.training import decoder as train_decoder
@@ -749,7 +749,7 @@ def test_a_converted_checkpoint_says_what_it_said(run, captions, clap_folder, so
     captioner = Captioner.load(tmp_path / "run", device="cpu")
     decoder, state = captioner.decoder, torch.load(file, weights_only=True)
     audio = F.normalize(torch.randn(24, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
-    found = generate(decoder, audio, check_options(captioner.options))
+    found = generate(decoder, audio, captioner.options.generation)
     rows = [one.tokens if len(one.tokens) == 30 else [*one.tokens, EOS] for one in found]
     theirs = [plain_loop(state, gpt2, one, end) for one in audio]
     assert [decoder.kept[row].tolist() for row in map(torch.tensor, rows)] == theirs
@@ -757,7 +757,11 @@ def test_a_converted_checkpoint_says_what_it_said(run, captions, clap_folder, so
     assert 30 in lengths, "no row reaches the limit"
     assert len(lengths) > 2, "no row ends by itself"
     assert len({token for row in theirs for token in row}) > 20
-    assert (captioner.options.bridge, captioner.options.beam_size, decoder.max_tokens) == (
+    assert (
+        captioner.options.bridge,
+        captioner.options.generation.beam_size,
+        decoder.max_tokens,
+    ) == (
         "ad",
         1,
         30,

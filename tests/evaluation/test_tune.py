@@ -23,7 +23,8 @@ from wsac.evaluation.benchmark.table import to_markdown
 from wsac.evaluation.gap_report import effective_rank, measure_gap, principal_angles
 from wsac.evaluation.metrics.items import MissingError, Score
 from wsac.evaluation.tune import Trial, at_fault, best_run, cycle_score, margin, tune, tune_runs
-from wsac.inference.captioner import Captioner, CaptionOptions
+from wsac.inference.caption_options import CaptionOptions
+from wsac.inference.captioner import Captioner
 from wsac.io.config import load_recipe, save_recipe
 from wsac.training.recipe import Recipe
 from wsac.types import AudioError, CorpusError, RecipeError
@@ -190,7 +191,7 @@ def test_tuning_tries_bridges_variants_and_decoding(captioner):
     trials = tune(captioner, sounds, bridges=("ad", "topk:k=200"))
     assert {"pd", "ad", "topk:k=200"} <= {trial.options.bridge for trial in trials}
     assert {trial.options.choose for trial in trials} == {"", "mbr", "clap"}
-    assert 1 in {trial.options.beam_size for trial in trials}
+    assert 1 in {trial.options.generation.beam_size for trial in trials}
     assert all(len(trial.captions) == 12 and trial.cycle < 0 for trial in trials)
     with pytest.raises(AudioError, match="give ten or more"):
         tune(captioner, sounds[:5])
@@ -212,7 +213,11 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
     def trial(_, options, sounds):
         cycle, faults = figures.get(options.bridge, (-3.0, 0.0))
         way = (
-            "samples" if options.samples else "greedy" if options.beam_size == 1 else options.choose
+            "samples"
+            if options.samples
+            else "greedy"
+            if options.generation.beam_size == 1
+            else options.choose
         )
         doubted = margin(options, len(sounds))
         return Trial(
@@ -241,7 +246,8 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
     gains["samples"] = 0.11  # less than the margin above the choice within the beam
     assert (best().choose, best().samples) == ("clap", 0)
     gains |= {"clap": 0.03, "samples": 0.09}
-    assert (best().choose, best().samples, best().beam_size) == ("", 0, captioner.options.beam_size)
+    assert (best().choose, best().samples) == ("", 0)
+    assert best().generation == captioner.options.generation
 
 
 def test_what_was_written_before_is_chosen_anew(captioner):
@@ -258,7 +264,14 @@ def test_what_was_written_before_is_chosen_anew(captioner):
     beams = [{t.options for t in trials if not t.options.samples} for trials in (first, second)]
     assert len(beams[0] & beams[1]) >= 2
     assert (
-        len({(t.options.beam_size, t.options.samples) for t in second if t.options.samples}) == 2
+        len(
+            {
+                (t.options.generation.beam_size, t.options.samples)
+                for t in second
+                if t.options.samples
+            }
+        )
+        == 2
     )  # 4 as given, 16
     with pytest.raises(RecipeError, match="seed -1"):
         captioner.with_options(seed=-1)
@@ -300,7 +313,7 @@ def test_tune_writes_what_it_chose(folder, run):
     after = Captioner.load(folder / "run").options
     assert best["bridge"] == after.bridge
     assert (after == before) == (
-        best["bridge"] == before.bridge and best["beam_size"] == before.beam_size
+        best["bridge"] == before.bridge and best["beam_size"] == before.generation.beam_size
     )
     code, _, err = run("tune", "--audio", folder / "sounds", "--write")
     assert code == 1
@@ -338,7 +351,7 @@ def test_runs_compete_by_what_was_tried_with_all(captioner, folder, run):
     assert {row["model"] for row in rows} == {str(folder / "run"), str(folder / "other")}
     for name in ("run", "other"):
         best_one = next(row for row in rows if row["model"] == str(folder / name))
-        assert Captioner.load(folder / name).options == CaptionOptions(**best_one["options"])
+        assert Captioner.load(folder / name).options == CaptionOptions.make(**best_one["options"])
     code, _, err = run(*command, "--model", "pocket")
     assert code == 1
     assert "different CLAPs" in err

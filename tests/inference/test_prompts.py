@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_the_nearest_are_written_one_after_the_other(prompter, tokenizer):
         assert line[: len(wanted)] == wanted
         assert set(line[len(wanted) :]) <= {PAD}
     assert prompter.write([[]]).tolist() == [[PAD] * 20]
-    assert tokenizer.decode([prompter.rows[3]]) == [prompter.phrases[3]]
+    assert tokenizer.decode([prompter.rows[3]]) == [prompter.settings.phrases[3]]
 
 
 def test_a_caption_never_prompts_itself_in_training(prompter):
@@ -57,13 +58,8 @@ def test_a_caption_never_prompts_itself_in_training(prompter):
     assert len(seen) > 60
     one, two = (prompter.in_band(rows, torch.Generator().manual_seed(4)) for _ in range(2))
     assert one == two
-    narrow = Prompter(
-        **{
-            **{k: getattr(prompter, k) for k in prompter.__dataclass_fields__},
-            "low": 0.9999,
-            "high": 0.99991,
-        }
-    )
+    settings = replace(prompter.settings, low=0.9999, high=0.99991)
+    narrow = replace(prompter, settings=settings)
     assert narrow.in_band(rows[:3], rng) == [[], [], []]
 
 
@@ -175,7 +171,7 @@ def test_training_saves_what_captioning_reads(labels, captions, clap_folder, tmp
     }
     captioner = train(load_recipe(Recipe, overrides=values), tmp_path / "run", device="cpu")
     assert captioner.prompter is not None
-    assert len(captioner.prompter.phrases) == (3 if labels else 50)
+    assert len(captioner.prompter.settings.phrases) == (3 if labels else 50)
     again = Captioner.load(tmp_path / "run", device="cpu")
     sounds = [torch.from_numpy(0.1 * np.sin(np.arange(16_000) / k)).float() for k in (2, 5, 11)]
     assert [c.text for c in again.caption_batch(sounds)] == [

@@ -149,15 +149,16 @@ def test_a_streamed_file_is_tagged_like_its_samples(tagger, folder):
 
 def test_windows_have_times_and_the_tags_of_their_samples(tagger, folder):
     found = list(tagger.tag_windows(folder / "a.wav", window_seconds=1.0))
-    assert [(heard.start, heard.end) for heard, _ in found] == [(0, 1), (1, 2), (2, 2.6)]
-    for heard, tags in found:
-        close(tags, tagger.tag(noise(2.6)[round(heard.start * RATE) : round(heard.end * RATE)]))
+    assert [(sound.start, sound.end) for sound in found] == [(0, 1), (1, 2), (2, 2.6)]
+    for sound in found:
+        samples = noise(2.6)[round(sound.start * RATE) : round(sound.end * RATE)]
+        close(list(sound.tags), tagger.tag(samples))
     overlapping = [
         (h.start, h.end)
-        for h, _ in tagger.tag_windows(noise(2.0), window_seconds=1.0, hop_seconds=0.5)
+        for h in tagger.tag_windows(noise(2.0), window_seconds=1.0, hop_seconds=0.5)
     ]
     assert overlapping == [(0, 1), (0.5, 1.5), (1, 2)]
-    scrap = [(h.start, h.end) for h, _ in tagger.tag_windows(noise(2.05), window_seconds=1.0)]
+    scrap = [(h.start, h.end) for h in tagger.tag_windows(noise(2.05), window_seconds=1.0)]
     assert scrap == [(0, 1), (1, 2.05)]
 
 
@@ -172,7 +173,7 @@ def test_silence_has_no_tags(tagger):
     quiet = np.zeros(RATE, np.float32)
     assert tagger.tag(quiet) == []
     windows = tagger.tag_windows(np.concatenate((quiet, noise(1))), window_seconds=1.0)
-    assert [(heard.silent, len(tags)) for heard, tags in windows] == [(True, 0), (False, 4)]
+    assert [(bool(sound.notes), len(sound.tags)) for sound in windows] == [(True, 0), (False, 4)]
 
 
 @pytest.mark.parametrize(

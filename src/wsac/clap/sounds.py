@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -38,7 +38,7 @@ class AudioEmbedding:
 
     notes: what is wrong with the file, if anything. silent: the sound never exceeds -60 dBFS. A
     CLAP recognises phantoms in silence, so the embedding of a silent sound is not to be captioned.
-    file: the path in a stream of results.
+    file: its path, "" for samples.
     """
 
     embedding: Tensor
@@ -81,13 +81,56 @@ def embed_many(clap: ClapEncoder, sounds: Iterable[Audio]) -> Iterator[AudioEmbe
         for audio, recording in zip(part, decoded, strict=True):
             try:
                 if isinstance(recording, AudioError):
-                    yield recording
-                elif recording.seconds <= LONG:
+                    raise recording
+                if recording.seconds <= LONG:
                     yield _whole(audio, next(embeddings), recording)
                 else:
                     yield embed_sound(clap, audio)
             except AudioError as error:
+                error.file = _file(audio)
                 yield error
+
+
+def embed_stream(
+    clap: ClapEncoder,
+    sounds: Iterable[Audio | AudioStream],
+    window_seconds: float | None = None,
+    hop_seconds: float | None = None,
+) -> Iterator[AudioEmbedding | AudioError]:
+    """Embed sounds in order, whole or, with ``window_seconds``, window by window.
+
+    An AudioError stands in the place of each sound that fails. Raises RecipeError for windows of
+    no length.
+    """
+    if window_seconds is None:
+        yield from embed_many(clap, sounds)  # type: ignore[arg-type]
+        return
+    for audio in sounds:
+        try:
+            yield from embed_windows_of(clap, audio, window_seconds, hop_seconds)
+        except AudioError as error:
+            error.file = _file(audio)
+            yield error
+
+
+def map_embeddings(
+    write: Callable[[list[AudioEmbedding]], Iterable[Item]],
+    sounds: Iterable[AudioEmbedding | AudioError],
+    size: int = FILES_AT_ONCE,
+) -> Iterator[Item | AudioError]:
+    """What ``write`` returns for successive batches of embeddings; errors stay in their places."""
+    for batch in batches(sounds, size):
+        results = iter(write([sound for sound in batch if isinstance(sound, AudioEmbedding)]))
+        for sound in batch:
+            yield next(results) if isinstance(sound, AudioEmbedding) else sound
+
+
+def raise_errors(results: Iterable[Item | AudioError]) -> Iterator[Item]:
+    """The results up to the first AudioError, which is raised."""
+    for result in results:
+        if isinstance(result, AudioError):
+            raise result
+        yield result
 
 
 def decode_many(
@@ -128,7 +171,7 @@ def embed_windows_of(
     """Embed successive windows while the file is read. The tail is a window of its own when it is
     at least a tenth of one; a shorter tail extends the last window's ``end``.
 
-    audio may be an open AudioStream, whose ``notes`` say at the end what is wrong with the file.
+    The last window has the notes of the file. audio may also be an open AudioStream.
     hop_seconds: from one window to the next; default: the window's length. Raises AudioError,
     RecipeError.
     """
@@ -137,16 +180,21 @@ def embed_windows_of(
             yield from embed_windows_of(clap, stream, window_seconds, hop_seconds)
         return
     blocks = audio if isinstance(audio, AudioStream) else [_samples(audio)]
-    name = _name(audio.path if isinstance(audio, AudioStream) else audio)
+    name = _name(audio)
     cut = cut_windows(blocks, clap.sample_rate, window_seconds, hop_seconds)
     step = min(window_seconds, hop_seconds or window_seconds)
     cut = merge_short_tail(cut, shortest_tail(step))
+    last: AudioEmbedding | None = None
     for windows in batches(cut, WINDOWS_AT_ONCE):
         embeddings = clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
         for embedding, window in zip(embeddings, windows, strict=True):
             _check_finite(embedding, name)
-            silent = _is_silent(window.samples)
-            yield AudioEmbedding(embedding, window.start, window.end, silent=silent)
+            if last is not None:
+                yield last
+            last = AudioEmbedding(embedding, window.start, window.end, file=_file(audio))
+            last = replace(last, silent=_is_silent(window.samples))
+    if last is not None:  # the notes are complete at the end of the file only
+        yield replace(last, notes=audio.notes) if isinstance(audio, AudioStream) else last
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -176,11 +224,17 @@ def _is_silent(samples: np.ndarray) -> bool:
 
 def _whole(audio: Audio, embedding: Tensor, source: Recording | AudioStream) -> AudioEmbedding:
     _check_finite(embedding, _name(audio))
-    return AudioEmbedding(embedding, 0.0, source.seconds, source.notes, source.silent)
+    file = _file(audio)
+    return AudioEmbedding(embedding, 0.0, source.seconds, source.notes, source.silent, file)
 
 
-def _name(audio: Audio) -> str:
-    return str(audio) if isinstance(audio, (str, Path)) else "the samples"
+def _file(audio: Audio | AudioStream) -> str:
+    path = audio.path if isinstance(audio, AudioStream) else audio
+    return str(path) if isinstance(path, (str, Path)) else ""
+
+
+def _name(audio: Audio | AudioStream) -> str:
+    return _file(audio) or "the samples"
 
 
 def _check_finite(embedding: Tensor, name: str) -> None:

@@ -76,7 +76,7 @@ def tune(
     from wsac.clap.collections import embed_audible
     from wsac.data.audio.find import find_audio
     from wsac.evaluation import tune as tuning
-    from wsac.inference.batch import note_unfinished
+    from wsac.inference.bundle import note_unfinished, set_default_options
     from wsac.inference.captioner import Captioner
 
     models = list(dict.fromkeys(model or ["pocket"]))
@@ -97,7 +97,7 @@ def tune(
         say(f"note: {best.faults:.0%} of the best captions are at fault; train the captioner more")
     if write:
         for name, captioner, trials in zip(models, captioners, runs, strict=True):
-            tuning.set_default_options(trials[0].options, name, captioner.gap)
+            set_default_options(name, trials[0].options, captioner.gap)
             say(f"{name}: its default is now {tuning.setting(trials[0].options)}")
     if as_json:
         objects = []
@@ -105,7 +105,8 @@ def tune(
             for trial in runs[i]:
                 default = trial.options == captioners[i].options
                 marks = {"model": models[i], "best": trial is best, "usual": default}
-                objects.append(marks | asdict(trial))
+                options = {"options": trial.options.to_dict()}
+                objects.append(marks | asdict(trial) | options)
         return print_json(objects)
     title, setting = f"{len(sounds):,} sounds", tuning.setting(best.options)
     if len(models) > 1:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsac.bridges.gap import Gap
-from wsac.inference.captioner import Captioner, CaptionOptions
+from wsac.inference.caption_options import CaptionOptions
+from wsac.inference.captioner import Captioner
 from wsac.io.console import progress
-from wsac.io.files import read_json, write_json
 from wsac.types import AudioError, RecipeError
 
 WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
@@ -84,7 +82,7 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
             f"{len(sounds)} sounds: give ten or more, better a hundred, that differ as those to come do"
         )
     known: dict[CaptionOptions, Trial] = {}
-    plain = replace(captioner.options, **PLAIN)
+    plain = captioner.options.change(**PLAIN)
     first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
     with progress("tune", len(first) + 10, unit="settings") as tick:
 
@@ -95,11 +93,11 @@ def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -
 
         run(plain)
         for spec in first:
-            run(replace(plain, bridge=spec))
+            run(plain.change(bridge=spec))
         for spec in _variants(_best(known, plain).options.bridge):
-            run(replace(plain, bridge=spec))
+            run(plain.change(bridge=spec))
         for change in DECODING:
-            run(replace(_best(known, plain).options, **change))
+            run(_best(known, plain).options.change(**change))
         run(captioner.options)
     best = _best(known, plain)
     return [
@@ -120,16 +118,6 @@ def tune_runs(
             "these captioners have different CLAPs, whose cycles do not compare; tune each by itself"
         )
     return [tune(one, sounds, bridges=bridges) for one in captioners]
-
-
-def set_default_options(
-    options: CaptionOptions, folder: str | Path, gap: Gap | None = None
-) -> None:
-    """Let the captioner of a folder caption in this way from now on, with the gap that it needs for that."""
-    card = Path(folder) / "captioner.json"
-    if gap is not None:
-        gap.save(Path(folder) / "gap.safetensors")
-    write_json(card, read_json(card) | {"options": asdict(options)})
 
 
 def best_run(found: Sequence[Sequence[Trial]]) -> int:
@@ -166,7 +154,7 @@ def _best(known: dict[CaptionOptions, Trial], plain: CaptionOptions) -> Trial:
 def margin(options: CaptionOptions, sounds: int) -> float:
     """Nats by which a setting must be ahead: a choice by the CLAP raises the cycle by the choice alone, and greedy
     captions may find their sounds though they are worse sentences."""
-    if (options.beam_size, options.samples) != (PLAIN["beam_size"], PLAIN["samples"]):
+    if (options.generation.beam_size, options.samples) != (PLAIN["beam_size"], PLAIN["samples"]):
         return SEARCH * math.log(sounds)
     return CHOICE * math.log(sounds) if options.choose else 0.0
 
@@ -179,7 +167,7 @@ def _variants(spec: str) -> Iterator[str]:
 
 
 def _trial(captioner: Captioner, options: CaptionOptions, sounds: Tensor) -> Trial:
-    changed = captioner.with_options(**asdict(options))
+    changed = captioner.with_options(options)
     written = [caption.text for caption in changed.caption_embeddings(sounds)]
     temperature = captioner.clap.temperature
     return Trial(
@@ -207,7 +195,9 @@ def at_fault(caption: str) -> bool:
 
 def setting(options: CaptionOptions) -> str:
     """For people: "pd, beam 4", "ad, 16 samples, clap"."""
-    drawn = f"{options.samples} samples" if options.samples else f"beam {options.beam_size}"
+    drawn = (
+        f"{options.samples} samples" if options.samples else f"beam {options.generation.beam_size}"
+    )
     return ", ".join(filter(None, (options.bridge, drawn, options.choose)))
 
 

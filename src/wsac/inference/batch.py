@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from wsac.clap import load_clap
 from wsac.data.audio.find import find_audio
-from wsac.io.console import print_json, progress, say, table
+from wsac.io.console import print_json, progress, table
 from wsac.runtime.device import pick_device
 from wsac.types import AudioError, Caption, RecipeError
 
-from .bundle import unfinished
+from .bundle import note_unfinished
 from .captioner import SILENCE, Captioner
 from .tagger import TaggedSound, Tagger
 
@@ -104,14 +104,6 @@ def _with_progress(
                 tick()
             file = result.file
             yield result
-
-
-def note_unfinished(model: str | Path, more: str = "") -> None:
-    """Tell on stderr when the folder of a captioner belongs to a run that has stopped before its end."""
-    if stopped := unfinished(Path(model)):
-        say(
-            f"note: {model} is of a run that is not finished, its checkpoint is {stopped}; wsac train goes on{more}"
-        )
 
 
 def _threshold(captioner: Captioner, wanted: float | None, model: str) -> float:

@@ -1,24 +1,222 @@
-"""A captioner's folder on disk."""
+"""A captioner's folder on disk. This module alone reads and writes its ``captioner.json``."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from wsac.bridges.gap import Gap
+from wsac.bridges.memory import SupportMemory
+from wsac.clap import ClapEncoder, load_clap
+from wsac.clap.loading import BUNDLED
+from wsac.data.tokenizer import Tokenizer
+from wsac.decoder import build
+from wsac.decoder.generation.precision import PRECISIONS
+from wsac.io.console import say
+from wsac.io.files import read_json, write_json, write_tensors
+from wsac.runtime.device import pick_device
+from wsac.types import ModelError
+
+from .caption_options import CaptionOptions
+from .confidence import Calibration
+from .prompts import Prompter, PromptSettings
+
+if TYPE_CHECKING:
+    from .captioner import Captioner
+
+BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
+CARD = "captioner.json"
+FORMAT = 1
+
+
+class Card(BaseModel):
+    """``captioner.json``. Other keys are facts of the training, such as ``validation_loss``.
+
+    clap: pocket, ``clap`` (saved in the folder), or the name or path of a public one. decoder: its kind and sizes.
+    options: a flat table of CaptionOptions. trained: the training bridge. confidence: the calibration.
+    """
+
+    version: Literal[1]
+    clap: str
+    clap_fingerprint: str
+    decoder: dict[str, Any]
+    options: dict[str, Any]
+    memory_entries: int = Field(ge=0)
+    trained: str
+    prompt: PromptSettings | None = None
+    confidence: Calibration | None = None
+
+
+def has_captioner(folder: str | Path) -> bool:
+    """Whether a folder holds a finished captioner."""
+    return (Path(folder) / CARD).is_file()
+
+
+def find_captioner(name: str | Path) -> Path:
+    """The folder of a captioner, by its path or as "pocket", the bundled one."""
+    return BUNDLED_CAPTIONER if str(name) == "pocket" else Path(name)
+
+
+def save(
+    captioner: Captioner, folder: Path, half: bool, memory_precision: str, notes: dict[str, Any]
+) -> None:
+    """Write a captioner, as ``Captioner.save`` explains."""
+    clap, memory, decoder = captioner.clap, captioner.memory, captioner.decoder
+    state = {
+        name: value.detach().half() if half and value.is_floating_point() else value
+        for name, value in decoder.state_dict().items()
+    }
+    write_tensors(folder / "decoder.safetensors", state)
+    captioner.tokenizer.save(folder / "tokenizer.json")
+    if memory is not None:
+        memory.save(folder / "memory.safetensors", memory_precision)
+    if captioner.gap is not None:
+        captioner.gap.save(folder / "gap.safetensors")
+    built_in = clap.fingerprint == _bundled_fingerprint()
+    if not built_in and not clap.source:
+        clap.save(folder / "clap")
+    card: dict[str, Any] = {
+        "version": FORMAT,
+        "clap": "pocket" if built_in else clap.source or "clap",
+        "clap_fingerprint": clap.fingerprint,
+        "decoder": {"kind": decoder.kind, **decoder.config},
+        "options": captioner.options.to_dict(),
+        "memory_entries": 0 if memory is None else len(memory),
+        "trained": captioner.trained,
+    }
+    if captioner.prompter is not None:
+        card["prompt"] = asdict(captioner.prompter.settings)
+    if captioner.calibration is not None:
+        card["confidence"] = asdict(captioner.calibration)
+    write_json(folder / CARD, card | notes)
+
+
+def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
+    """The arguments of a Captioner, read from its folder. Raises ModelError; see ``Captioner.load``."""
+    from safetensors import SafetensorError
+
+    folder = find_captioner(name)
+    if not has_captioner(folder):
+        if (folder / "recipe.toml").is_file():
+            raise ModelError(f"{name}: an unfinished run; give its wsac train command again")
+        remedy = "give a folder of wsac train, or pocket, the bundled one"
+        raise ModelError(f"{name}: no captioner here; {remedy}")
+    device, raw = pick_device(device), read_json(folder / CARD)
+    version = raw.get("version") if isinstance(raw, dict) else None
+    if isinstance(version, int) and version != FORMAT:
+        reads = f"this wsac reads format {FORMAT}; install the wsac that wrote it"
+        raise ModelError(f"{folder}: a captioner of format {version}, but {reads}")
+    try:
+        return _parts(folder, Card.model_validate(raw), moved_clap, device)
+    except (
+        *(LookupError, TypeError, ValueError, AttributeError),
+        *(OSError, RuntimeError, SafetensorError),
+    ) as error:
+        reason = " ".join(map(str.strip, str(error).split("\n")[:3]))
+        raise ModelError(f"{folder}: not a captioner of this version ({reason})") from error
+
+
+def _parts(folder: Path, card: Card, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    clap = _load_clap(folder, card.clap, moved_clap, device)
+    if clap.fingerprint != card.clap_fingerprint:
+        raise ModelError(
+            f"{folder}: trained with CLAP {card.clap_fingerprint}, but the one here is "
+            f"{clap.fingerprint}; give that one as --clap, or train it again"
+        )
+    config = dict(card.decoder)
+    decoder = build(config.pop("kind"), config)
+    decoder.load_state_dict(load_file(folder / "decoder.safetensors"))
+    tokenizer = decoder.read_tokenizer(folder / "tokenizer.json")
+    memory_file, gap_file = folder / "memory.safetensors", folder / "gap.safetensors"
+    memory = SupportMemory.load(memory_file) if card.memory_entries else None
+    gap = Gap.load(gap_file, fingerprint=clap.fingerprint) if gap_file.is_file() else None
+    options = {name: value for name, value in card.options.items() if name != "compiled"}
+    if options.get("precision") not in PRECISIONS:  # one that earlier versions had
+        options["precision"] = "auto"
+    return {
+        "clap": clap,
+        "decoder": decoder.to(device),
+        "tokenizer": tokenizer,
+        "memory": memory,
+        "options": CaptionOptions.make(**options),
+        "calibration": card.confidence,
+        "gap": gap,
+        "trained": card.trained,
+        "prompter": card.prompt and _prompter(card.prompt, clap, memory, tokenizer),
+    }
+
+
+def _load_clap(folder: Path, name: str, moved: str | Path | None, device: str) -> ClapEncoder:
+    if moved is not None:
+        return load_clap(moved, device=device)
+    try:
+        return load_clap(folder / "clap" if name == "clap" else name, device=device)
+    except ModelError as error:
+        if name in ("clap", "pocket"):
+            raise
+        remedy = f"{folder} was trained with {name}; if it has moved, give --clap"
+        raise ModelError(f"{error}; {remedy}") from error
+
+
+def _prompter(
+    settings: PromptSettings, clap: ClapEncoder, memory: SupportMemory | None, tokenizer: Tokenizer
+) -> Prompter:
+    """Captions are the rows of the memory; labels are few and embedded again."""
+    if settings.labels:
+        memory = SupportMemory(clap.embed_text(settings.phrases))
+    if memory is None:
+        raise ValueError("prompts of captions, and no support memory")
+    return Prompter.from_settings(settings, memory, tokenizer)
+
+
+@lru_cache(maxsize=1)
+def _bundled_fingerprint() -> str:
+    try:
+        return load_clap("pocket").fingerprint
+    except ModelError:  # while the bundled model itself is being made
+        return ""
+
+
+def set_default_options(
+    folder: str | Path, options: CaptionOptions, gap: Gap | None = None
+) -> None:
+    """Change how the captioner of a folder captions by default. gap: saved along, for a bridge that needs one."""
+    if gap is not None:
+        gap.save(Path(folder) / "gap.safetensors")
+    _update(folder, options=options.to_dict())
+
+
+def set_calibration(folder: str | Path, calibration: Calibration) -> None:
+    """Save the confidence of the captioner of a folder."""
+    _update(folder, confidence=asdict(calibration))
+
+
+def _update(folder: str | Path, **changes: Any) -> None:
+    card = Path(folder) / CARD
+    write_json(card, read_json(card) | changes)
 
 
 def unfinished(folder: Path) -> str:
-    """Where a run stopped before its end, such as ``step 200 of 800``; "" of any other folder."""
+    """Where a run stopped before its end, such as ``step 200 of 800``; "" for any other folder."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(folder / "checkpoint.safetensors", framework="pt") as file:
             meta = json.loads(file.metadata()["meta"])
             return "" if meta["over"] else f"step {meta['step']:,} of {meta['total']:,}"
-    except (
-        OSError,
-        SafetensorError,
-        TypeError,
-        KeyError,
-        ValueError,
-    ):  # no run, or one that does not say
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError):  # not a run's checkpoint
         return ""
+
+
+def note_unfinished(model: str | Path, more: str = "") -> None:
+    """Say on stderr when the folder of a captioner belongs to a run that stopped before its end."""
+    if stopped := unfinished(Path(model)):
+        reason = f"{model} belongs to an unfinished run, its checkpoint is {stopped}"
+        say(f"note: {reason}; wsac train resumes it{more}")

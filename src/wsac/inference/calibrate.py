@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from wsac.clap.sounds import embed_many
 from wsac.data.datasets.pairs import sound_rows
 from wsac.io.console import progress, say
-from wsac.io.files import read_json, write_json
 from wsac.types import AudioError, CorpusError, ModelError
 
+from .bundle import set_calibration
 from .captioner import Captioner
 from .confidence import Calibration, calibration_error, names_any
-from .sources import embed_each
 
 ABSTAINED = 0.98  # the threshold is put where this part of the unrecognisable sounds falls below it
 
@@ -71,7 +71,7 @@ def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
     known: list[Known] = []
     embeddings: list[Tensor] = []
     with progress("calibrate", len(rows), unit="files") as tick:
-        sounds = embed_each(captioner.clap, [row.path for row in rows])
+        sounds = embed_many(captioner.clap, [row.path for row in rows])
         for row, sound in zip(rows, sounds, strict=True):
             tick()
             if isinstance(sound, AudioError):
@@ -107,20 +107,16 @@ def calibrate(
     Returns figures: recordings, accuracy, calibration error, threshold, and the same of the test.
     Raises CorpusError, AudioError or ModelError.
     """
-    card = Path(folder) / "captioner.json"
-    if str(folder) == "pocket" and not card.is_file():
-        raise ModelError(
-            "pocket: the bundled captioner is calibrated already; give the folder of a wsac train run"
-        )
-    if not card.is_file():
-        raise ModelError(f"{folder}: no captioner here; give the folder of a wsac train run")
+    if str(folder) == "pocket":
+        remedy = "give the folder of a wsac train run"
+        raise ModelError(f"pocket: the bundled captioner is calibrated already; {remedy}")
     captioner = Captioner.load(folder, device=device)
     judged = judge(captioner, read_known(pairs))
     calibration = fit(judged)
     figures = {"threshold": calibration.threshold, "fit": measure(calibration, judged)}
     if test is not None:
         figures["test"] = measure(calibration, judge(captioner, read_known(test)))
-    write_json(card, read_json(card) | {"confidence": calibration.to_dict()})
+    set_calibration(folder, calibration)
     return figures
 
 

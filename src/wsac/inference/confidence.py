@@ -1,18 +1,19 @@
-"""How sure a caption is: a calibrated probability that it names what is heard, from what captioning measures anyway."""
+"""The confidence of a caption: a calibrated probability that it is right, from what captioning measures anyway."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from wsac.types import ModelError
+from wsac.types import Caption, ModelError
 
 if TYPE_CHECKING:
     from wsac.bridges.memory import SupportMemory
@@ -26,51 +27,48 @@ UNCLEAR = (
     "a single unintelligible word",
     "an unidentifiable short sound",
 )
+Row = Annotated[tuple[float, ...], Field(min_length=len(FEATURES), max_length=len(FEATURES))]
 
 
-def features(
-    clap: ClapEncoder,
-    memory: SupportMemory | None,
-    audio: Tensor,
-    captions: Sequence[str],
-    logprobs: Tensor,
+def confidence_features(
+    clap: ClapEncoder, memory: SupportMemory | None, audio: Tensor, captions: Sequence[Caption]
 ) -> Tensor:
-    """What confidence is made of, ``[B, 4]``; audio: unit-norm ``[B, D]``.
+    """The features of captions, ``[B, 4]``; audio: unit-norm ``[B, D]``.
 
     caption_similarity: cosine of the sound and its caption. memory_score: the best similarity to the support memory,
-    in standard deviations over the mean of its own similarities (0 without a memory). logprob: mean per token, nats.
-    unclear_similarity: the largest cosine with sentences that say that nothing can be made out.
+    in standard deviations above the mean of all (0 without a memory). logprob: mean per token, nats.
+    unclear_similarity: the largest cosine with sentences such as "no recognisable sound".
     """
     audio = audio.cpu().float()
     if not len(audio):
         return torch.empty(0, len(FEATURES))
-    said = (audio * clap.embed_text(list(captions))).sum(dim=-1)
+    similarity = (audio * clap.embed_text([caption.text for caption in captions])).sum(dim=-1)
     score = torch.zeros(len(audio))
     if memory is not None:
-        similarity = torch.cat([audio @ entries.T for entries in memory.tiles()], dim=1)
-        score = (similarity.amax(dim=1) - similarity.mean(dim=1)) / similarity.std(dim=1).clamp(
-            min=1e-6
-        )
+        cosines = torch.cat([audio @ entries.T for entries in memory.tiles()], dim=1)
+        deviation = cosines.std(dim=1).clamp(min=1e-6)
+        score = (cosines.amax(dim=1) - cosines.mean(dim=1)) / deviation
+    logprobs = torch.tensor([caption.logprob for caption in captions])
     unclear = (audio @ clap.embed_text(UNCLEAR).T).amax(dim=1)
-    return torch.stack((said, score, logprobs.cpu().float(), unclear), dim=1)
+    return torch.stack((similarity, score, logprobs, unclear), dim=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
     """Logistic regression: probability = sigmoid(bias + weights · (x - mean) / scale)."""
 
-    weights: tuple[float, ...]
+    weights: Row
     bias: float
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
+    mean: Row
+    scale: Row
 
-    def __call__(self, found: Tensor) -> Tensor:
+    def __call__(self, features: Tensor) -> Tensor:
         """[B, F] features → [B] probability."""
-        x = (found - torch.tensor(self.mean)) / torch.tensor(self.scale)
+        x = (features - torch.tensor(self.mean)) / torch.tensor(self.scale)
         return torch.sigmoid(x @ torch.tensor(self.weights) + self.bias)
 
     @classmethod
-    def fit(cls, found: Tensor, true: Tensor, *, penalty: float = 1e-3) -> Logistic:
+    def fit(cls, features: Tensor, true: Tensor, *, penalty: float = 1e-3) -> Logistic:
         """Fit on features ``[N, F]`` and whether each is true ``[N]``, by Newton's method.
 
         penalty: of the squared weights, per example. The targets lie a little inside 0 and 1, so that a fit exists
@@ -79,15 +77,11 @@ class Logistic:
         positive = float(true.sum())
         high, low = (positive + 1) / (positive + 2), 1 / (len(true) - positive + 2)
         y = low + (high - low) * true.double()
-        mean, scale = found.mean(dim=0).double(), found.std(dim=0).double().clamp(min=1e-6)
-        x = torch.cat(
-            ((found.double() - mean) / scale, torch.ones(len(found), 1, dtype=torch.float64)), dim=1
-        )
-        ridge = (
-            penalty
-            * len(y)
-            * torch.diag(torch.tensor([1.0] * found.shape[1] + [1e-6], dtype=torch.float64))
-        )
+        features = features.double()
+        mean, scale = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
+        x = F.pad((features - mean) / scale, (0, 1), value=1.0)
+        penalties = torch.tensor([penalty] * features.shape[1] + [penalty * 1e-6]).double()
+        ridge = len(y) * torch.diag(penalties)
         weights = torch.zeros(x.shape[1], dtype=torch.float64)
         for _ in range(50):
             p = torch.sigmoid(x @ weights)
@@ -96,66 +90,44 @@ class Logistic:
             weights = weights - step
             if step.abs().max() < 1e-9:
                 break
-        return cls(
-            tuple(weights[:-1].tolist()),
-            float(weights[-1]),
-            tuple(mean.tolist()),
-            tuple(scale.tolist()),
-        )
-
-    @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> Logistic:
-        return cls(
-            tuple(raw["weights"]), float(raw["bias"]), tuple(raw["mean"]), tuple(raw["scale"])
-        )
+        *weights, bias = weights.tolist()
+        return cls(tuple(weights), bias, tuple(mean.tolist()), tuple(scale.tolist()))
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """confidence = P(something can be made out) · P(the caption names it | it can be made out).
+    """confidence = P(something is recognisable) · P(the caption is right | something is recognisable).
 
-    clear: the first factor; None where no unrecognisable sounds were at hand. right: the second.
-    threshold: below it nothing should be said.
+    clear: the first factor; None when it was fitted without unrecognisable sounds. right: the second.
+    threshold: a caption below it should be hidden. Raises ValueError for features of another version.
     """
 
     right: Logistic
     clear: Logistic | None = None
-    threshold: float = 0.25
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.25
+    features: tuple[str, ...] = FEATURES
 
-    def __call__(self, found: Tensor) -> Tensor:
+    def __post_init__(self) -> None:
+        if self.features != FEATURES:
+            raise ValueError(f"confidence of other features {list(self.features)}")
+
+    def __call__(self, features: Tensor) -> Tensor:
         """[B, F] features → [B] confidence in [0, 1]."""
-        return self.right(found) if self.clear is None else self.right(found) * self.clear(found)
+        right = self.right(features)
+        return right if self.clear is None else right * self.clear(features)
 
     @classmethod
-    def fit(cls, found: Tensor, right: Tensor, clear: Tensor) -> Calibration:
-        """Fit on features ``[N, F]``, whether each caption is right ``[N]``, and whether the sound can be made out.
+    def fit(cls, features: Tensor, right: Tensor, clear: Tensor) -> Calibration:
+        """Fit on features ``[N, F]``, whether each caption is right ``[N]``, and whether the sound is recognisable.
 
         Raises ModelError when all captions are right or all are wrong.
         """
         right, clear = right.bool(), clear.bool()
         if right.all() or not right.any():
-            raise ModelError(
-                f"calibration needs right and wrong captions; all {len(right)} were the same"
-            )
-        first = None if clear.all() else Logistic.fit(found, clear)
-        return cls(Logistic.fit(found[clear], right[clear]), first)
-
-    def to_dict(self) -> dict[str, Any]:
-        clear = None if self.clear is None else asdict(self.clear)
-        return {
-            "features": list(FEATURES),
-            "clear": clear,
-            "right": asdict(self.right),
-            "threshold": self.threshold,
-        }
-
-    @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> Calibration:
-        """Raises ValueError when the features are not those of this version."""
-        if tuple(raw["features"]) != FEATURES:
-            raise ValueError(f"confidence of other features {raw['features']}")
-        clear = None if raw["clear"] is None else Logistic.from_dict(raw["clear"])
-        return cls(Logistic.from_dict(raw["right"]), clear, float(raw["threshold"]))
+            same = f"all {len(right)} were the same"
+            raise ModelError(f"calibration needs right and wrong captions; {same}")
+        recognisable = None if clear.all() else Logistic.fit(features, clear)
+        return cls(Logistic.fit(features[clear], right[clear]), recognisable)
 
 
 def calibration_error(confidence: Tensor, right: Tensor, *, bins: int = 10) -> float:
@@ -163,14 +135,13 @@ def calibration_error(confidence: Tensor, right: Tensor, *, bins: int = 10) -> f
 
     confidence, right: [N]. Source: Guo et al. 2017, eq. 3.
     """
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    one = F.one_hot(place, bins).double()
-    return float(((one.T @ (confidence.double() - right.double())).abs()).sum() / len(confidence))
+    members = F.one_hot((confidence * bins).long().clamp(max=bins - 1), bins).double()
+    gaps = members.T @ (confidence.double() - right.double())
+    return float(gaps.abs().sum() / len(confidence))
 
 
 def names_any(caption: str, keywords: Sequence[str]) -> bool:
-    """Whether a caption has one of these words, or pairs of neighbouring words."""
+    """Whether a caption contains one of these words, or pairs of neighbouring words."""
     words = re.findall(r"[^\W_]+", caption.lower())
-    return not {*words, *map(" ".join, pairwise(words))}.isdisjoint(
-        keyword.lower() for keyword in keywords
-    )
+    phrases = {*words, *map(" ".join, pairwise(words))}
+    return not phrases.isdisjoint(keyword.lower() for keyword in keywords)

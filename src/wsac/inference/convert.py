@@ -13,7 +13,8 @@ from wsac.data.captions.corpus import merge
 from wsac.decoder.pretrained.wsac_paper import from_checkpoint
 from wsac.types import ModelError
 
-from .captioner import Captioner, CaptionOptions
+from .caption_options import CaptionOptions
+from .captioner import Captioner
 
 
 def convert_captioner(
@@ -46,7 +47,7 @@ def convert_captioner(
         memory = SupportMemory(
             embed_texts(encoder, [one.caption for one in merge(captions).examples])
         )
-    options = CaptionOptions(bridge="pd" if memory is not None else "ad", beam_size=1)
+    options = CaptionOptions.make(bridge="pd" if memory is not None else "ad", beam_size=1)
     made = Captioner(encoder, decoder.to(device), words, memory, options)
     made.save(out, memory_precision="float32")
     return made

@@ -1,41 +1,48 @@
-"""Retrieval-augmented decoding: phrases that are near to a sound are given to the decoder as text, before it writes.
+"""Retrieval-augmented decoding: the decoder reads the phrases nearest to a sound before it writes.
 
-The phrases are captions of the support memory (RECAP, arXiv 2309.09836; DRCap, arXiv 2410.09472), or labels of events
-as a hard prompt (arXiv 2406.06295). In training the text embedding of a caption stands for the sound.
+Phrases are captions of the support memory (RECAP, arXiv 2309.09836; DRCap, arXiv 2410.09472), or event labels as a
+hard prompt (arXiv 2406.06295). In training the text embedding of a caption stands for the sound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor
 
 from wsac.bridges import nearest_rows
 from wsac.bridges.memory import SupportMemory
 from wsac.data.tokenizer import BOS, PAD, Tokenizer
 
-SEEN = 64  # nearest phrases that a band is looked for in
+NEIGHBOURS = 64  # nearest phrases among which training looks for those within the band
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSettings:
+    """phrases: to choose from. count: phrases in a prompt. tokens: the length P of every prompt.
+
+    low, high: training takes only phrases with a cosine between them, so that the decoder cannot copy: a caption's
+    nearest phrase is itself. labels: the phrases are labels, of which always the nearest are taken.
+    """
+
+    phrases: tuple[str, ...]
+    count: Annotated[int, Field(ge=1)] = 3
+    tokens: Annotated[int, Field(ge=1)] = 48
+    low: float = -1.0
+    high: float = 1.1
+    labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Prompter:
-    """phrases: [M], with their embeddings. count: of them in a prompt. tokens: the length P of every prompt.
+    """embeddings: of the phrases, in their order. rows: token ids of each phrase."""
 
-    high, low: in training only phrases with a cosine between them are taken, so that the decoder cannot copy: a caption
-    finds itself first. labels: whether the phrases are labels, of which always the nearest are taken. rows: token ids
-    of each phrase.
-    """
-
-    phrases: tuple[str, ...]
+    settings: PromptSettings
     embeddings: SupportMemory
-    count: int
-    tokens: int
-    low: float
-    high: float
-    labels: bool
     rows: tuple[tuple[int, ...], ...]
 
     @classmethod
@@ -44,49 +51,44 @@ class Prompter:
         phrases: Sequence[str],
         embeddings: SupportMemory,
         tokenizer: Tokenizer,
-        *,
-        count: int = 3,
-        tokens: int = 48,
-        low: float = -1.0,
-        high: float = 1.1,
-        labels: bool = False,
+        **settings: Any,
     ) -> Prompter:
-        """Raises ValueError when phrases and embeddings are not as many."""
-        if len(phrases) != len(embeddings):
-            raise ValueError(f"{len(phrases)} phrases and {len(embeddings)} embeddings")
-        rows = tuple(tuple(ids) for ids in tokenizer.encode(phrases))
-        return cls(tuple(phrases), embeddings, count, tokens, low, high, labels, rows)
+        """settings: the other fields of PromptSettings. Raises ValueError unless each phrase has an embedding."""
+        return cls.from_settings(PromptSettings(tuple(phrases), **settings), embeddings, tokenizer)
+
+    @classmethod
+    def from_settings(
+        cls, settings: PromptSettings, embeddings: SupportMemory, tokenizer: Tokenizer
+    ) -> Prompter:
+        """Raises ValueError unless each phrase has an embedding."""
+        if len(settings.phrases) != len(embeddings):
+            counts = f"{len(settings.phrases)} phrases and {len(embeddings)} embeddings"
+            raise ValueError(counts)
+        rows = tuple(tuple(ids) for ids in tokenizer.encode(settings.phrases))
+        return cls(settings, embeddings, rows)
 
     def nearest(self, embedding: Tensor) -> list[list[int]]:
         """Rows of the nearest phrases of each embedding ``[B, D]``, the nearest first."""
-        return nearest_rows(embedding, self.embeddings, self.count)[1].tolist()
+        return nearest_rows(embedding, self.embeddings, self.settings.count)[1].tolist()
 
     def in_band(self, embedding: Tensor, rng: Generator) -> list[list[int]]:
-        """The same in training: drawn among the near ones within the band, the nearer first; fewer when few are."""
-        if self.labels:
+        """The same for training: a random choice of near phrases within the band, or fewer if there are not enough."""
+        settings = self.settings
+        if settings.labels:
             return self.nearest(embedding)
-        scores, rows = nearest_rows(embedding, self.embeddings, min(SEEN, len(self.embeddings)))
-        found = []
+        neighbours = min(NEIGHBOURS, len(self.embeddings))
+        scores, rows = nearest_rows(embedding, self.embeddings, neighbours)
+        chosen = []
         for values, places in zip(scores, rows, strict=True):
-            inside = places[(values > self.low) & (values < self.high)]
-            chosen = torch.randperm(len(inside), generator=rng)[: self.count].sort().values
-            found.append(inside[chosen].tolist())
-        return found
+            inside = places[(values > settings.low) & (values < settings.high)]
+            order = torch.randperm(len(inside), generator=rng)[: settings.count].sort().values
+            chosen.append(inside[order].tolist())
+        return chosen
 
     def write(self, chosen: Sequence[Sequence[int]]) -> Tensor:
-        """Prompts ``[B, P]`` of token ids: each phrase after a begin token, cut at P, filled with padding."""
-        out = torch.full((len(chosen), self.tokens), PAD)
-        for line, rows in zip(out, chosen, strict=True):
-            ids = [token for row in rows for token in (BOS, *self.rows[row])][: self.tokens]
-            line[: len(ids)] = torch.tensor(ids, dtype=torch.long)
-        return out
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "count": self.count,
-            "tokens": self.tokens,
-            "low": self.low,
-            "high": self.high,
-            "labels": self.labels,
-            "phrases": list(self.phrases),
-        }
+        """Prompts ``[B, P]`` of token ids: each phrase after a begin token, cut at P, padded to P."""
+        prompts = torch.full((len(chosen), self.settings.tokens), PAD)
+        for prompt, rows in zip(prompts, chosen, strict=True):
+            ids = [token for row in rows for token in (BOS, *self.rows[row])][: len(prompt)]
+            prompt[: len(ids)] = torch.tensor(ids, dtype=torch.long)
+        return prompts

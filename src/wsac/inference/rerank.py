@@ -1,4 +1,4 @@
-"""Choosing among several captions of a sound: by agreement (MBR), or by how well the CLAP says that each fits."""
+"""Choosing among candidate captions of a sound: by their agreement (MBR), or by their fit to the sound (CLAP)."""
 
 from __future__ import annotations
 
@@ -10,36 +10,34 @@ from torch import Tensor
 from wsac.clap import ClapEncoder
 from wsac.types import RecipeError
 
-WAYS = ("", "mbr", "clap")
+CHOICES = ("", "mbr", "clap")
+LOGPROB_WEIGHT = 0.05  # of the decoder's log-probability, beside the CLAP's cosine
 
 
-def check_way(way: str) -> None:
-    if way not in WAYS:
-        raise RecipeError(f"choice '{way}': choose of {', '.join(WAYS[1:])}, or leave it out")
+def check_choice(choice: str) -> None:
+    """Raises RecipeError for an unknown way to choose."""
+    if choice not in CHOICES:
+        raise RecipeError(f"choice '{choice}': choose of {', '.join(CHOICES[1:])}, or leave it out")
 
 
 def choose(
-    clap: ClapEncoder,
-    audio: Tensor,
-    candidates: Sequence[Sequence[str]],
-    logprobs: Sequence[Sequence[float]],
-    way: str,
-    weight: float = 0.05,
+    clap: ClapEncoder, audio: Tensor, candidates: Sequence[Sequence[tuple[str, float]]], choice: str
 ) -> list[int]:
-    """The place of the chosen candidate of each sound. audio: [B, D] unit norm; logprobs: mean per token, nats.
+    """The index of the chosen candidate of each sound. audio: [B, D] unit norm.
 
-    mbr: the largest mean cosine with the other candidates' text embeddings, minimum Bayes risk (Kumar & Byrne 2004) as
-    COMET (arXiv 2605.29628) uses it. clap: the largest cosine with the sound, plus weight · logprob. "": the first.
+    candidates: texts with their mean log-probability per token, in nats, the likeliest first. mbr: the largest mean
+    cosine with the other candidates' text embeddings, minimum Bayes risk (Kumar & Byrne 2004) as COMET
+    (arXiv 2605.29628) uses it. clap: the largest cosine with the sound + LOGPROB_WEIGHT · logprob. "": the first.
     """
-    check_way(way)
-    if not way:
+    if not choice:
         return [0] * len(candidates)
-    texts = clap.embed_text([text for some in candidates for text in some])
-    chosen, first = [], 0
-    for sound, some, scores in zip(audio.cpu().float(), candidates, logprobs, strict=True):
-        embedded = texts[first : first + len(some)]
-        first += len(some)
-        agreement = (embedded @ embedded.T).sum(dim=1)
-        value = agreement if way == "mbr" else embedded @ sound + weight * torch.tensor(scores)
+    embedded = clap.embed_text([text for row in candidates for text, _ in row])
+    parts = embedded.split([len(row) for row in candidates])
+    chosen = []
+    for sound, row, texts in zip(audio.cpu().float(), candidates, parts, strict=True):
+        if choice == "mbr":
+            value = (texts @ texts.T).sum(dim=1)
+        else:
+            value = texts @ sound + LOGPROB_WEIGHT * torch.tensor([score for _, score in row])
         chosen.append(int(value.argmax()))
     return chosen

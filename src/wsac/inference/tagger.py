@@ -9,18 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import (
-    FILES_AT_ONCE,
-    WINDOWS_AT_ONCE,
-    Audio,
-    AudioEmbedding,
-    batches,
-    embed_windows_of,
-)
+from wsac.clap.sounds import Audio, AudioEmbedding, embed_stream, map_embeddings, raise_errors
 from wsac.data.audio.stream import AudioStream
 from wsac.types import AudioError, RecipeError
-
-from .sources import embed_each
 
 # Written down before anything was scored with them, and never tuned on test data: plain ways to say that a thing is
 # heard, so that a label is not judged by one wording of it.
@@ -92,27 +83,7 @@ class Tagger:
 
     def tag_batch(self, audio: Sequence[Audio]) -> list[list[Tag]]:
         """The tags of every sound, in order. Raises AudioError for the first file that cannot be decoded."""
-        tags = []
-        for result in self.tag_many(audio):
-            if isinstance(result, AudioError):
-                raise result
-            tags.append(list(result.tags))
-        return tags
-
-    def tag_many(
-        self, sounds: Iterable[Audio], window_seconds: float | None = None
-    ) -> Iterator[TaggedSound | AudioError]:
-        """Tags of many sounds, or of their windows, streaming and in order; an error in place of a bad sound."""
-        note = () if window_seconds is None else (SILENT_WINDOW,)
-        for batch in batches(embed_each(self.clap, sounds, window_seconds), FILES_AT_ONCE):
-            tags = iter(self.tag_embeddings([x for x in batch if isinstance(x, AudioEmbedding)]))
-            for sound in batch:
-                if isinstance(sound, AudioError):
-                    yield sound
-                    continue
-                known = any(line.startswith("silent: ") for line in sound.notes)
-                notes = sound.notes + (note if sound.silent and not known else ())
-                yield TaggedSound(sound.file, sound.start, sound.end, tuple(next(tags)), notes)
+        return [list(sound.tags) for sound in raise_errors(self.tag_many(audio))]
 
     def tag_windows(
         self,
@@ -120,11 +91,31 @@ class Tagger:
         *,
         window_seconds: float = 10.0,
         hop_seconds: float | None = None,
-    ) -> Iterator[tuple[AudioEmbedding, list[Tag]]]:
-        """Successive windows, whose ``start`` and ``end`` are in seconds, with their tags; as ``embed_windows_of``."""
-        windows = embed_windows_of(self.clap, audio, window_seconds, hop_seconds)
-        for batch in batches(windows, WINDOWS_AT_ONCE):
-            yield from zip(batch, self.tag_embeddings(batch), strict=True)
+    ) -> Iterator[TaggedSound]:
+        """Successive windows with their tags, while the file is read; as ``Captioner.caption_windows``."""
+        return raise_errors(self.tag_many([audio], window_seconds, hop_seconds))
+
+    def tag_many(
+        self,
+        sounds: Iterable[Audio | AudioStream],
+        window_seconds: float | None = None,
+        hop_seconds: float | None = None,
+    ) -> Iterator[TaggedSound | AudioError]:
+        """Tags of many sounds, streaming and in order; an AudioError in the place of each that fails.
+
+        window_seconds: tag successive windows instead of whole sounds. hop_seconds: from one window to the next;
+        default: the window's length.
+        """
+
+        def describe(batch: list[AudioEmbedding]) -> Iterator[TaggedSound]:
+            for sound, tags in zip(batch, self.tag_embeddings(batch), strict=True):
+                notes = sound.notes
+                if window_seconds and sound.silent and not any("silent: " in x for x in notes):
+                    notes += (SILENT_WINDOW,)
+                yield TaggedSound(sound.file, sound.start, sound.end, tuple(tags), notes)
+
+        sounds = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
+        return map_embeddings(describe, sounds)
 
     def tag_embeddings(self, sounds: Sequence[AudioEmbedding]) -> list[list[Tag]]:
         """The tags of sounds that are embedded already; equal scores are in the order of the alphabet."""

@@ -10,7 +10,8 @@ import torch
 from wsac.clap import ClapEncoder
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder, begin
-from wsac.inference.captioner import BUNDLED_CAPTIONER, Captioner
+from wsac.inference.bundle import find_captioner
+from wsac.inference.captioner import Captioner
 from wsac.io.console import say
 from wsac.runtime.seeding import seed_for
 from wsac.types import RecipeError
@@ -31,7 +32,7 @@ def first_decoder(
     if not recipe.start:
         options = recipe.decoder.model_dump()
         return *begin(options, texts, embed_dim=clap.embed_dim, prompt_tokens=prompt_tokens), b""
-    folder = BUNDLED_CAPTIONER if recipe.start == "pocket" else Path(recipe.start)
+    folder = find_captioner(recipe.start)
     if folder.resolve() == out.resolve():
         raise RecipeError(f"start = {recipe.start}: the same folder as --out; give another --out")
     captioner = Captioner.load(recipe.start, clap=recipe.clap, device="cpu")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from wsac.data.captions.corpus import merge
 from wsac.evaluation import Item, Models, evaluate
 from wsac.evaluation.benchmark.benchmark_recipe import BenchmarkRecipe, BenchmarkRow
 from wsac.evaluation.metrics.registry import resolve
-from wsac.inference.captioner import Captioner, CaptionOptions, check_options
+from wsac.inference.caption_options import CaptionOptions
+from wsac.inference.captioner import Captioner
 from wsac.io.config import load_recipe, pin_recipe
 from wsac.io.console import say
 from wsac.io.files import read_json, write_bytes, write_json, write_text
@@ -128,7 +128,7 @@ def check_rows(recipe: BenchmarkRecipe, own: Collection[str] = ()) -> None:
         try:
             parse(row.train, "training", "head")
             parse(row.infer, "inference")
-            check_options(_options(row))
+            _options(row)
         except RecipeError as error:
             raise RecipeError(f"row '{row.name}': {error}") from error
         trained_on = row.train_on or row.data
@@ -213,7 +213,7 @@ def _captions(
             data[row.memory].captions, format=recipe.corpus.format, style=recipe.corpus.style
         )
         captioner = captioner.with_memory([example.caption for example in texts.examples])
-    captioner = captioner.with_options(**asdict(_options(row)))
+    captioner = captioner.with_options(_options(row))
     sounds = embed_sounds([clip.audio for clip in data[row.data].test], captioner.clap)
     return [caption.text for caption in captioner.caption_embeddings(sounds)]
 
@@ -245,9 +245,8 @@ def _captioner(
 
 
 def _options(row: BenchmarkRow) -> CaptionOptions:
-    return CaptionOptions(
-        row.infer, row.beam, row.length_penalty, choose=row.choose, samples=row.samples
-    )
+    decoding = {"beam_size": row.beam, "length_penalty": row.length_penalty}
+    return CaptionOptions.make(bridge=row.infer, choose=row.choose, samples=row.samples, **decoding)
 
 
 def _needs_gap(spec: str, *stages: Stage) -> bool:

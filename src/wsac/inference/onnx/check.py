@@ -90,7 +90,9 @@ def check(captioner: Captioner, folder: Path, *, audio: bool) -> dict[str, float
     bridged, in_onnx = captioner.bridge(embedding), Session(folder / "bridge.onnx")(embedding)[0]
     found["bridge_difference"] = _difference(bridged, in_onnx, "bridge.onnx: bridged embeddings")
     decoder: Any = OnnxDecoder(folder, captioner.decoder.max_tokens)
-    options = GenerationOptions(1, captioner.decoder.max_tokens, captioner.options.length_penalty)
+    options = GenerationOptions(
+        1, captioner.decoder.max_tokens, captioner.options.generation.length_penalty
+    )
     expected = [one.tokens for one in generate(captioner.decoder, bridged, options)]
     got = [one.tokens for one in generate(decoder, in_onnx, options)]
     wrong = sum(a != b for a, b in zip(expected, got, strict=True))

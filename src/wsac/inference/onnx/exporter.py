@@ -68,7 +68,7 @@ def runner_config(captioner: Captioner) -> dict[str, Any]:
         "begin": BOS,
         "end": EOS,
         "max_tokens": captioner.decoder.max_tokens,
-        "length_penalty": captioner.options.length_penalty,
+        "length_penalty": captioner.options.generation.length_penalty,
     }
 
 

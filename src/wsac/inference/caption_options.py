@@ -1,0 +1,65 @@
+"""The options of captioning: the bridge, the choice among candidates, and how the decoder generates."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from wsac.decoder.generation import GenerationOptions, check_kinds, check_precision
+from wsac.types import RecipeError, did_you_mean
+
+from .rerank import check_choice
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionOptions:
+    """How embeddings become captions. Raises RecipeError for impossible values.
+
+    bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. choose: mbr or clap, among
+    the best ``candidates`` of the beam, or among ``samples`` sampled captions if that is not 0; "" takes the
+    likeliest (see ``wsac.inference.rerank``). precision: of the decoder's matrices: float32, bfloat16, or auto.
+    generation: beam search and sampling; the decoder sets its ``max_tokens``.
+    """
+
+    bridge: str = "pd"
+    choose: str = ""
+    candidates: int = 4
+    samples: int = 0
+    precision: str = "float32"
+    generation: GenerationOptions = field(default_factory=GenerationOptions)
+
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        check_choice(self.choose)
+        check_precision(self.precision)
+        if self.candidates < 1:
+            raise RecipeError(f"{self.candidates} candidates: give 1 or more")
+        if self.samples < 0:
+            raise RecipeError(f"{self.samples} samples: give 1 or more, or 0 for a beam")
+        if self.samples > 1 and not self.choose:
+            reason = "and no way to choose one: choose by mbr or clap"
+            raise RecipeError(f"{self.samples} samples {reason}")
+
+    @classmethod
+    def make(cls, **options: Any) -> CaptionOptions:
+        """The defaults with these options, by the names of both classes: ``make(bridge="ad", beam_size=1)``."""
+        return cls().change(**options)
+
+    def change(self, **changes: Any) -> CaptionOptions:
+        """The same options but for these. Raises RecipeError for unknown names and impossible values."""
+        known = self.to_dict()
+        for name in changes:
+            if name not in known:
+                hint = did_you_mean(name, known).rstrip() or f"known: {', '.join(known)}"
+                raise RecipeError(f"unknown caption option '{name}'; {hint}")
+        own = {field.name for field in fields(self)}
+        search = {name: value for name, value in changes.items() if name not in own}
+        rest = {name: value for name, value in changes.items() if name in own}
+        return replace(self, **rest, generation=replace(self.generation, **search))
+
+    def to_dict(self) -> dict[str, Any]:
+        """One flat table, as ``captioner.json`` has it."""
+        table = asdict(self)
+        generation = table.pop("generation")
+        del generation["max_tokens"]  # the decoder's own
+        return table | generation
