@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from pydantic import TypeAdapter
 from torch.testing import assert_close
 
 from wsac.cli import main
@@ -21,10 +22,10 @@ from wsac.inference.confidence import (
     Calibration,
     Logistic,
     calibration_error,
-    features,
+    confidence_features,
     names_any,
 )
-from wsac.types import AudioError, CorpusError, ModelError, RecipeError
+from wsac.types import AudioError, Caption, CorpusError, ModelError, RecipeError
 
 RATE = 16_000
 
@@ -37,16 +38,15 @@ def some_calibration(threshold=0.25, **changes):
 
 
 def test_features_are_what_they_say(clap, captioner, embeddings):
-    captions = ["a dog barks"] * 6
-    logprobs = -torch.arange(6.0)
-    found = features(clap, captioner.memory, embeddings, captions, logprobs)
-    assert found.shape == (6, len(FEATURES))
-    assert_close(found[:, 0], embeddings @ clap.embed_text(["a dog barks"])[0])
+    captions = [Caption("a dog barks", -float(i)) for i in range(6)]
+    features = confidence_features(clap, captioner.memory, embeddings, captions)
+    assert features.shape == (6, len(FEATURES))
+    assert_close(features[:, 0], embeddings @ clap.embed_text(["a dog barks"])[0])
     similarity = embeddings @ captioner.memory.embeddings.float().T
-    assert_close(found[:, 1], (similarity.amax(1) - similarity.mean(1)) / similarity.std(1))
-    assert_close(found[:, 2], logprobs)
-    assert (features(clap, None, embeddings, captions, logprobs)[:, 1] == 0).all()
-    assert features(clap, None, embeddings[:0], [], logprobs[:0]).shape == (0, len(FEATURES))
+    assert_close(features[:, 1], (similarity.amax(1) - similarity.mean(1)) / similarity.std(1))
+    assert_close(features[:, 2], -torch.arange(6.0))
+    assert (confidence_features(clap, None, embeddings, captions)[:, 1] == 0).all()
+    assert confidence_features(clap, None, embeddings[:0], []).shape == (0, len(FEATURES))
 
 
 def test_a_fit_recovers_probabilities():
@@ -67,7 +67,7 @@ def test_a_fit_recovers_probabilities():
         < 0.06
     )
     assert calibration_error(calibration(x[2000:]), right[2000:]) < 0.05
-    again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
+    again = TypeAdapter(Calibration).validate_json(json.dumps(asdict(calibration)))
     assert torch.equal(again(x), calibration(x))
     assert 0 <= float(calibration(x * 1e6).min()) <= float(calibration(x * 1e6).max()) <= 1
 

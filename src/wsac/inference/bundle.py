@@ -16,7 +16,6 @@ from wsac.clap import ClapEncoder, load_clap
 from wsac.clap.loading import BUNDLED
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import build
-from wsac.decoder.generation.precision import PRECISIONS
 from wsac.io.console import say
 from wsac.io.files import read_json, write_json, write_tensors
 from wsac.runtime.device import pick_device
@@ -137,20 +136,25 @@ def _parts(folder: Path, card: Card, moved_clap: str | Path | None, device: str)
     memory_file, gap_file = folder / "memory.safetensors", folder / "gap.safetensors"
     memory = SupportMemory.load(memory_file) if card.memory_entries else None
     gap = Gap.load(gap_file, fingerprint=clap.fingerprint) if gap_file.is_file() else None
-    options = {name: value for name, value in card.options.items() if name != "compiled"}
-    if options.get("precision") not in PRECISIONS:  # one that earlier versions had
-        options["precision"] = "auto"
     return {
         "clap": clap,
         "decoder": decoder.to(device),
         "tokenizer": tokenizer,
         "memory": memory,
-        "options": CaptionOptions.make(**options),
+        "options": CaptionOptions.make(**_current(card.options)),
         "calibration": card.confidence,
         "gap": gap,
         "trained": card.trained,
         "prompter": card.prompt and _prompter(card.prompt, clap, memory, tokenizer),
     }
+
+
+def _current(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of an older captioner.json: compiled steps and int8 products are gone."""
+    if options.get("precision") == "int8":
+        say("note: precision int8 is gone; this captioner now writes in float32")
+        options = options | {"precision": "float32"}
+    return {name: value for name, value in options.items() if name != "compiled"}
 
 
 def _load_clap(folder: Path, name: str, moved: str | Path | None, device: str) -> ClapEncoder:

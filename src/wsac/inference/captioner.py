@@ -173,8 +173,8 @@ class Captioner:
         window_seconds: caption successive windows instead of whole sounds. hop_seconds: from one window to the next;
         default: the window's length.
         """
-        sounds = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
-        return map_embeddings(self.describe, sounds)
+        embeddings = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
+        return map_embeddings(self.describe, embeddings)
 
     def embed(self, audio: Audio) -> AudioEmbedding:
         """Embed a whole sound by the CLAP's crop policy. A file is streamed, whatever its length."""

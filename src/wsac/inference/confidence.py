@@ -90,8 +90,8 @@ class Logistic:
             weights = weights - step
             if step.abs().max() < 1e-9:
                 break
-        *weights, bias = weights.tolist()
-        return cls(tuple(weights), bias, tuple(mean.tolist()), tuple(scale.tolist()))
+        *slopes, bias = weights.tolist()
+        return cls(tuple(slopes), bias, tuple(mean.tolist()), tuple(scale.tolist()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,8 @@ class Tagger:
                     notes += (SILENT_WINDOW,)
                 yield TaggedSound(sound.file, sound.start, sound.end, tuple(tags), notes)
 
-        sounds = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
-        return map_embeddings(describe, sounds)
+        embeddings = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
+        return map_embeddings(describe, embeddings)
 
     def tag_embeddings(self, sounds: Sequence[AudioEmbedding]) -> list[list[Tag]]:
         """The tags of sounds that are embedded already; equal scores are in the order of the alphabet."""
