@@ -122,4 +122,3 @@ def tune(
     if best.options == captioners[winner].options:
         hint = "; it is the default already"
     say(f"best: {setting}{hint}")
-    return None

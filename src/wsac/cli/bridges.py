@@ -17,6 +17,7 @@ from .common_options import (
     JsonOption,
     OfflineOption,
     RecordingsOption,
+    show,
 )
 
 
@@ -31,23 +32,19 @@ def bridges(as_json: JsonOption = False) -> None:
     rows: list[dict[str, Any]] = [
         {field: getattr(kind, field) for field in fields} for kind in KINDS.values()
     ]
-    if as_json:
-        return print_json(rows)
-    for row in rows:
-        row["options"] = ",".join(f"{key}={value}" for key, value in row["options"].items())
-    rows.sort(key=lambda row: row["stage"], reverse=True)
-    columns = ("stage", "name", "options", "about")
-    table("", columns, [[row[column] for column in columns] for row in rows])
-    say("training and head: wsac train --bridge; inference: wsac caption --bridge; + chains them")
-    return None
+    cells = []
+    for row in sorted(rows, key=lambda row: row["stage"], reverse=True):
+        options = ",".join(f"{key}={value}" for key, value in row["options"].items())
+        cells.append((row["stage"], row["name"], options, row["about"]))
+    show(as_json, rows, "", ("stage", "name", "options", "about"), cells)
+    if not as_json:
+        say("training, head: wsac train --bridge; inference: wsac caption --bridge; + chains them")
 
 
 def gap(
     audio: RecordingsOption = None,
     captions: CaptionsOption = None,
-    pairs: Annotated[
-        Path | None, Option(help="CSV audio,caption, instead of --audio and --captions.")
-    ] = None,
+    pairs: Annotated[Path | None, Option(help="CSV audio,caption, instead of both.")] = None,
     clap: ClapOption = "pocket",
     save: Annotated[Path | None, Option(help="Save the gap as safetensors, for --gap.")] = None,
     out: Annotated[Path | None, Option("--out", "-o", help="Write an HTML page of it.")] = None,
@@ -106,4 +103,3 @@ def gap(
     table("What bridges do", *bridge_rows(figures))
     for line in legend(figures):
         say(line)
-    return None

@@ -1,20 +1,26 @@
-"""The verbs that listen: ``wsac caption`` and ``wsac tag``."""
+"""The verbs that describe sounds: ``wsac caption`` and ``wsac tag``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer
+from typer import Option
 
 from wsac.types import WsacError
 
 from .common_options import (
+    BeamOption,
+    BridgeOption,
     ClapOption,
     CsvOption,
     DeviceOption,
+    Files,
     GapOption,
     JsonOption,
+    ModelOption,
+    MovedClapOption,
+    WindowOption,
     overrides,
     report_failures,
     row_style,
@@ -22,50 +28,23 @@ from .common_options import (
 
 
 def caption(
-    files: Annotated[
-        list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")
-    ],
-    model: Annotated[
-        str, typer.Option(help="A run folder, or pocket: the bundled captioner.")
-    ] = "pocket",
-    bridge: Annotated[
-        str | None,
-        typer.Option(
-            help="The model's own unless given: santa, pd, nnd, ad …; wsac bridges lists them."
-        ),
-    ] = None,
-    beam: Annotated[int | None, typer.Option(help="Beam size, 4 by default; 1 is greedy.")] = None,
-    choose: Annotated[
-        str | None,
-        typer.Option(help="Among the best captions: mbr (agreement) or clap (fit to the sound)."),
-    ] = None,
+    files: Files,
+    model: ModelOption = "pocket",
+    bridge: BridgeOption = None,
+    beam: BeamOption = None,
+    choose: Annotated[str | None, Option(help="Rerank: mbr (agreement), clap (fit).")] = None,
     samples: Annotated[
-        int | None,
-        typer.Option(help="Choose among so many captions that are drawn, not the beam's best."),
+        int | None, Option(help="Sample this many captions and choose one, instead of beam search.")
     ] = None,
-    clap: Annotated[
-        str | None, typer.Option(help="The model's CLAP, where it lies elsewhere now.")
-    ] = None,
+    clap: MovedClapOption = None,
     gap: GapOption = None,
-    window: Annotated[
-        float | None, typer.Option(help="Caption every so many seconds instead of whole files.")
-    ] = None,
+    window: WindowOption = None,
     min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            help="Below it say nothing, 0 to 1; left out, what the model was calibrated to."
-        ),
+        float | None, Option(help="Hide captions below this (0-1). Default: as calibrated.")
     ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="Of the decoder: float32 (the default), bfloat16, or auto."),
-    ] = None,
+    precision: Annotated[str | None, Option(help="float32 (default), bfloat16 or auto.")] = None,
     changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Decoding: length_penalty=0.8, no_repeat_ngram=3, groups=2 …; docs/decoding.md.",
-        ),
+        list[str] | None, Option("--set", help="Change a decoding option: length_penalty=0.8.")
     ] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
@@ -75,44 +54,24 @@ def caption(
 
     wsac caption dog.wav recordings/ --beam 4 --json
     """
-    style = row_style(as_json, as_csv, window)  # before what takes long to import
-    options: dict[str, Any] = {
-        "bridge": bridge,
-        "beam_size": beam,
-        "choose": choose,
-        "samples": samples,
-        "precision": precision,
-    }
+    style = row_style(as_json, as_csv, window)  # before the slow imports
     from wsac.inference.batch import caption_files, print_captions
 
-    options = overrides(options, changes, "length_penalty=0.8")
-    captions = caption_files(
-        files,
-        model=model,
-        clap=clap,
-        gap=gap,
-        window=window,
-        min_confidence=min_confidence,
-        device=device,
-        **options,
-    )
+    decoding = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples}
+    options = overrides(decoding | {"precision": precision}, changes, "length_penalty=0.8")
+    options |= {"window": window, "min_confidence": min_confidence, "device": device}
+    captions = caption_files(files, model=model, clap=clap, gap=gap, **options)
     print_captions(captions, style)
     report_failures(captions, "captioned")
 
 
 def tag(
-    files: Annotated[
-        list[str], typer.Argument(help="Sound files, folders or globs.", metavar="FILE...")
-    ],
-    labels: Annotated[str | None, typer.Option(help="Any words, separated by commas.")] = None,
-    labels_file: Annotated[
-        Path | None, typer.Option(help="The same, one a line; # begins a comment.")
-    ] = None,
-    top: Annotated[int, typer.Option(help="How many labels to show of each sound.")] = 5,
+    files: Files,
+    labels: Annotated[str | None, Option(help="Any words, separated by commas.")] = None,
+    labels_file: Annotated[Path | None, Option(help="One label per line; # comments.")] = None,
+    top: Annotated[int, Option(help="Number of labels to show per sound.")] = 5,
     clap: ClapOption = "pocket",
-    window: Annotated[
-        float | None, typer.Option(help="Tag every so many seconds instead of whole files.")
-    ] = None,
+    window: WindowOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
     device: DeviceOption = "auto",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from wsac.io.console import print_json, say, table
+from wsac.io.console import print_json, say
 from wsac.types import WsacError
 
 from .common_options import (
@@ -19,6 +19,7 @@ from .common_options import (
     JsonOption,
     OfflineOption,
     TokenizerOption,
+    show,
 )
 
 clap = typer.Typer(name="clap", help="List, describe and try CLAP models.", **PLAIN)
@@ -51,16 +52,13 @@ def show_list(as_json: JsonOption = False) -> None:
         family = FAMILIES[entry.family]
         rate, window = family.sample_rate, family.window_seconds
         rows.append(asdict(entry) | {"sample_rate": rate, "window_seconds": window})
-    if as_json:
-        return print_json(rows)
     cells = []
     for row in rows:
         overlap = row["overlap"] + (" (by hand)" if row.get("manual") else "")
         sizes = f"{row['sample_rate'] / 1000:g} kHz", f"{row['window_seconds']:g} s"
         cells.append((row["name"], row["dim"], *sizes, row["licence"], overlap))
     columns = ("name", "dim>", "rate>", "window>", "licence", "seen of Clotho and AudioCaps")
-    table("", columns, cells)
-    return None
+    show(as_json, rows, "", columns, cells)
 
 
 @clap.command()
@@ -78,22 +76,14 @@ def info(
 
     model = load_clap(name, tokenizer=tokenizer, offline=offline)
     parameters = sum(p.numel() for p in model.parameters()) if hasattr(model, "parameters") else 0
-    facts = {
-        "name": name,
-        "fingerprint": model.fingerprint,
-        "embed_dim": model.embed_dim,
-        "sample_rate": model.sample_rate,
-        "window_seconds": model.window_seconds,
-        "parameters": parameters,
-        "temperature": model.temperature,
-    }
-    if as_json:
-        return print_json(facts)
+    facts: dict[str, Any] = {"name": name}
+    for key in ("fingerprint", "embed_dim", "sample_rate", "window_seconds"):
+        facts[key] = getattr(model, key)
+    facts |= {"parameters": parameters, "temperature": model.temperature}
     rows = []
     for key, value in facts.items():
         rows.append((key.replace("_", " "), f"{value:g}" if isinstance(value, float) else value))
-    table("", ("", ">"), rows)
-    return None
+    show(as_json, facts, "", ("", ">"), rows)
 
 
 @clap.command("embed")
@@ -119,18 +109,16 @@ def embed_few(
     model = load_clap(name, tokenizer=tokenizer, offline=offline)
     names = [*(text or []), *map(str, audio or [])]
     texts = model.embed_text(text) if text else ()
-    embeddings = torch.stack(
-        [*texts, *(embed_sound(model, file).embedding for file in audio or [])]
-    )
+    sounds = [embed_sound(model, file).embedding for file in audio or []]
+    embeddings = torch.stack([*texts, *sounds])
     similarity = embeddings @ embeddings.T  # cosine
-    if as_json:
-        arrays = {"embeddings": embeddings.tolist(), "similarity": similarity.tolist()}
-        return print_json({"fingerprint": model.fingerprint, "names": names} | arrays)
+    facts = {"fingerprint": model.fingerprint, "names": names}
+    arrays = {"embeddings": embeddings.tolist(), "similarity": similarity.tolist()}
     rows = []
     for number, (label, cosines) in enumerate(zip(names, similarity, strict=True), 1):
         rows.append((f"{number}  {label}", *(f"{cosine:.3f}" for cosine in cosines)))
-    table("cosine similarity", ("", *(f"{i}>" for i in range(1, len(names) + 1))), rows)
-    return None
+    columns = ("", *(f"{number}>" for number in range(1, len(names) + 1)))
+    show(as_json, facts | arrays, "cosine similarity", columns, rows)
 
 
 @embed.command("audio")
@@ -167,9 +155,7 @@ def embed_audio(
 
 
 def convert_clap(
-    source: Annotated[
-        str, Argument(help="A checkpoint file, or a name from wsac clap list.", metavar="IN")
-    ],
+    source: Annotated[str, Argument(help="A checkpoint: its file or name.", metavar="IN")],
     out: Annotated[Path, Option("--out", "-o", help="The folder to write.")],
     tokenizer: TokenizerOption = None,
     offline: OfflineOption = False,

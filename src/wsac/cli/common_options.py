@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Exit, Option
 
-from wsac.io.console import say
+from wsac.io.console import print_json, say, table
 from wsac.types import AudioError, WsacError
 
 # what a sub-group of verbs is made with
@@ -72,6 +72,16 @@ def overrides(
 
     options = {key: value for key, value in options.items() if value is not None}
     return options | dict(parse_override(change, example) for change in changes or ())
+
+
+def show(
+    as_json: bool, value: Any, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]
+) -> None:
+    """Print the value as JSON, or else the rows as a table."""
+    if as_json:
+        print_json(value)
+    else:
+        table(title, columns, rows)
 
 
 def row_style(as_json: bool, as_csv: bool, window: float | None) -> str:

@@ -7,22 +7,18 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from wsac.io.console import print_json, say, table
+from wsac.io.console import print_json, say
 
-from .common_options import JsonOption
+from .common_options import JsonOption, show
 
 
 def corpus(
-    inputs: Annotated[
-        list[Path], Argument(help="Caption files, plain or gzipped.", metavar="IN...")
-    ],
+    inputs: Annotated[list[Path], Argument(help="Caption files.", metavar="IN...")],
     out: Annotated[Path, Option("--out", "-o", help="The JSON lines file (.gz compresses).")],
     format: Annotated[
-        str, Option(help="auto, clotho, audiocaps, csv, wavcaps, json, jsonl or text.")
+        str, Option(help="auto, clotho, audiocaps, csv, wavcaps, json, jsonl, text.")
     ] = "auto",
-    style: Annotated[
-        str, Option(help="keep, lower, or sentence (first letter upper-case, no full stop).")
-    ] = "keep",
+    style: Annotated[str, Option(help="keep, lower, or sentence (capital, no stop).")] = "keep",
     as_json: JsonOption = False,
 ) -> None:
     """Merge caption files into one clean corpus.
@@ -36,10 +32,7 @@ def corpus(
 
     merged = merge(inputs, format=format, style=style)
     write_jsonl(merged.examples, out)
-    if as_json:
-        print_json(asdict(merged.stats))
-    else:
-        table(f"{out}", ("", ">"), stats_rows(merged.stats))
+    show(as_json, asdict(merged.stats), f"{out}", ("", ">"), stats_rows(merged.stats))
 
 
 def soundworld(
@@ -49,9 +42,7 @@ def soundworld(
     rate: Annotated[int, Option(help="Sample rate in Hz.")] = 16_000,
     events: Annotated[str, Option(help="Fewest and most sounds of a scene.")] = "1-4",
     seconds: Annotated[float, Option(help="Length of the longest scene.")] = 10.0,
-    captions_only: Annotated[
-        bool, Option("--captions-only", help="Write a text corpus without sound.")
-    ] = False,
+    captions_only: Annotated[bool, Option("--captions-only", help="Text without sound.")] = False,
     jobs: Annotated[int, Option(help="Number of processes.")] = 1,
     as_json: JsonOption = False,
 ) -> None:

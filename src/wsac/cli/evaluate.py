@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from wsac.io.console import print_json, say, table
+from wsac.io.console import say, table
 from wsac.types import WsacError
 
 from .common_options import (
@@ -20,11 +19,12 @@ from .common_options import (
     GapOption,
     JsonOption,
     OfflineOption,
+    show,
 )
 
 if TYPE_CHECKING:
-    from wsac.evaluation import Item, Models, Report
-    from wsac.evaluation.statistics import Comparison
+    from wsac.evaluation import Models, Report
+    from wsac.evaluation.pairing import Pairs
 
 metrics = typer.Typer(name="metrics", help="List the metrics and install what they need.", **PLAIN)
 
@@ -46,13 +46,11 @@ CheckerOption = Annotated[str | None, Option(help="Error detector of fer, fense 
 
 def evaluate(
     candidates: Annotated[
-        Path | None, Option("--candidates", "-c", help="Captions to score: CSV, JSON, JSON lines.")
+        Path | None, Option("--candidates", "-c", help="Captions to score.")
     ] = None,
     references: ReferencesOption = None,
     metrics: MetricsOption = None,
-    model: Annotated[
-        str | None, Option(help="Score this captioner on --dataset: pocket, or a run folder.")
-    ] = None,
+    model: Annotated[str | None, Option(help="A captioner to score on --dataset.")] = None,
     dataset: Annotated[str | None, Option(help="clotho, audiocaps or folder.")] = None,
     root: Annotated[Path | None, Option(help="The folder of the dataset.")] = None,
     split: Annotated[str, Option(help="train, val or test.")] = "test",
@@ -60,13 +58,9 @@ def evaluate(
     beam: BeamOption = None,
     gap: GapOption = None,
     audio: AudioOption = None,
-    training_text: Annotated[
-        Path | None, Option(help="The captions of the training, for novelty.")
-    ] = None,
+    training_text: Annotated[Path | None, Option(help="Training captions, for novelty.")] = None,
     skip_invalid: SkipOption = False,
-    out: Annotated[
-        Path | None, Option("--out", "-o", help="Write a JSON file with the values of every sound.")
-    ] = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="JSON with every value.")] = None,
     clap: JudgeOption = None,
     encoder: EncoderOption = None,
     checker: CheckerOption = None,
@@ -90,15 +84,15 @@ def evaluate(
             raise WsacError("--candidates are captions; leave --model, --dataset and --root out")
         scored = _score_file(candidates, references, metrics, models, audio, skip_invalid)
         title = str(candidates)
+    elif not dataset or root is None:
+        lacking = "--root is missing; " if dataset else "--dataset is missing; " if root else ""
+        remedy = "give --candidates FILE, or --dataset clotho --root FOLDER and a --model"
+        raise WsacError(lacking + remedy)
+    elif references or audio:
+        raise WsacError("a dataset has both; leave --references and --audio out")
     else:
-        if not dataset or root is None:
-            lacking = "--root is missing" if dataset else "--dataset is missing" if root else ""
-            remedy = "give --candidates FILE, or --dataset clotho --root FOLDER and a --model"
-            raise WsacError(f"{lacking}; {remedy}" if lacking else remedy)
-        if references or audio:
-            raise WsacError("a dataset has both; leave --references and --audio out")
-        about = {"model": model or "pocket", "dataset": dataset, "root": str(root)}
-        scored = _score_dataset(about, split, metrics, models, decoding, skip_invalid)
+        about: dict[str, Any] = {"model": model or "pocket", "dataset": dataset, "root": root}
+        scored = _score_dataset(about, decoding, split, metrics, models, skip_invalid)
         title = ", ".join(f"{name} {value}" for name, value in scored.about.items())
     if out is not None:
         save(scored, out)
@@ -130,7 +124,7 @@ def compare(
 
     from wsac.evaluation import Models
     from wsac.evaluation.comparison import compare_reports
-    from wsac.evaluation.results import is_evaluation, load
+    from wsac.evaluation.results import interval, is_evaluation, load, number
 
     evaluations = [is_evaluation(path) for path in (first, second)]
     if any(evaluations):
@@ -150,11 +144,15 @@ def compare(
         ]
     names = str(first), str(second)
     rows, notes = compare_reports(reports[0], reports[1], names=names)
-    if as_json:
-        facts = {"first": names[0], "second": names[1], "digest": reports[0].digest}
-        print_json(facts | {"comparisons": [asdict(row) for row in rows], "notes": notes})
-    else:
-        _show_comparison(rows, *names)
+    facts: dict[str, Any] = {"first": names[0], "second": names[1], "digest": reports[0].digest}
+    facts |= {"comparisons": [asdict(row) for row in rows], "notes": notes}
+    cells = []
+    for row in rows:
+        values = number(row.first), number(row.second), f"{row.difference:+.4f}"
+        effect = "" if row.effect is None else f"{row.effect:+.2f}"
+        cells.append((row.name, *values, interval(row.low, row.high), f"{row.p:.4f}", effect))
+    columns = ("metric", "A>", "B>", "B - A>", "95 % interval>", "p>", "Cohen's d>")
+    show(as_json, facts, f"A {first}, B {second}", columns, cells)
     for note in notes:
         say(note)
 
@@ -221,11 +219,8 @@ def show_list(as_json: JsonOption = False) -> None:
         sets = [group for group, members in SETS.items() if name in members]
         needs = ", ".join(filter(None, ("references" if metric.references else "", metric.extra)))
         rows.append({"name": name, "sets": sets, "needs": needs})
-    if as_json:
-        return print_json(rows)
     cells = [(row["name"], ", ".join(row["sets"]), row["needs"]) for row in rows]
-    table("", ("metric", "sets", "needs"), cells)
-    return None
+    show(as_json, rows, "", ("metric", "sets", "needs"), cells)
 
 
 @metrics.command()
@@ -261,54 +256,42 @@ def _score_file(
     names = _metric_names(metrics, "reference-free" if references is None else "fast", models)
     _check_folder(audio)
     pairs = read_pairs(candidates, references, audio=audio, skip_invalid=skip)
-    about = {"captions": str(candidates)}
-    if references is not None:
-        about["references"] = str(references)
-    return _score(pairs.items, names, models, pairs.skipped, pairs.notes, about)
+    about = {"captions": candidates, "references": references}
+    return _score(pairs, names, models, about)
 
 
 def _score_dataset(
-    about: dict[str, str],
+    about: dict[str, Any],
+    decoding: dict[str, Any],
     split: str,
     metrics: str | None,
     models: Models,
-    decoding: dict[str, Any],
     skip: bool,
 ) -> Report:
     from wsac.data.datasets.layouts import find_dataset
     from wsac.evaluation.dataset import caption_dataset
+    from wsac.evaluation.pairing import Pairs
 
     names = _metric_names(metrics, "fast", models)
-    dataset = find_dataset(about["dataset"], about["root"], split)
-    options: dict[str, Any] = {
-        "model": about["model"],
-        "device": models.device,
-        "skip_invalid": skip,
-    }
-    items, skipped = caption_dataset(dataset, **options, **decoding)
-    if about["dataset"] != "folder":
-        about["split"] = dataset.split
-    about |= {name: str(value) for name, value in decoding.items() if value is not None}
-    return _score(items, names, models, skipped, dataset.problems, about)
+    clips = find_dataset(about["dataset"], about["root"], split)
+    options = {"model": about["model"], "device": models.device, **decoding}
+    captions = caption_dataset(clips, skip_invalid=skip, **options)
+    about |= {} if about["dataset"] == "folder" else {"split": clips.split}
+    return _score(Pairs(*captions, tuple(clips.problems)), names, models, about | decoding)
 
 
-def _score(
-    items: Sequence[Item],
-    names: list[str],
-    models: Models,
-    skipped: dict[str, int],
-    notes: Sequence[str],
-    about: dict[str, str],
-) -> Report:
+def _score(pairs: Pairs, names: list[str], models: Models, about: dict[str, Any]) -> Report:
     """Evaluate the items; notes and what was left out go to stderr."""
     from dataclasses import replace
 
     from wsac.evaluation import evaluate
 
-    for note in (*notes, *(f"left out: {what} ({count:,})" for what, count in skipped.items())):
+    left_out = [f"left out: {what} ({count:,})" for what, count in pairs.skipped.items()]
+    for note in (*pairs.notes, *left_out):
         say(note)
-    scored = evaluate(items, names, models)
-    return replace(scored, skipped=skipped, about=about, notes=tuple(notes))
+    scored = evaluate(pairs.items, names, models)
+    texts = {name: str(value) for name, value in about.items() if value is not None}
+    return replace(scored, skipped=pairs.skipped, about=texts, notes=tuple(pairs.notes))
 
 
 def _metric_names(metrics: str | None, default: str, models: Models) -> list[str]:
@@ -341,15 +324,3 @@ def _show(scored: Report, title: str) -> None:
         names.setdefault(reason, []).append(name)
     for reason, missing in names.items():
         say(f"not computed: {', '.join(missing)}: {reason}")
-
-
-def _show_comparison(rows: list[Comparison], first: str, second: str) -> None:
-    from wsac.evaluation.results import interval, number
-
-    cells = []
-    for row in rows:
-        values = number(row.first), number(row.second), f"{row.difference:+.4f}"
-        effect = "" if row.effect is None else f"{row.effect:+.2f}"
-        cells.append((row.name, *values, interval(row.low, row.high), f"{row.p:.4f}", effect))
-    columns = ("metric", "A>", "B>", "B - A>", "95 % interval>", "p>", "Cohen's d>")
-    table(f"A {first}, B {second}", columns, cells)

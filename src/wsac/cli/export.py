@@ -7,9 +7,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from wsac.io.console import print_json, say, table
+from wsac.io.console import say
 
-from .common_options import BridgeOption, GapOption, JsonOption, MovedClapOption
+from .common_options import BridgeOption, GapOption, JsonOption, MovedClapOption, show
 
 
 def export(
@@ -40,10 +40,7 @@ def export(
     if bridge is not None:
         captioner = captioner.with_options(bridge=bridge)
     done = export_onnx(captioner, onnx, decoder_only=decoder_only)
-    if as_json:
-        return print_json(done)
     sizes = [(name, f"{size / 1000:,.0f}") for name, size in done["files"].items()]
-    table(str(onnx), ("file", "kB>"), sizes)
+    show(as_json, done, str(onnx), ("file", "kB>"), sizes)
     count = done["checked"]["captions"]
     say(f"checked: onnxruntime writes the same tokens as torch for {count} captions")
-    return None

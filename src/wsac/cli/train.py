@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from wsac.io.console import print_json, say, table
+from wsac.io.console import say
 from wsac.types import WsacError
 
 from .common_options import (
@@ -20,6 +20,7 @@ from .common_options import (
     SeedOption,
     SetOption,
     overrides,
+    show,
 )
 
 Tables = list[Path] | None
@@ -28,19 +29,11 @@ Tables = list[Path] | None
 def train(
     out: OutOption,
     captions: CaptionsOption = None,
-    clap: Annotated[
-        str | None, Option(help="pocket, a name from wsac clap list, a folder or a file.")
-    ] = None,
-    start: Annotated[
-        str | None, Option(help="Continue from this captioner: pocket, or a run folder.")
-    ] = None,
+    clap: Annotated[str | None, Option(help="pocket, a name, a folder or a file.")] = None,
+    start: Annotated[str | None, Option(help="Continue from pocket or a run folder.")] = None,
     recipe: RecipeOption = None,
-    epochs: Annotated[
-        int | None, Option(help="Passes over the captions. Default (0): 4, more for few captions.")
-    ] = None,
-    bridge: Annotated[
-        str | None, Option(help="Bridge in training, such as shift+noise:variance=0.001.")
-    ] = None,
+    epochs: Annotated[int | None, Option(help="Passes; 0: 4, more for few captions.")] = None,
+    bridge: Annotated[str | None, Option(help="Such as shift+noise:variance=0.001.")] = None,
     noise: Annotated[float | None, Option(help="Short for --bridge noise:variance=…")] = None,
     gap: GapOption = None,
     seed: SeedOption = None,
@@ -73,12 +66,8 @@ def train(
 def train_clap(
     out: OutOption,
     pairs: Annotated[Tables, Option("--pairs", "-p", help="CSV audio,caption[,label].")] = None,
-    validation: Annotated[
-        Tables, Option(help="The same, to measure retrieval and zero-shot accuracy.")
-    ] = None,
-    scenes: Annotated[
-        Tables, Option(help="CSV audio,caption[,negative], for captions of whole recordings.")
-    ] = None,
+    validation: Annotated[Tables, Option(help="The same, to measure the CLAP with.")] = None,
+    scenes: Annotated[Tables, Option(help="CSV audio,caption[,negative] of whole scenes.")] = None,
     text: Annotated[Tables, Option(help="Caption files for the text tower.")] = None,
     recipe: RecipeOption = None,
     steps: Annotated[int | None, Option(help="Number of batches of sounds.")] = None,
@@ -108,12 +97,8 @@ def train_clap(
 
 def calibrate(
     model: Annotated[Path, Argument(help="A run folder of wsac train.")],
-    pairs: Annotated[
-        Path, Option("--pairs", "-p", help="CSV audio,keywords; leave unclear sounds without any.")
-    ],
-    test: Annotated[
-        Path | None, Option(help="The same for other recordings, to measure the fit.")
-    ] = None,
+    pairs: Annotated[Path, Option("--pairs", "-p", help="CSV audio,keywords (none if unclear).")],
+    test: Annotated[Path | None, Option(help="The same, to measure the fit with.")] = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -125,20 +110,16 @@ def calibrate(
     from wsac.inference.calibrate import figure_rows
 
     figures = run(model, pairs, test, device=device)
-    if as_json:
-        return print_json(figures)
     columns = ("", *(f"{part}>" for part in ("fit", "test") if part in figures))
-    table(f"{model}: unsure below {figures['threshold']:g}", columns, figure_rows(figures))
-    return None
+    title = f"{model}: unsure below {figures['threshold']:g}"
+    show(as_json, figures, title, columns, figure_rows(figures))
 
 
 def convert_captioner(
     checkpoint: Annotated[Path, Argument(help="An epoch-N.pt of the published WSAC code.")],
     out: Annotated[Path, Option("--out", "-o", help="The folder to write.")],
     clap: Annotated[str, Option(help="The CLAP it was trained with: a name, folder or file.")],
-    tokenizer: Annotated[
-        Path, Option(help="That of bert-base-uncased: a folder, tokenizer.json or vocab.txt.")
-    ],
+    tokenizer: Annotated[Path, Option(help="bert-base-uncased's: a folder or a file.")],
     captions: CaptionsOption = None,
 ) -> None:
     """Convert a checkpoint of the published WSAC code.
