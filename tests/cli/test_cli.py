@@ -218,7 +218,7 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
         (["caption", "x.wav", "--device", "nonsense"], "choose cpu, cuda or auto"),
         (["corpus", "good.txt", "-o", "."], "this is a folder"),
         (["train-clap", "--out", "run"], "zero pairs"),
-        (["train-clap", "--out", "run", "--pairs", "nowhere.csv"], "cannot read"),
+        (["train-clap", "--out", "run", "--pairs", "nowhere.csv"], "nowhere.csv: not found"),
         (["corpus", "nowhere.csv", "-o", "out.jsonl"], "nowhere.csv"),
         (["corpus", "good.txt", "-o", "out.jsonl", "--style", "loud"], "loud"),
         (["corpus", "good.txt", "-o", "good.txt/out.jsonl"], "cannot write"),
