@@ -18,9 +18,9 @@ from torch.testing import assert_close
 import wsac.training.decoder as training
 from oracles.plain_search import plain_blocks
 from wsac import train
-from wsac.bridges import Projection
 from wsac.bridges import memory as memory_module
 from wsac.bridges.memory import SupportMemory
+from wsac.bridges.retrieval import Projection
 from wsac.clap.texts import cache_folder, embed_texts
 from wsac.data.tokenizer import EOS, PAD
 from wsac.data.tokens import TokenRows
@@ -297,9 +297,9 @@ def test_a_memory_of_rows_in_half_precision_is_the_same_memory(embeddings, tmp_p
     assert [len(tile) for tile in memory.tiles()] == [2, 1]
     memory.save(tmp_path / "m.safetensors", "float16")
     kept = SupportMemory.load(tmp_path / "m.safetensors")
-    monkeypatch.setattr(memory_module, "KEPT_WHOLE", 0)
+    monkeypatch.setattr(memory_module, "WHOLE", 0)
     mapped = SupportMemory.load(tmp_path / "m.safetensors")
-    assert mapped._kept.dtype == torch.float16
+    assert mapped._stored.dtype == torch.float16
     assert_close(mapped.embeddings, kept.embeddings)
 
 

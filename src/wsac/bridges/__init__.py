@@ -1,71 +1,32 @@
-"""Bridges over the modality gap, by what they are: noise in training, retrieval and alignment. docs/bridges.md."""
+"""Bridges over the modality gap: noise, retrieval and alignment. See docs/bridges.md."""
 
-from wsac.bridges.memory import nearest, nearest_rows
-from wsac.bridges.retrieval import Identity, NearestNeighbour, Projection, Santa, TopMean
-
-from .alignment import (
-    Centred,
-    Coral,
-    PlsHead,
-    PlsSounds,
-    Procrustes,
-    ShiftedSounds,
-    ShiftedTexts,
-    Wasserstein,
-)
+from . import alignment, noise, retrieval
 from .bridge import (
     KINDS,
     Bridge,
     BridgeContext,
     Chain,
-    Head,
-    Kind,
     inference_bridge,
-    names,
+    option,
     parse,
     register,
     training_bridge,
 )
-from .noise import (
-    InstanceReplacement,
-    Mixing,
-    NoiseInjection,
-    ProjectedTexts,
-    ShapedNoise,
-    UniformNoise,
-)
+from .memory import nearest, nearest_rows
 
 __all__ = [
     "KINDS",
     "Bridge",
     "BridgeContext",
-    "Centred",
     "Chain",
-    "Coral",
-    "Head",
-    "Identity",
-    "InstanceReplacement",
-    "Kind",
-    "Mixing",
-    "NearestNeighbour",
-    "NoiseInjection",
-    "PlsHead",
-    "PlsSounds",
-    "Procrustes",
-    "ProjectedTexts",
-    "Projection",
-    "Santa",
-    "ShapedNoise",
-    "ShiftedSounds",
-    "ShiftedTexts",
-    "TopMean",
-    "UniformNoise",
-    "Wasserstein",
+    "alignment",
     "inference_bridge",
-    "names",
     "nearest",
     "nearest_rows",
+    "noise",
+    "option",
     "parse",
     "register",
+    "retrieval",
     "training_bridge",
 ]

@@ -1,14 +1,18 @@
-"""What a bridge is, where bridges are listed, and how a chain of them is written: ``shift+pd:temperature=0.02``.
+"""What a bridge is, the list of bridges, and how a chain is written: ``shift+pd:temperature=0.02``.
 
-A bridge is a frozen dataclass with the decorator ``register``. Its fields ``memory``, ``gap`` and ``clap_temperature``
-are filled in; every other field is an option with a default, which the command line and recipes then know too.
+A bridge is a class with the decorator ``register``, which makes it a frozen dataclass. Its fields
+``memory``, ``gap`` and ``clap_temperature`` are filled in. Every other field is an option with a
+default, which the command line and recipes accept too. A bridge is called with embeddings; a head
+brings both modalities into a space of its own: texts in training by ``text``, sounds in captioning
+by ``audio``, or by ``text`` where an inference bridge made a text embedding of the sound.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, Literal, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 from torch import Generator, Tensor
 
@@ -19,53 +23,25 @@ from .memory import SupportMemory
 
 Stage = Literal["training", "head", "inference"]
 Space = Literal["text", "audio"]
+T = TypeVar("T")
+BOUNDS: dict[str, Callable[[float], bool]] = {
+    "0 or more": lambda value: value >= 0,
+    "1 or more": lambda value: value >= 1,
+    "a number above 0": lambda value: value > 0,
+    "a number above 0, up to 1": lambda value: 0 < value <= 1,
+    "a number from 0 to 1": lambda value: 0 <= value <= 1,
+}
+SEVERAL = "+ joins bridges into one, wsac tune compares those of --bridge given again; "
 
 
 @runtime_checkable
 class Bridge(Protocol):
     """A strategy that crosses the gap: unit-norm ``[B, D]`` → unit-norm ``[B, D]``.
 
-    rng: for bridges with randomness; the same generator state, the same result.
+    rng: for bridges with randomness; the same generator state gives the same result.
     """
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor: ...
-
-
-@runtime_checkable
-class Head(Protocol):
-    """A space that both modalities are brought into: in training by ``text``, in captioning by ``audio``, or by
-    ``text`` again where an inference bridge has made a text embedding of the sound."""
-
-    def text(self, embedding: Tensor) -> Tensor: ...
-
-    def audio(self, embedding: Tensor) -> Tensor: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A registered bridge. space: where an inference bridge ends, among texts or still among sounds."""
-
-    name: str
-    stage: Stage
-    make: Callable[..., Any]
-    space: Space
-    pairs: bool  # its fit needs sounds with captions
-
-    @property
-    def about(self) -> str:
-        return (self.make.__doc__ or "").strip().splitlines()[0]
-
-    @property
-    def given(self) -> set[str]:
-        """What it is made from: of memory, gap and clap_temperature."""
-        return {f.name for f in fields(self.make)} & set(CONTEXT_FIELDS)  # type: ignore[arg-type]
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Names and defaults."""
-        return {
-            f.name: f.default for f in fields(self.make) if f.init and f.name not in CONTEXT_FIELDS
-        }  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,85 +53,122 @@ class BridgeContext:
     clap_temperature: float = 0.07
 
 
-CONTEXT_FIELDS = ("memory", "gap", "clap_temperature")
+CONTEXT = {f.name for f in fields(BridgeContext)}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A registered bridge; see ``register``."""
+
+    name: str
+    stage: Stage
+    make: Callable[..., Any]
+    space: Space
+    pairs: bool
+
+    @property
+    def about(self) -> str:
+        return (self.make.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def needs(self) -> set[str]:
+        """The fields of the context that it is made from."""
+        return {f.name for f in fields(self.make)} & CONTEXT  # type: ignore[arg-type]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Names and defaults."""
+        own = [f for f in fields(self.make) if f.init]  # type: ignore[arg-type]
+        return {f.name: f.default for f in own if f.name not in CONTEXT}
+
+
 KINDS: dict[tuple[Stage, str], Kind] = {}
-T = TypeVar("T")
-SEVERAL = "+ joins bridges into one, wsac tune compares those of --bridge given again; "
 
 
+def option(default: Any, bounds: str) -> Any:
+    """A field of a bridge with bounds, one of BOUNDS; they are checked in what a spec gives."""
+    return field(default=default, metadata={"bounds": bounds})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field, option))
 def register(
     name: str, stage: Stage, *, space: Space = "text", pairs: bool = False
-) -> Callable[[T], T]:
-    """Class decorator, above ``@dataclass``: the bridge is then known by name in its stage."""
+) -> Callable[[type[T]], type[T]]:
+    """Class decorator: makes a frozen dataclass that is known by name as a bridge of its stage.
 
-    def add(made: T) -> T:
-        kind = Kind(name, stage, made, space, pairs)  # type: ignore[arg-type]
-        without = [option for option, default in kind.options.items() if default is MISSING]
-        if without:
-            raise TypeError(f"bridge {name}: option {without[0]} has no default")
+    space: where an inference bridge ends, among texts or still among sounds. pairs: its fit needs
+    sounds with captions. Raises TypeError when an option has no default.
+    """
+
+    def add(bridge: type[T]) -> type[T]:
+        if not is_dataclass(bridge):
+            bridge = dataclass(frozen=True, slots=True)(bridge)
+        kind = Kind(name, stage, bridge, space, pairs)
+        for key, default in kind.options.items():
+            if default is MISSING:
+                raise TypeError(f"bridge {name}: option {key} has no default")
         KINDS[stage, name] = kind
-        return made
+        return bridge
 
     return add
 
 
-def names(*stages: Stage) -> list[str]:
-    return sorted(name for stage, name in KINDS if stage in stages)
-
-
 def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
-    """``name:option=value,option=value+name`` to kinds with their options; "" is none.
+    """``name:option=value,option=value+name`` → kinds with their options; "" → none.
 
-    Raises RecipeError for names that these stages do not have, and options that the bridge does not have.
+    Raises RecipeError for a name that these stages do not have, or an option that the bridge lacks.
     """
-    found = []
+    bridges = []
     for part in filter(None, (part.strip() for part in spec.split("+"))):
         name, _, written = (word.strip() for word in part.partition(":"))
         kind = next((KINDS[stage, name] for stage in stages if (stage, name) in KINDS), None)
         if kind is None:
-            known = "".join(
-                f"is for {stage}; for {stages[0]} " for stage, other in KINDS if other == name
-            )
-            known = (
-                known
-                or f"unknown here; {SEVERAL if ',' in name else did_you_mean(name, names(*stages))}"
-            )
-            raise RecipeError(f"bridge '{name}': {known}choose of {', '.join(names(*stages))}")
+            raise RecipeError(f"bridge '{name}': {_unknown(name, stages)}")
         options = {}
-        for option in filter(None, written.split(",")):
-            key, equals, value = (word.strip() for word in option.partition("="))
+        for assignment in filter(None, written.split(",")):
+            key, equals, value = (word.strip() for word in assignment.partition("="))
             if key not in kind.options or not equals:
+                hint = did_you_mean(key, kind.options) if key not in kind.options else ""
                 known = ", ".join(f"{k}={v}" for k, v in kind.options.items()) or "none"
-                near = did_you_mean(key, kind.options) if key not in kind.options else ""
-                raise RecipeError(f"bridge '{name}': no option '{option}'; {near}it has {known}")
+                what = f"no option '{assignment}'; {hint}it has {known}"
+                raise RecipeError(f"bridge '{name}': {what}")
+            default = kind.options[key]
             try:
-                options[key] = type(kind.options[key])(value)
+                options[key] = type(default)(value)
             except ValueError as error:
-                raise RecipeError(
-                    f"bridge '{name}': {key}={value} is no number; give such as {key}="
-                    f"{kind.options[key]}"
-                ) from error
-        found.append((kind, options))
-    return found
+                what = f"{key}={value} is no number; give such as {key}={default}"
+                raise RecipeError(f"bridge '{name}': {what}") from error
+        bridges.append((kind, options))
+    return bridges
 
 
-def build(kind: Kind, options: dict[str, Any], given: BridgeContext) -> Any:
-    """The bridge of a kind. Raises RecipeError when what it needs is not there, or an option is out of its range."""
-    wanted = kind.given
-    if "memory" in wanted and given.memory is None:
-        raise RecipeError(
-            f"bridge '{kind.name}' needs a support memory and this model has none; use --bridge ad"
-        )
-    if "gap" in wanted and given.gap is None:
-        raise RecipeError(
-            f"bridge '{kind.name}' needs the gap: wsac gap --save FILE measures it, --gap FILE gives it"
-        )
-    if kind.pairs and (given.gap is None or given.gap.pls_text is None):
-        raise RecipeError(
-            f"bridge '{kind.name}' needs a gap fitted on pairs: wsac gap --pairs CSV --save FILE"
-        )
+def _unknown(name: str, stages: Sequence[Stage]) -> str:
+    names = sorted(known for stage, known in KINDS if stage in stages)
+    where = [f"is for {stage}; for {stages[0]} " for stage, known in KINDS if known == name]
+    hint = SEVERAL if "," in name else did_you_mean(name, names)
+    return f"{''.join(where) or f'unknown here; {hint}'}choose of {', '.join(names)}"
+
+
+def build(kind: Kind, options: dict[str, Any], context: BridgeContext) -> Any:
+    """The bridge of a kind.
+
+    Raises RecipeError when the context lacks what it needs, or an option is out of its bounds.
+    """
+    lacking = ""
+    if "memory" in kind.needs and context.memory is None:
+        lacking = "a support memory and this model has none; use --bridge ad"
+    elif "gap" in kind.needs and context.gap is None:
+        lacking = "the gap: wsac gap --save FILE measures it, --gap FILE gives it"
+    elif kind.pairs and context.gap and context.gap.pls_text is None:
+        lacking = "a gap fitted on pairs: wsac gap --pairs CSV --save FILE"
+    if lacking:
+        raise RecipeError(f"bridge '{kind.name}' needs {lacking}")
+    for f in fields(kind.make):  # type: ignore[arg-type]
+        value, bounds = options.get(f.name, f.default), f.metadata.get("bounds")
+        if bounds and not (math.isfinite(value) and BOUNDS[bounds](value)):
+            raise RecipeError(f"bridge '{kind.name}': {f.name} {value}: give {bounds}")
     try:
-        return kind.make(**options, **{name: getattr(given, name) for name in wanted})
+        return kind.make(**options, **{name: getattr(context, name) for name in kind.needs})
     except ValueError as error:
         raise RecipeError(f"bridge '{kind.name}': {error}") from error
 
@@ -172,27 +185,32 @@ class Chain:
         return embedding
 
 
-def training_bridge(spec: str, given: BridgeContext) -> Bridge:
-    """Heads and training bridges of a spec in their order; heads act by their side of the texts."""
-    made = [build(kind, options, given) for kind, options in parse(spec, "training", "head")]
-    return Chain([_OneSide(one.text) if isinstance(one, Head) else one for one in made])
-
-
-def inference_bridge(spec: str, given: BridgeContext, trained: str = "") -> Bridge:
-    """The bridges of a spec, and then the heads of the training's: their text side where the bridges end among texts,
-    else their audio side."""
-    parts = parse(spec or "ad", "inference")
-    bridges: list[Bridge] = [build(kind, options, given) for kind, options in parts]
-    space = "text" if any(kind.space == "text" for kind, _ in parts) else "audio"
-    for kind, options in parse(trained, "training", "head"):
-        if kind.stage == "head":
-            bridges.append(_OneSide(getattr(build(kind, options, given), space)))
-    return bridges[0] if len(bridges) == 1 else Chain(bridges)
-
-
 @dataclass(frozen=True, slots=True)
 class _OneSide:
     side: Callable[[Tensor], Tensor]
 
     def __call__(self, embedding: Tensor, rng: Generator | None = None) -> Tensor:
         return self.side(embedding)
+
+
+def training_bridge(spec: str, context: BridgeContext) -> Bridge:
+    """The training bridges and heads of a spec in their order; heads act by ``text``."""
+    bridges: list[Bridge] = []
+    for kind, options in parse(spec, "training", "head"):
+        bridge = build(kind, options, context)
+        bridges.append(_OneSide(bridge.text) if kind.stage == "head" else bridge)
+    return Chain(bridges)
+
+
+def inference_bridge(spec: str, context: BridgeContext, trained: str = "") -> Bridge:
+    """The bridges of a spec ("" is ``ad``), then the heads of ``trained``, the training's spec.
+
+    Heads act by ``text`` where the bridges end among texts, else by ``audio``.
+    """
+    parts = parse(spec or "ad", "inference")
+    bridges: list[Bridge] = [build(kind, options, context) for kind, options in parts]
+    space = "text" if any(kind.space == "text" for kind, _ in parts) else "audio"
+    for kind, options in parse(trained, "training", "head"):
+        if kind.stage == "head":
+            bridges.append(_OneSide(getattr(build(kind, options, context), space)))
+    return bridges[0] if len(bridges) == 1 else Chain(bridges)

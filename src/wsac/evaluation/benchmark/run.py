@@ -250,7 +250,7 @@ def _options(row: BenchmarkRow) -> CaptionOptions:
 
 
 def _needs_gap(spec: str, *stages: Stage) -> bool:
-    return any("gap" in kind.given for kind, _ in parse(spec, *stages))
+    return any("gap" in kind.needs for kind, _ in parse(spec, *stages))
 
 
 def _has(row: BenchmarkRow, what: str) -> bool:

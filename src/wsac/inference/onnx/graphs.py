@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsac.bridges import Bridge, Chain, NearestNeighbour, Projection, Santa, TopMean
+from wsac.bridges import Bridge, Chain
+from wsac.bridges.retrieval import NearestNeighbour, Projection, Santa, TopMean
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.decoder import TransformerDecoder
 from wsac.types import ModelError
