@@ -32,9 +32,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wsac.bridges.memory import SupportMemory
 from wsac.bridges.noise import NoiseInjection
 from wsac.bridges.retrieval import Projection
-from wsac.bridges.memory import SupportMemory
 from wsac.clap.public.public_clap import PublicClap
 from wsac.data.audio.find import find_audio
 from wsac.data.captions.corpus import merge
