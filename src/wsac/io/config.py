@@ -43,23 +43,10 @@ def load_recipe(
 
     Paths inside a recipe are relative to the working folder. Raises RecipeError naming the key and the remedy.
     """
-    raw: dict[str, Any] = {}
-    if path is not None:
-        path = find_recipe(path)
-        try:
-            raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            names = ", ".join(sorted(shipped.stem for shipped in RECIPES.glob("*.toml")))
-            raise RecipeError(
-                f"{path}: cannot read the recipe ({error.strerror}); give a file, or one of {names}"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise RecipeError(
-                f"{path}: not a text file; give a recipe in TOML, or the name of one of wsac's own"
-            ) from error
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{path}: not valid TOML ({error})") from error
-    for key, value in (overrides or {}).items():
+    overrides = overrides or {}
+    path = None if path is None else find_recipe(path)
+    raw = {} if path is None else _read_toml(path)
+    for key, value in overrides.items():
         *sections, name = key.split(".")
         table = raw
         for section in sections:
@@ -70,19 +57,31 @@ def load_recipe(
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        verb = _verb_of(raw)
+        verb = _verb_of(raw) if raw else kind.verb
         if path is not None and verb != kind.verb:
-            raise RecipeError(
-                f"{path}: a recipe of wsac {verb}, not of wsac {kind.verb}"
-            ) from error
+            what = f"a recipe of wsac {verb}, not of wsac {kind.verb}"
+            raise RecipeError(f"{path}: {what}") from error
         place = ".".join(map(str, error.errors()[0]["loc"]))
-        option = any(
-            f"{key}.".startswith(f"{place}.") or f"{place}.".startswith(f"{key}.")
-            for key in overrides or {}
-        )
-        raise RecipeError(
-            _explain(kind, error, "options" if path is None or option else str(path))
-        ) from error
+        overridden = any(_within(key, place) or _within(place, key) for key in overrides)
+        source = "options" if path is None or overridden else str(path)
+        raise RecipeError(_explain(kind, error, source)) from error
+
+
+def _within(key: str, section: str) -> bool:
+    return f"{key}.".startswith(f"{section}.")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        names = ", ".join(sorted(shipped.stem for shipped in RECIPES.glob("*.toml")))
+        what = f"cannot read the recipe ({error.strerror}); give a file, or one of {names}"
+    except UnicodeDecodeError:
+        what = "not a text file; give a recipe in TOML, or the name of one of wsac's own"
+    except tomllib.TOMLDecodeError as error:
+        what = f"not valid TOML ({error})"
+    raise RecipeError(f"{path}: {what}")
 
 
 def _verb_of(raw: dict[str, Any]) -> str:
@@ -106,26 +105,9 @@ def parse_override(text: str, example: str = "training.epochs=3") -> tuple[str, 
 
 def save_recipe(recipe: Section, path: str | Path) -> None:
     """Write the recipe as TOML, every value spelled out."""
-    import json
+    import tomli_w
 
-    def written(value: Any) -> str:
-        if isinstance(value, dict):
-            return "{" + ", ".join(line(*item) for item in value.items()) + "}"
-        if isinstance(value, list):
-            return "[" + ", ".join(map(written, value)) + "]"
-        # JSON scalars are TOML, but for the one control character that JSON leaves as it is
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-    def line(key: str, value: Any) -> str:
-        bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-        return f"{key if bare else written(key)} = {written(value)}"
-
-    values = recipe.model_dump(mode="json")
-    lines = [line(key, value) for key, value in values.items() if not isinstance(value, dict)]
-    for key, value in values.items():
-        if isinstance(value, dict):
-            lines += ["", f"[{key}]", *(line(*item) for item in value.items())]
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, tomli_w.dumps(recipe.model_dump(mode="json")))
 
 
 def pin_recipe(recipe: Section, folder: Path) -> None:
@@ -134,19 +116,16 @@ def pin_recipe(recipe: Section, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RecipeError(
-            f"{folder}: cannot make the run folder ({error.strerror}); give another --out"
-        ) from error
+        what = f"cannot make the run folder ({error.strerror}); give another --out"
+        raise RecipeError(f"{folder}: {what}") from error
     if path.is_file() and (folder / "checkpoint.safetensors").is_file():
         old = load_recipe(type(recipe), path)  # type: ignore[type-var]
         before, now = _flat(old.model_dump()), _flat(recipe.model_dump())
         if before != now:
-            changed = ", ".join(
-                f"{key} was {before.get(key)!r}" for key in now if before.get(key) != now[key]
-            )
-            raise RecipeError(
-                f"{folder}: holds a run of another recipe (changed: {changed}); give another --out"
-            )
+            keys = [key for key in now if before.get(key) != now[key]]
+            changed = ", ".join(f"{key} was {before.get(key)!r}" for key in keys)
+            what = f"holds a run of another recipe (changed: {changed}); give another --out"
+            raise RecipeError(f"{folder}: {what}")
     save_recipe(recipe, path)
 
 
@@ -159,31 +138,32 @@ def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
+    """The first error of a validation on one line, with the nearest key for one that is unknown."""
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"]]
-    key = ".".join(place)
-    if first["type"] == "missing":
-        return f"{source}: '{key}' is missing; wsac's own recipes show it"
-    if first["type"] == "value_error":  # of a group of options as a whole
-        return f"{source}: {key}: {first['ctx']['error']}"
-    if first["type"] != "extra_forbidden":
-        return f"{source}: {key} = {first['input']!r}: {first['msg'].lower()}"
+    *sections, name = (str(part) for part in first["loc"])
+    key = ".".join((*sections, name))
+    match first["type"]:
+        case "missing":
+            return f"{source}: '{key}' is missing; wsac's own recipes show it"
+        case "value_error":  # of a group of options as a whole
+            return f"{source}: {key}: {first['ctx']['error']}"
+        case "extra_forbidden":
+            fields = _fields_of(kind, sections)
+            hint = did_you_mean(name, fields) or f"known keys: {', '.join(fields)}"
+            for section, field in fields.items():
+                if name in getattr(field.annotation, "model_fields", {}):
+                    hint = f"did you mean '{'.'.join((*sections, section, name))}'?"
+            return f"{source}: unknown key '{key}'; {hint.rstrip()}"
+    return f"{source}: {key} = {first['input']!r}: {first['msg'].lower()}"
+
+
+def _fields_of(kind: type[Section], sections: list[str]) -> dict[str, Any]:
+    """The fields of a section inside a recipe, also of one in a list or a table of sections."""
     table: Any = kind
-    for part in place[:-1]:
+    for part in sections:
         field = getattr(table, "model_fields", {}).get(part)
         table = table if field is None else field.annotation
-        if inner := [
-            one for one in get_args(table) if isinstance(one, type) and issubclass(one, Section)
-        ]:
-            table = inner[0]  # of a list or a table of sections
-    inside = {
-        name: getattr(field.annotation, "model_fields", {})
-        for name, field in table.model_fields.items()
-    }
-    hint = (
-        did_you_mean(place[-1], table.model_fields)
-        or f"known keys: {', '.join(table.model_fields)}"
-    )
-    for name in (name for name, fields in inside.items() if place[-1] in fields):
-        hint = f"did you mean '{'.'.join((*place[:-1], name, place[-1]))}'?"
-    return f"{source}: unknown key '{key}'; {hint.rstrip()}"
+        for inner in get_args(table):
+            if isinstance(inner, type) and issubclass(inner, Section):
+                table = inner
+    return table.model_fields
