@@ -1,13 +1,10 @@
-"""A procedural world of sounds with exact captions: demo recordings, a paired benchmark, and text corpora."""
+"""A procedural world of sounds with exact captions: demo recordings, benchmarks, text corpora."""
 
-from .demos import DEMO_SEED, demo_scenes
-from .events import Event
 from .falsehoods import swap_order, write_false
 from .grammar import write_caption, write_references
-from .kinds import KINDS, Kind, render_event
-from .rendering import render_scene
-from .sampler import sample_scene, write_captions
-from .scene import FORMS, Placed, Scene
+from .kinds import KINDS, Kind, render_event, render_scene
+from .sampler import DEMO_SEED, demo_scenes, sample_scene, write_captions
+from .scene import FORMS, Event, Placed, Scene
 from .write import write_corpus, write_scenes
 
 __all__ = [

@@ -1,49 +1,21 @@
-"""Scenes drawn at random: their form, their events, when each sounds, and what can be said of it."""
+"""Scenes drawn at random: their form, their events, when each sounds, and what is special in it.
+
+And the eight scenes of the demo.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from .alike import alike
-from .events import LEAD, MOST, RATE, Event
 from .grammar import distinct_captions, write_references
-from .kinds import KINDS, Kind
-from .scene import FORMS, Placed, Scene
+from .kinds import KINDS, RATE, Kind
+from .scene import BACKGROUNDS, FORMS, MAX_COUNT, SHARES, Event, Form, Placed, Scene, alike
+from .take import LEAD
 
-SIZES = {1: 0.15, 2: 0.35, 3: 0.3, 4: 0.2}  # how often a scene has so many events
 SHORTEST = 1.2  # seconds of an event in turn, at least, so that it can be recognised
-# What can go on all through a scene, and is still heard behind others.
-BACKGROUNDS = (
-    *(
-        "rain",
-        "wind",
-        "sea_waves",
-        "stream",
-        "fire",
-        "drip",
-        "birds",
-        "crickets",
-        "insect",
-        "man",
-        "woman",
-        "crowd",
-    ),
-    *(
-        "baby",
-        "snoring",
-        "whistle",
-        "clapping",
-        "engine",
-        "helicopter",
-        "vacuum_cleaner",
-        "train",
-        "siren",
-        "static",
-    ),
-    *("alarm_clock", "hum", "clock", "typing", "footsteps", "horse", "piano", "guitar", "drums"),
-)
+DEMO_SEED = 2309
 
 
 def sample_scene(
@@ -52,134 +24,138 @@ def sample_scene(
     seconds: float = 10.0,
     captions: int = 5,
 ) -> Scene:
-    """Draw a scene with so many events at least and at most, 5 to ``seconds`` long, and write its captions.
+    """Draw a scene with a number of events in this range, 5 to ``seconds`` long, with captions.
 
-    No two kinds in it are alike, except that "again" has one twice. Every parameter that is not 0 is audible: a louder
-    sound has another beside it to be compared with; a faint or far one has so too, or the whole recording is faint.
-    Raises ValueError for numbers of events outside 1 to 4, or less than 1.5 seconds for each event.
+    No two kinds in it are alike, except that "again" has one twice. Every parameter that is not 0
+    is audible: a louder sound has another beside it to be compared with; a faint or far one has so
+    too, or the whole recording is faint.
+    Raises ValueError outside 1 to 4 events, or for less than 1.5 seconds for each event.
     """
-    least, most = events
-    if not 1 <= least <= most <= 4:
-        raise ValueError(f"events is {least} to {most}: a scene holds 1 to 4")
-    if not seconds >= 1.5 * most:
-        raise ValueError(
-            f"{seconds:g} s is too short for {most} events: use at least {1.5 * most:g} s"
-        )
-    sizes = [size for size in SIZES if least <= size <= most]
-    weights = np.cumsum([SIZES[size] for size in sizes])
-    size = sizes[int(np.searchsorted(weights, rng.random() * weights[-1]))]
-    forms = [form for form, (_, _, count) in FORMS.items() if count == size]
+    low, high = events
+    if not 1 <= low <= high <= 4:
+        raise ValueError(f"events is {low} to {high}: a scene holds 1 to 4")
+    if not seconds >= 1.5 * high:
+        remedy = f"use at least {1.5 * high:g} s"
+        raise ValueError(f"{seconds:g} s is too short for {high} events: {remedy}")
+    weights = np.cumsum(SHARES[low - 1 : high])
+    size = low + int(np.searchsorted(weights, rng.random() * weights[-1]))
+    forms = [name for name, form in FORMS.items() if form.events == size]
     form = forms[int(rng.integers(len(forms)))]
-    total = round(float(rng.uniform(min(5.0, seconds) if size < 3 else 0.8 * seconds, seconds)), 2)
-    scene = _place(rng, form, total)
+    shortest = min(5.0, seconds) if size < 3 else 0.8 * seconds
+    scene = _place(rng, form, round(float(rng.uniform(shortest, seconds)), 2))
     return replace(scene, captions=write_references(scene, rng, captions)) if captions else scene
 
 
 def write_captions(
     rng: np.random.Generator, count: int, events: tuple[int, int] = (1, 4)
 ) -> list[str]:
-    """Write ``count`` distinct captions of scenes with so many events, without any sound; there are millions.
+    """Write ``count`` distinct captions of scenes with this range of events, without any sound.
 
-    Raises ValueError when there are not so many, or for numbers of events outside 1 to 4.
+    Raises ValueError when there are not enough, or outside 1 to 4 events.
     """
     return distinct_captions(rng, count, lambda rng: sample_scene(rng, events, captions=0))
 
 
-def _place(rng: np.random.Generator, form: str, total: float) -> Scene:
-    behind, sizes, _ = FORMS[form]
-    names: list[str] = []
+def demo_scenes(seconds: float = 10.0) -> tuple[tuple[str, Scene], ...]:
+    """The eight demo scenes, always the same, as (file name, scene): six single sounds, two pairs.
+
+    Render scene i with ``np.random.default_rng(DEMO_SEED + i)`` to get the demo recordings.
+    """
+
+    def placed(kind: str, start: float = 0.0, gain_db: float = 0.0, share: float = 1.0) -> Placed:
+        return Placed(Event(kind, seconds=seconds * share), start, gain_db)
+
+    scenes = {}
+    for kind in ("dog", "rain", "siren", "birds", "church_bell", "typing"):
+        scenes[kind] = Scene("single", seconds, ((placed(kind),),))
+    rain = placed("rain", gain_db=-7.0)
+    scenes["dog_and_rain"] = Scene("while", seconds, ((placed("dog"),),), rain)
+    steps, knocks = placed("footsteps", share=0.5), placed("knocking", seconds / 2, share=0.5)
+    scenes["footsteps_then_knocking"] = Scene("then", seconds, ((steps,), (knocks,)))
+    rng = np.random.default_rng(DEMO_SEED)
+    return tuple(
+        (f"{name}.wav", replace(scene, captions=write_references(scene, rng)))
+        for name, scene in scenes.items()
+    )
+
+
+def _place(rng: np.random.Generator, name: str, total: float) -> Scene:
+    """Draw the events of a scene of a form, and lay them out in ``total`` seconds or less."""
+    form, turns = FORMS[name], len(FORMS[name].steps)
+    kinds: list[str] = []
     background = None
-    if behind:
-        names.append(BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))])
-        event = _draw(rng, names[0], total, _Context(), counted=False)
-        background = Placed(
-            replace(event, seconds=total), 0.0, round(float(rng.uniform(-8, -4)), 1)
-        )
+    if form.background:
+        kinds.append(BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))])
+        event = replace(_draw(rng, kinds[0], total, form, counted=False), seconds=total)
+        background = Placed(event, 0.0, round(float(rng.uniform(-8, -4)), 1))
     steps: list[tuple[Placed, ...]] = []
-    turns = len(sizes)
-    shares = rng.uniform(0.75, 1.25, turns)
-    if form == "again":
-        shares[2] = shares[0]
-    room = total - 0.3 * (turns - 1) - (0.3 if turns > 1 else 0.0)
-    shares = np.maximum(shares / shares.sum() * room, SHORTEST)
-    remarkable = int(
-        rng.integers(-1, turns)
-    )  # at most one step is louder, fainter or farther than the others
+    shares = _shares(rng, name, turns, total)
+    remarkable = int(rng.integers(-1, turns))  # at most one step differs in level from the others
     at = float(rng.uniform(0, 0.2))
-    for i, size in enumerate(sizes):
-        if form == "again" and i == 2:
+    for i, size in enumerate(form.steps):
+        if name == "again" and i == 2:
             steps.append((replace(steps[0][0], start=round(at, 3)),))
         else:
-            level = i == remarkable and size == 1 and (form != "again" or i == 1)
-            context = _Context(level=level, relative=turns > 1 or behind, solo=not behind)
+            level = i == remarkable and size == 1 and (name != "again" or i == 1)
             share = float(min(shares[i], total - at))
-            steps.append(
-                _step(
-                    rng,
-                    names,
-                    size,
-                    share if turns > 1 else share * rng.uniform(0.6, 1),
-                    at,
-                    context,
-                )
-            )
+            share *= 1.0 if turns > 1 else rng.uniform(0.6, 1)
+            events = _step(rng, kinds, size, share, form, level)
+            pairs = enumerate(events)
+            steps.append(tuple(Placed(event, round(at, 3), -2.0 * n) for n, event in pairs))
         at = max(placed.end for placed in steps[-1]) + float(rng.uniform(-0.1, 0.3))
     if turns == 1:  # it need not start at once
         spare = max(0.0, total - steps[0][0].event.seconds)
         steps[0] = (replace(steps[0][0], start=round(float(rng.uniform(0, spare)), 3)),)
-    elif not behind:  # no long silence at the end
+    elif not form.background:  # no long silence at the end
         total = round(max(min(5.0, total), min(total, at + 0.4)), 2)
-    return _lengths(Scene(form, total, tuple(steps), background))
+    return _name_lengths(Scene(name, total, tuple(steps), background))
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """Where an event stands. level: it may be fainter, louder, nearer or farther than others; relative: there are
-    others to compare it with; solo: nothing lies behind it."""
-
-    level: bool = False
-    relative: bool = False
-    solo: bool = True
+def _shares(rng: np.random.Generator, form: str, turns: int, total: float) -> np.ndarray:
+    """The seconds of each step [turns]."""
+    shares = rng.uniform(0.75, 1.25, turns)
+    if form == "again":
+        shares[2] = shares[0]
+    room = total - 0.3 * (turns - 1) - (0.3 if turns > 1 else 0.0)
+    return np.maximum(shares / shares.sum() * room, SHORTEST)
 
 
 def _step(
-    rng: np.random.Generator,
-    names: list[str],
-    size: int,
-    share: float,
-    at: float,
-    context: _Context,
-) -> tuple[Placed, ...]:
-    """One event, or two from the first to the last together, of kinds that are unlike ``names``, which they join."""
-    step = []
-    for n in range(size):
-        name = _unlike(rng, names)
-        names.append(name)
-        if size == 1 and "length" in KINDS[name].parameters and rng.random() < 0.25:
+    rng: np.random.Generator, kinds: list[str], size: int, share: float, form: Form, level: bool
+) -> list[Event]:
+    """One event, or two that start together, of kinds unlike ``kinds``, to which they are added."""
+    events = []
+    for _ in range(size):
+        kind = _unlike(rng, kinds)
+        kinds.append(kind)
+        if size == 1 and "length" in KINDS[kind].parameters and rng.random() < 0.25:
             share = min(share, float(rng.uniform(SHORTEST, 1.8)))
-        step.append(Placed(_draw(rng, name, share, context), round(at, 3), -2.0 * n))
-    longest = max(placed.event.seconds for placed in step)
-    return tuple(
-        placed
-        if placed.event.count
-        else replace(placed, event=replace(placed.event, seconds=longest))
-        for placed in step
-    )
+        events.append(_draw(rng, kind, share, form, level))
+    longest = max(event.seconds for event in events)
+    return [event if event.count else replace(event, seconds=longest) for event in events]
 
 
 def _unlike(rng: np.random.Generator, names: list[str]) -> str:
-    """A kind that none of these is like."""
-    everything = tuple(KINDS)
+    """A kind that is like none of these."""
+    kinds = tuple(KINDS)
     while True:
-        name = everything[int(rng.integers(len(everything)))]
+        name = kinds[int(rng.integers(len(kinds)))]
         if not any(alike(name, other) for other in names):
             return name
 
 
 def _draw(
-    rng: np.random.Generator, name: str, share: float, context: _Context, counted: bool = True
+    rng: np.random.Generator,
+    name: str,
+    share: float,
+    form: Form,
+    level: bool = False,
+    counted: bool = True,
 ) -> Event:
-    """An event of a kind that fits into ``share`` seconds. counted: its strokes may have a number."""
+    """An event of a kind that fits into ``share`` seconds of a scene of this form.
+
+    level: it may be fainter, louder, nearer or farther. counted: its strokes may have a number.
+    """
     kind = KINDS[name]
 
     def lean(parameter: str, chance: float) -> int:
@@ -190,58 +166,50 @@ def _draw(
     pitch, rate = lean("pitch", 0.5), lean("rate", 0.5)
     count: int | None = None
     if counted and "count" in kind.parameters and rng.random() < 0.8:
-        count, rate = _fitting(int(rng.integers(1, MOST + 1)), rate, kind, share)
-        share = min(
-            share, max(SHORTEST, LEAD + (count - 1) * 1.05 * kind.period / RATE[rate] + kind.tail)
-        )
+        count, rate = _fitting(int(rng.integers(1, MAX_COUNT + 1)), rate, kind, share)
+        needed = LEAD + (count - 1) * 1.05 * kind.period / RATE[rate] + kind.tail
+        share = min(share, max(SHORTEST, needed))
     loudness = distance = 0
-    if context.level:
+    if level:
         if rng.random() < 0.5:
             loudness = lean("loudness", 1.0)
         else:
             distance = lean("distance", 1.0)
-        if not context.relative:
-            loudness = min(
-                loudness, 0
-            )  # alone, a sound is faint or not; how loud it was nobody knows
-        if not context.solo:
-            loudness, distance = (
-                max(loudness, 0),
-                min(distance, 0),
-            )  # it must stay above what lies behind it
+        if form.events == 1:  # alone, nobody knows how loud a sound was
+            loudness = min(loudness, 0)
+        if form.background:  # it must stay above the background
+            loudness, distance = max(loudness, 0), min(distance, 0)
     return Event(name, pitch, rate, count, loudness, distance, 0, round(share, 3))
 
 
 def _fitting(wanted: int, rate: int, kind: Kind, share: float) -> tuple[int, int]:
-    """As many strokes as are wanted, or as fit into ``share`` seconds; faster when only one would fit; and the rate.
+    """The wanted number of strokes, or as many as fit into ``share`` seconds, and their rate.
 
-    A single stroke has no rate.
+    They are faster when only one would fit. A single stroke has no rate.
     """
     for speed in dict.fromkeys((rate, 0, int("rate" in kind.parameters))):
-        count = min(
-            wanted, max(1, 1 + int((share - LEAD - kind.tail) / (1.05 * kind.period / RATE[speed])))
-        )
+        room = (share - LEAD - kind.tail) / (1.05 * kind.period / RATE[speed])
+        count = min(wanted, max(1, 1 + int(room)))
         if count > 1:
             return count, speed
     return 1, 0
 
 
-def _lengths(scene: Scene) -> Scene:
-    """Call an event brief or long where it is so beside the others in turn, and its kind can go on."""
+def _name_lengths(scene: Scene) -> Scene:
+    """Call an event brief or long where it is so beside the others in turn, and its kind can be."""
     spans = [max(placed.event.seconds for placed in step) for step in scene.steps]
 
     def named(placed: Placed, span: float) -> Placed:
-        others = [other for other in spans if other != span] or [scene.seconds]
         if "length" not in KINDS[placed.event.kind].parameters:
             return placed
-        brief = span <= 2.0 and scene.seconds >= 3 * span and max(others) >= 1.5 * span
-        long = len(spans) > 1 and span >= 4.0 and span >= 1.8 * max(others)
+        longest = max([other for other in spans if other != span] or [scene.seconds])
+        brief = span <= 2.0 and scene.seconds >= 3 * span and longest >= 1.5 * span
+        long = len(spans) > 1 and span >= 4.0 and span >= 1.8 * longest
         return replace(placed, event=replace(placed.event, length=-1 if brief else int(long)))
 
     if scene.form == "again":
         return scene
-    steps = tuple(
-        tuple(named(placed, span) for placed in step)
-        for step, span in zip(scene.steps, spans, strict=True)
-    )
-    return replace(scene, steps=steps)
+    steps = []
+    for step, span in zip(scene.steps, spans, strict=True):
+        steps.append(tuple(named(placed, span) for placed in step))
+    return replace(scene, steps=tuple(steps))
