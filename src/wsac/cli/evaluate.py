@@ -78,7 +78,7 @@ def evaluate(
     from wsac.evaluation.results import save, to_json
 
     models = Models(training_text, clap, encoder, checker, device, offline)
-    decoding: dict[str, Any] = {"bridge": bridge, "beam": beam, "gap": gap}
+    decoding: dict[str, Any] = {"bridge": bridge, "beam_size": beam, "gap": gap}
     if candidates is not None:
         if model or dataset or root or any(decoding.values()):
             raise WsacError("--candidates are captions; leave --model, --dataset and --root out")
@@ -290,7 +290,9 @@ def _score(pairs: Pairs, names: list[str], models: Models, about: dict[str, Any]
     for note in (*pairs.notes, *left_out):
         say(note)
     scored = evaluate(pairs.items, names, models)
-    texts = {name: str(value) for name, value in about.items() if value is not None}
+    texts = {
+        name.removesuffix("_size"): str(value) for name, value in about.items() if value is not None
+    }
     return replace(scored, skipped=pairs.skipped, about=texts, notes=tuple(pairs.notes))
 
 

@@ -1,4 +1,4 @@
-"""What a captioner says of the recordings of a dataset, as items to be scored."""
+"""A captioner's captions of the recordings of a dataset, as items to be scored."""
 
 from __future__ import annotations
 
@@ -13,26 +13,15 @@ from . import Item
 
 
 def caption_dataset(
-    dataset: Dataset,
-    *,
-    model: str | Path = "pocket",
-    bridge: str | None = None,
-    beam: int | None = None,
-    gap: str | Path | None = None,
-    skip_invalid: bool = False,
-    device: str = "auto",
+    dataset: Dataset, *, skip_invalid: bool = False, **options: Any
 ) -> tuple[list[Item], dict[str, int]]:
-    """Caption every recording; what the captioner is not sure of counts as said. The second part: what was left out.
+    """Caption every recording, uncertain captions included. Returns items, and what was left out.
 
-    skip_invalid: leave out and count recordings that cannot be decoded. Raises AudioError for them otherwise, and when
-    nothing is left.
+    skip_invalid: leave out and count recordings that cannot be decoded. options: as for
+    ``caption_files``. Raises AudioError when a recording cannot be decoded, or nothing is left.
     """
     paths = [item.audio for item in dataset.items]
-    source: dict[str, Any] = {"model": model, "gap": gap, "device": device}
-    by_file = {
-        result.file: result
-        for result in caption_files(paths, bridge=bridge, beam_size=beam, **source)
-    }
+    by_file = {result.file: result for result in caption_files(paths, **options)}
     results = [by_file[str(Path(path))] for path in paths]  # two clips may share a file
     failed = [result for result in results if isinstance(result, AudioError)]
     if failed and (not skip_invalid or len(failed) == len(results)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from wsac import __version__
 from wsac.evaluation.metrics.items import Item, Score
-from wsac.evaluation.statistics import LEVEL, RESAMPLES
+from wsac.evaluation.statistics import LEVEL, RESAMPLES, family
 from wsac.io.files import read_json, write_text
 from wsac.types import WsacError
 
@@ -20,11 +20,11 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an evaluation found. scores: by name, in the order asked for. missing: why others are not among them.
+    """An evaluation. scores: by name, in the order asked for. missing: why others are not there.
 
-    items: ids and candidates in the order of the scores' values. digest: names the ids and references. intervals: 95 %
-    bootstrap. skipped: rows left out of the files, and how often. about: what was evaluated, by name. notes: what else
-    should be told with the figures.
+    items: in the order of the scores' values. digest: names the ids and references.
+    intervals: 95 % bootstrap. skipped: rows left out of the files, with counts. about: what was
+    evaluated, by name. notes: what else should be shown with the figures.
     """
 
     items: tuple[Item, ...]
@@ -36,56 +36,56 @@ class Report:
     about: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def values(self) -> dict[str, np.ndarray]:
+        """The values [N] of single clips, of metrics that have them."""
+        values = {name: score.per_item for name, score in self.scores.items()}
+        return {name: array for name, array in values.items() if array is not None}
+
 
 def figure_rows(report: Report) -> list[tuple[str, str, str, str]]:
-    """For people: metric, value, interval and note of each score."""
+    """Rows for people: metric, value, interval and note of each score."""
     rows = []
     for name, score in report.scores.items():
-        span = report.intervals.get(name)
-        rows.append(
-            (name, number(score.corpus), "" if span is None else interval(*span), score.note)
-        )
+        span = interval(*report.intervals[name]) if name in report.intervals else ""
+        rows.append((name, number(score.corpus), span, score.note))
     return rows
 
 
 def counted(report: Report) -> str:
-    """ "1,045 clips with 5 references each"."""
-    counts = sorted({len(item.references) for item in report.items})
-    clips = f"{len(report.items):,} clip" + "s" * (len(report.items) != 1)
-    if counts == [0]:
+    """For people: "1,045 clips with 5 references each"."""
+    counts = [len(item.references) for item in report.items]
+    least, most = min(counts), max(counts)
+    clips = f"{len(counts):,} clip" + "s" * (len(counts) != 1)
+    if most == 0:
         return f"{clips} without references"
-    span = (
-        f"{counts[0]} to {counts[-1]} references" if len(counts) > 1 else f"{counts[0]} reference"
-    )
-    return f"{clips} with {span}{'s' * (counts[-1] != 1 and len(counts) == 1)} each"
+    span = f"{least} to {most}" if least < most else str(most)
+    return f"{clips} with {span} reference{'s' * (span != '1')} each"
 
 
 def number(value: float) -> str:
-    """A figure in as many digits as people read."""
+    """A figure with the digits that people read."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value > 10 else f"{value:.4f}"
 
 
 def interval(low: float, high: float) -> str:
+    """For people: "0.4520 to 0.5130"."""
     return f"{number(low)} to {number(high)}"
 
 
 def summary(report: Report) -> dict[str, Any]:
     """The figures of a report for programs, without those of single items."""
     counts = [len(item.references) for item in report.items]
+    metrics = {}
+    for name, score in report.scores.items():
+        facts = {"value": _finite(score.corpus), "interval": report.intervals.get(name)}
+        metrics[name] = facts | {"note": score.note}
     return {
         "format": FORMAT,
         "wsac": __version__,
         "items": len(report.items),
         "references": {"least": min(counts), "most": max(counts)},
         "digest": report.digest,
-        "metrics": {
-            name: {
-                "value": _finite(score.corpus),
-                "interval": report.intervals.get(name),
-                "note": score.note,
-            }
-            for name, score in report.scores.items()
-        },
+        "metrics": metrics,
         "bootstrap": {"level": LEVEL, "resamples": RESAMPLES, "kind": "percentile, over items"},
         "missing": report.missing,
         "skipped": report.skipped,
@@ -95,25 +95,16 @@ def summary(report: Report) -> dict[str, Any]:
 
 
 def to_json(report: Report) -> str:
-    """The summary, the values of every item, and the counts behind BLEU and METEOR, an item a line."""
-    singles = {
-        name: score.per_item.tolist()
-        for name, score in report.scores.items()
-        if score.per_item is not None
-    }
-    pooled = {
-        name: score.pooled.tolist()
-        for name, score in _pooled(report).items()
-        if score.pooled is not None
-    }
+    """The summary, and one line per item with its values and the counts behind BLEU and METEOR."""
+    columns = {name: values.tolist() for name, values in report.values().items()}
+    for name, score in report.scores.items():
+        if score.pooled is not None:
+            columns[f"counts_{family(name)}"] = score.pooled.tolist()
     lines = []
     for i, item in enumerate(report.items):
-        row: dict[str, Any] = {"id": item.id, "candidate": item.candidate}
-        row |= {"references": item.references} if item.references else {}
-        row |= {"audio": item.audio} if item.audio else {}
-        row |= {"confidence": item.confidence} if item.confidence is not None else {}
-        row |= {name: _finite(values[i]) for name, values in singles.items()}
-        row |= {f"counts_{family}": values[i] for family, values in pooled.items()}
+        row = {key: value for key, value in asdict(item).items() if value not in ((), "", None)}
+        row = {"id": item.id, "candidate": item.candidate} | row
+        row |= {name: _finite(values[i]) for name, values in columns.items()}
         lines.append("  " + json.dumps(row, ensure_ascii=False, allow_nan=False))
     head = json.dumps(summary(report), indent=1, ensure_ascii=False, allow_nan=False)
     return head.removesuffix("\n}") + ',\n "per_item": [\n' + ",\n".join(lines) + "\n ]\n}\n"
@@ -134,62 +125,42 @@ def is_evaluation(path: str | Path) -> bool:
 
 
 def load(path: str | Path) -> Report:
-    """Read what ``save`` wrote. Raises WsacError for anything else."""
-    try:
-        value = read_json(path)
-    except WsacError:
-        if not Path(path).is_file():
-            raise
-        value = None
-    if not isinstance(value, dict) or "per_item" not in value or "digest" not in value:
+    """Read an evaluation that ``save`` wrote. Raises WsacError for anything else."""
+    if not Path(path).is_file():
+        raise WsacError(f"{path}: not found")
+    value = read_json(path) if is_evaluation(path) else {}
+    if "digest" not in value:
         raise WsacError(f"{path}: not an evaluation; wsac evaluate … -o FILE.json writes one")
     if value.get("format") != FORMAT:
-        raise WsacError(
-            f"{path}: format {value.get('format')}, and this wsac reads {FORMAT}; evaluate again"
-        )
+        what = f"format {value.get('format')}, and this wsac reads {FORMAT}"
+        raise WsacError(f"{path}: {what}; evaluate again")
     try:
         rows = value["per_item"]
-        items = tuple(
-            Item(
-                row["id"],
-                row["candidate"],
-                tuple(row.get("references", ())),
-                row.get("audio"),
-                row.get("confidence"),
-            )
-            for row in rows
-        )
+
+        def column(name: str) -> np.ndarray | None:
+            return np.array([row[name] for row in rows], float) if name in rows[0] else None
+
         scores: dict[str, Score] = {}
         spans: dict[str, tuple[float, float]] = {}
         for name, facts in value["metrics"].items():
             corpus = float("nan") if facts["value"] is None else float(facts["value"])
-            single = (
-                np.array([row[name] for row in rows], float) if name in rows[0] else None
-            )  # null is nan
-            family = f"counts_{_family(name)}"
-            counts = np.array([row[family] for row in rows], float) if family in rows[0] else None
-            scores[name] = Score(name, corpus, single, facts["note"], counts)
+            counts = column(f"counts_{family(name)}")
+            scores[name] = Score(name, corpus, column(name), facts["note"], counts)
             if facts["interval"]:
                 low, high = facts["interval"]
                 spans[name] = float(low), float(high)
-        about, notes = value.get("about", {}), tuple(value.get("notes", ()))
-        return Report(
-            items, scores, value["missing"], value["digest"], spans, value["skipped"], about, notes
-        )
+        more = {"skipped": value["skipped"], "about": value.get("about", {})}
+        more["notes"] = tuple(value.get("notes", ()))
+        items = tuple(map(_item, rows))
+        return Report(items, scores, value["missing"], value["digest"], spans, **more)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise WsacError(f"{path}: not a whole evaluation ({error!r}); evaluate again") from error
 
 
-def _pooled(report: Report) -> dict[str, Score]:
-    """One score of each family that has pooled counts: BLEU's are the same for all four."""
-    return {
-        _family(name): score for name, score in report.scores.items() if score.pooled is not None
-    }
+def _item(row: dict[str, Any]) -> Item:
+    references = tuple(row.get("references", ()))
+    return Item(row["id"], row["candidate"], references, row.get("audio"), row.get("confidence"))
 
 
-def _family(name: str) -> str:
-    return "bleu" if name.startswith("bleu_") else name
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _finite(value: Any) -> Any:
+    return value if np.all(np.isfinite(value)) else None

@@ -1,4 +1,4 @@
-"""Evaluate captions with several metrics, and keep what came out so that it can be compared later."""
+"""Score captions with several metrics."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from wsac.evaluation.metrics.items import Item, MissingError
 from wsac.evaluation.metrics.registry import METRICS, Models, Task, resolve
-from wsac.evaluation.results import Report
 from wsac.types import WsacError
 
 from .pairing import digest
+from .results import Report
 from .statistics import intervals
 
 
@@ -18,8 +18,9 @@ def evaluate(
 ) -> Report:
     """Score items with metrics and sets of metrics by name.
 
-    A member of a set that needs what is not installed is reported as missing; one asked for by name is an error.
-    Raises WsacError for unknown names, no items, ids given twice, and metrics that need references items do not have.
+    A member of a set that needs what is not installed is reported as missing; one asked for by
+    name is an error. Raises WsacError for unknown names, no items, ids that occur twice, and
+    metrics that need references which items do not have.
     """
     items = tuple(items)
     wanted, explicit = resolve([names] if isinstance(names, str) else names)
@@ -30,11 +31,11 @@ def evaluate(
         try:
             task.score(name)
         except MissingError as error:
+            message = str(error)
             if name in explicit:
-                raise (
-                    error if str(error).startswith(name) else MissingError(f"{name}: {error}")
-                ) from error
-            missing[name] = str(error)
+                prefix = "" if message.startswith(name) else f"{name}: "
+                raise MissingError(prefix + message) from error
+            missing[name] = message
     scores = {name: task.done[name] for name in wanted if name in task.done}
     if not scores:
         raise MissingError(f"nothing to compute: {'; '.join(dict.fromkeys(missing.values()))}")
@@ -49,7 +50,6 @@ def _check(items: Sequence[Item], names: Sequence[str]) -> None:
     without = [item.id for item in items if not item.references]
     needing = [name for name in names if METRICS[name].references]
     if without and needing:
-        raise WsacError(
-            f"{needing[0]} needs references, and {len(without):,} of {len(items):,} sounds have none, such "
-            f"as {without[0]!r}; give --references FILE, or --metrics reference-free"
-        )
+        what = f"{len(without):,} of {len(items):,} sounds have none, such as {without[0]!r}"
+        remedy = "give --references FILE, or --metrics reference-free"
+        raise WsacError(f"{needing[0]} needs references, and {what}; {remedy}")

@@ -1,8 +1,9 @@
-"""How sure a figure is, and whether two captioners differ: bootstrap intervals and permutation tests over the items.
+"""How certain a figure is, and whether two captioners differ: bootstrap and permutation tests.
 
-Every figure is a function of sums over items: of the values of single items, or of the counts behind BLEU and METEOR.
-So a resample is a vector of weights, and all metrics of all resamples are a few products of matrices.
-CIDEr-D keeps the document frequencies of the whole set: its items are resampled, not its references.
+Every figure is a function of sums over items: of the values of single items, or of the counts behind
+BLEU and METEOR. So a resample is a vector of weights, and all metrics of all resamples are a few
+products of matrices. CIDEr-D keeps the document frequencies of the whole set: its items are
+resampled, not its references.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from wsac.types import WsacError
 RESAMPLES = 1000
 PERMUTATIONS = 10_000
 LEVEL = 0.95
+_TAILS = [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2]  # percentiles
 _BLOCK = 4_000_000  # weights at once
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One metric of two captioners on the same sounds. difference: second minus first, with its interval.
+    """One metric of two captioners on the same sounds.
 
-    p: two-sided, of a paired permutation test. effect: Cohen's d of the differences of single items, None when the
-    metric has no value for a single item, or the differences do not vary.
+    difference: second minus first, with its interval. p: two-sided, of a paired permutation
+    test. effect: Cohen's d of the differences of single items, None when they do not vary.
     """
 
     name: str
@@ -42,24 +44,19 @@ class Comparison:
 
 
 def intervals(
-    scores: Sequence[Score], *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+    scores: Sequence[Score], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """The percentile bootstrap interval of every score that has one: not of vocabulary and its like, nor of nan."""
+    """The percentile bootstrap interval of every score that has values of single items."""
     usable = [score for score in scores if _usable(score)]
     if not usable:
         return {}
-    columns, places = _columns(usable)
-    sums = np.concatenate(
-        [weights @ columns for weights in resampled(len(columns), resamples, seed)]
-    )
-    tails = [100 * (1 - level) / 2, 100 * (1 + level) / 2]
-    found = {}
+    sums = _Sums(usable)
+    drawn = np.concatenate([w @ sums.columns for w in resampled(sums.size, resamples, seed)])
+    spans = {}
     for score in usable:
-        low, high = np.percentile(
-            _figure(score.name, sums[:, places[score.name]], len(columns)), tails
-        )
-        found[score.name] = (float(low), float(high))
-    return found
+        low, high = np.percentile(sums.figure(score.name, drawn), _TAILS).tolist()
+        spans[score.name] = (low, high)
+    return spans
 
 
 def compare(
@@ -68,120 +65,106 @@ def compare(
     *,
     resamples: int = RESAMPLES,
     permutations: int = PERMUTATIONS,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> list[Comparison]:
     """Compare the scores that both have; the items must be the same and in the same order.
 
-    The interval of the difference is a paired percentile bootstrap. The permutation test swaps the two captions of
-    random items and counts how often the difference is at least as large as found; p is 1 / (permutations + 1) or more.
+    The interval of the difference is a paired percentile bootstrap. The permutation test swaps
+    the two captions of random items and counts how often the difference is at least as large as
+    observed; p is 1 / (permutations + 1) or more. Raises WsacError when nothing compares.
     """
     others = {score.name: score for score in second if _usable(score)}
-    pairs = [
-        (score, others[score.name]) for score in first if score.name in others and _usable(score)
-    ]
-    if not pairs:
-        raise WsacError(
-            "no metric that both have and that has values for single captions; nothing to compare"
-        )
-    (a, places), (b, _) = (
-        _columns([one for one, _ in pairs]),
-        _columns([other for _, other in pairs]),
-    )
+    ours = [score for score in first if score.name in others and _usable(score)]
+    if not ours:
+        what = "no metric that both have and that has values for single captions"
+        raise WsacError(f"{what}; nothing to compare")
+    sums = _Sums(ours)
+    a, b = sums.columns, _Sums([others[score.name] for score in ours]).columns
     if a.shape != b.shape:
         raise WsacError(f"{len(a)} and {len(b)} captions; compare the same sounds")
-    size, tails = len(a), [100 * (1 - level) / 2, 100 * (1 + level) / 2]
-    drawn = [(weights @ a, weights @ b) for weights in resampled(size, resamples, seed)]
-    swapped = np.concatenate([swaps @ (b - a) for swaps in _swaps(size, permutations, seed)])
+    both = np.concatenate([a, b], axis=1)
+    drawn = np.concatenate([weights @ both for weights in resampled(len(a), resamples, seed)])
+    drawn_a, drawn_b = np.split(drawn, 2, axis=1)
+    swapped = np.concatenate([swaps @ (b - a) for swaps in _swaps(len(a), permutations, seed)])
+    total_a, total_b = a.sum(axis=0), b.sum(axis=0)
     rows = []
-    for one, other in pairs:
-        where = places[one.name]
+    for score in ours:
+        name, other = score.name, others[score.name]
 
-        def difference(
-            a: np.ndarray, b: np.ndarray, name: str = one.name, where: slice = where
-        ) -> np.ndarray:
-            return _figure(name, b[..., where], size) - _figure(name, a[..., where], size)
+        def difference(a: np.ndarray, b: np.ndarray, name: str = name) -> np.ndarray:
+            return sums.figure(name, b) - sums.figure(name, a)
 
-        total_a, total_b = a.sum(axis=0), b.sum(axis=0)
-        found = float(difference(total_a, total_b))
-        low, high = np.percentile(np.concatenate([difference(x, y) for x, y in drawn]), tails)
+        observed = float(difference(total_a, total_b))
+        low, high = np.percentile(difference(drawn_a, drawn_b), _TAILS).tolist()
         by_chance = np.abs(difference(total_a + swapped, total_b - swapped))
-        p = (1 + int((by_chance >= abs(found) - 1e-12).sum())) / (1 + permutations)
-        rows.append(
-            Comparison(
-                one.name,
-                one.corpus,
-                other.corpus,
-                found,
-                float(low),
-                float(high),
-                p,
-                _effect(one, other),
-            )
-        )
+        p = (1 + int((by_chance >= abs(observed) - 1e-12).sum())) / (1 + permutations)
+        span = (observed, low, high, p, _effect(score, other))
+        rows.append(Comparison(name, score.corpus, other.corpus, *span))
     return rows
 
 
+class _Sums:
+    """What is summed over the items, ``columns`` [N, P], and the figures that its sums give.
+
+    Counts that several metrics share, as BLEU's, are in it once.
+    """
+
+    def __init__(self, scores: Sequence[Score]) -> None:
+        parts: list[np.ndarray] = []
+        self._places: dict[str, slice] = {}
+        width = 0
+        for score in scores:
+            key = family(score.name)
+            if key not in self._places:
+                part = np.asarray(score.per_item if score.pooled is None else score.pooled, float)
+                parts.append(part.reshape(len(part), -1))
+                self._places[key] = slice(width, width + parts[-1].shape[1])
+                width += parts[-1].shape[1]
+        self.columns = np.concatenate(parts, axis=1)
+        self.size = len(self.columns)
+
+    def figure(self, name: str, sums: np.ndarray) -> np.ndarray:
+        """The corpus figure [...] of a metric from sums [..., P] over as many items."""
+        own = sums[..., self._places[family(name)]]
+        if name.startswith("bleu_"):
+            return bleu_from_counts(own)[..., int(name[5:]) - 1]
+        return meteor_from_counts(own) if name == "meteor" else own[..., 0] / self.size
+
+
+def family(name: str) -> str:
+    """The metrics whose counts are the same: "bleu" for "bleu_4"."""
+    return "bleu" if name.startswith("bleu_") else name
+
+
 def _usable(score: Score) -> bool:
-    return (
-        score.per_item is not None
-        and len(score.per_item) > 1
-        and bool(np.isfinite(score.per_item).all())
-    )
-
-
-def _columns(scores: Sequence[Score]) -> tuple[np.ndarray, dict[str, slice]]:
-    """What is summed over the items, [N, P], and where in it each metric finds its own; pooled counts stand once."""
-    parts: list[np.ndarray] = []
-    places: dict[str, slice] = {}
-    width = 0
-    for score in scores:
-        family = score.name.rpartition("_")[0] if score.pooled is not None else ""
-        known = [places[name] for name in places if family and name.startswith(family)]
-        part = score.per_item if score.pooled is None else score.pooled
-        if known:
-            places[score.name] = known[0]
-            continue
-        part = np.asarray(part, float).reshape(len(part), -1)  # type: ignore[arg-type]
-        parts.append(part)
-        places[score.name] = slice(width, width + part.shape[1])
-        width += part.shape[1]
-    return np.concatenate(parts, axis=1), places
-
-
-def _figure(name: str, sums: np.ndarray, size: int) -> np.ndarray:
-    """The corpus figure from sums over ``size`` items; sums: [..., P]."""
-    if name.startswith("bleu_"):
-        return bleu_from_counts(sums)[..., int(name[5:]) - 1]
-    if name == "meteor":
-        return meteor_from_counts(sums)
-    return sums[..., 0] / size
+    values = score.per_item
+    return values is not None and len(values) > 1 and bool(np.isfinite(values).all())
 
 
 def resampled(size: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """How often each item is drawn: blocks [R, N] of weights that sum to N."""
     rng = np.random.default_rng(seed)
-    step = max(1, _BLOCK // size)
-    for first in range(0, resamples, step):
-        count = min(step, resamples - first)
-        yield np.stack(
-            [np.bincount(rng.integers(0, size, size), minlength=size) for _ in range(count)],
-            dtype=float,
-            casting="unsafe",
-        )
+    for count in _blocks(size, resamples):
+        draws = [rng.integers(0, size, size) for _ in range(count)]
+        yield np.stack([np.bincount(draw, minlength=size) for draw in draws]).astype(float)
 
 
 def _swaps(size: int, permutations: int, seed: int) -> Iterator[np.ndarray]:
     """Which items change sides: blocks [R, N] of zeros and ones."""
     rng = np.random.default_rng([seed, 1])
-    step = max(1, _BLOCK // size)
-    for first in range(0, permutations, step):
-        count = min(step, permutations - first)
+    for count in _blocks(size, permutations):
         bits = rng.integers(0, 256, (count, -(-size // 8)), dtype=np.uint8)
         yield np.unpackbits(bits, axis=1, count=size).astype(float)
 
 
-def _effect(one: Score, other: Score) -> float | None:
-    difference = other.per_item - one.per_item  # type: ignore[operator]
+def _blocks(size: int, total: int) -> Iterator[int]:
+    """Rows a block, of ``total`` rows of ``size`` weights."""
+    step = max(1, _BLOCK // size)
+    for start in range(0, total, step):
+        yield min(step, total - start)
+
+
+def _effect(score: Score, other: Score) -> float | None:
+    difference = np.asarray(other.per_item) - np.asarray(score.per_item)
     spread = float(difference.std(ddof=1))
     return float(difference.mean()) / spread if spread > 1e-12 else None

@@ -1,4 +1,4 @@
-"""CLAPScore: does a caption fit its sound? Without references, by a CLAP that hears the sound and reads the caption."""
+"""CLAPScore: how well a caption fits its sound in the space of a CLAP, without references."""
 
 from __future__ import annotations
 
@@ -19,43 +19,38 @@ ROWS = 1024  # captions compared with all sounds at once
 
 
 def clapscore(items: Sequence[Item], clap: ClapEncoder) -> list[Score]:
-    """clapscore, the cosine of sound and caption, and how well a caption finds its sound among all of the items'.
+    """clapscore, the cosine of sound and caption, and how well a caption finds its own sound.
 
-    retrieval_r1, retrieval_r10: the share of captions whose sound is among the first 1 or 10; retrieval_mrr: the mean
-    of 1 / rank. Sounds as near as the right one count as before it; items of one file are all right for each other.
-    A cosine has no absolute meaning: it compares captions under one CLAP, which the note names, and one that the
-    captioner itself was built on flatters it. Raises AudioError for items whose sound is missing or cannot be decoded.
-    Source: CLIPScore (Hessel et al. 2021, arXiv 2104.08718) with a CLAP, without its factor of 2.5 and cut at 0.
+    retrieval_r1, retrieval_r10: the share of captions whose sound is among the first 1 or 10 of
+    all sounds; retrieval_mrr: the mean of 1 / rank. Ties count against the caption. Items of one
+    file are right for each other. A cosine has no absolute meaning: it compares captions under
+    one CLAP, and flatters a captioner that was built on it. Raises AudioError for a sound that
+    is not there or cannot be decoded.
+    Source: CLIPScore (Hessel et al. 2021, arXiv 2104.08718) with a CLAP, neither times 2.5 nor
+    cut at 0.
     """
-    sounds = embed_sounds([_path(item) for item in items], clap)  # [N, D]
-    texts = embed_texts(clap, [item.candidate for item in items])
-    cosines = (sounds.double() * texts.double()).sum(dim=1).numpy()
-    ranks = _ranks(texts, sounds, [_path(item) for item in items])
-    scores = [Score("clapscore", float(cosines.mean()), cosines, clap.fingerprint)]
-    for k in RANKS:
-        found = (ranks <= k).astype(np.float64)
-        scores.append(Score(f"retrieval_r{k}", float(found.mean()), found, clap.fingerprint))
-    return [*scores, Score("retrieval_mrr", float((1 / ranks).mean()), 1 / ranks, clap.fingerprint)]
-
-
-def _path(item: Item) -> str:
-    if not item.audio:
-        raise AudioError(
-            f"{item.id}: no sound is named; clapscore hears the recordings, name them in the captions file"
-        )
-    return item.audio
+    for item in items:
+        if not item.audio:
+            remedy = "name the recordings in the captions file"
+            raise AudioError(f"{item.id}: no sound is named, which clapscore needs; {remedy}")
+    paths = [str(item.audio) for item in items]
+    sounds, texts = embed_sounds(paths, clap), embed_texts(clap, [i.candidate for i in items])
+    ranks = _ranks(texts, sounds, paths)
+    scores = {"clapscore": (sounds.double() * texts.double()).sum(dim=1).numpy()}
+    scores |= {f"retrieval_r{k}": (ranks <= k).astype(np.float64) for k in RANKS}
+    scores["retrieval_mrr"] = 1 / ranks
+    return [Score(name, float(v.mean()), v, clap.fingerprint) for name, v in scores.items()]
 
 
 def _ranks(texts: Tensor, sounds: Tensor, paths: Sequence[str]) -> np.ndarray:
-    """``[N]`` int: the place, from 1, of a caption's own sound among the different sounds."""
-    first: dict[str, int] = {}
-    for row, path in enumerate(paths):
-        first.setdefault(path, row)
-    columns = {path: column for column, path in enumerate(first)}
-    own, different = torch.tensor([columns[path] for path in paths]), sounds[list(first.values())]
+    """The place of a caption's own sound among the different sounds, int ``[N]``, from 1."""
+    columns = {path: column for column, path in enumerate(dict.fromkeys(paths))}
+    own = torch.tensor([columns[path] for path in paths])
+    rows_of = {path: row for row, path in enumerate(paths)}
+    different = sounds[[rows_of[path] for path in columns]]
     ranks = []
-    for some, place in zip(texts.split(ROWS), own.split(ROWS), strict=True):
-        similarity = some @ different.T
-        right = similarity.gather(1, place[:, None])
+    for rows, places in zip(texts.split(ROWS), own.split(ROWS), strict=True):
+        similarity = rows @ different.T
+        right = similarity.gather(1, places[:, None])
         ranks.append((similarity >= right).sum(dim=1))
     return torch.cat(ranks).numpy()
