@@ -1,0 +1,1 @@
+"""One table of captioners over corpora, bridges and seeds."""

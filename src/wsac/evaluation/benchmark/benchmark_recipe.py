@@ -1,4 +1,4 @@
-"""What ``wsac benchmark`` trains, captions and scores."""
+"""The recipe of ``wsac benchmark``: what it trains, captions and scores."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from wsac.training.recipe import CorpusOptions, MemoryOptions, PromptOptions, Tr
 
 
 class DataOptions(Section):
-    """kind: soundworld, which is made on the spot, clotho, audiocaps or folder. root: where a dataset lies.
+    """kind: soundworld, which is made on the spot, clotho, audiocaps or folder.
 
-    captions: to train on, where not those of the dataset's own training part. sounds: whether its training sounds are
-    there, for the supervised row and the gap. scenes: so many clips to test on, 0 all (500 of SoundWorld).
-    train_scenes, seed: of SoundWorld, with five captions a scene.
+    root: where a dataset lies. captions: to train on; default: the dataset's own training part.
+    sounds: whether its training sounds are there, for the supervised row and the gap.
+    scenes: clips to test on, 0 for all (500 of SoundWorld). train_scenes, seed: of SoundWorld,
+    with five captions a scene.
     """
 
     kind: Literal["soundworld", "clotho", "audiocaps", "folder"] = "soundworld"
@@ -29,10 +30,11 @@ class DataOptions(Section):
 
 
 class BenchmarkRow(Section):
-    """name: in the table. data: what is tested on. train, infer: bridges. supervised: train on the sounds instead.
+    """name: in the table. data: to test on. train, infer: bridges.
 
-    train_on: other data to train on. memory: data whose captions are the support memory instead of those trained on.
-    beam, length_penalty, choose, samples: of decoding, as in CaptionOptions.
+    supervised: train on sounds instead of captions. train_on: other data to train on. memory:
+    data whose captions replace the support memory. beam, length_penalty, choose, samples: as in
+    CaptionOptions.
     """
 
     name: str
@@ -48,9 +50,14 @@ class BenchmarkRow(Section):
     samples: int = Field(0, ge=0)
     prompt: PromptOptions = PromptOptions()
 
+    @property
+    def all_data(self) -> list[str]:
+        """The names of all data that the row uses."""
+        return [name for name in (self.data, self.train_on, self.memory) if name]
+
 
 class BenchmarkRecipe(VerbRecipe):
-    """What ``wsac benchmark`` puts into one table. against: the row that the others are divided by."""
+    """The rows of a table, and what they share. against: the row that the others are divided by."""
 
     verb: ClassVar[str] = "benchmark"
 

@@ -1,4 +1,4 @@
-"""The table of a benchmark: means over seeds, intervals over clips, ratios to one row; as Markdown and as a picture."""
+"""The table of a benchmark: means over seeds, intervals over clips, ratios to one row."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from wsac.evaluation import Score
-from wsac.evaluation.benchmark.benchmark_recipe import BenchmarkRecipe, BenchmarkRow
+from wsac.evaluation.metrics.items import Score
 from wsac.evaluation.statistics import LEVEL, RESAMPLES, compare, intervals, resampled
 from wsac.io.plots import bars_png
+
+from .benchmark_recipe import BenchmarkRecipe, BenchmarkRow
 
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """A row of the table. values: per metric the corpus figure of every seed; single: per metric the mean over seeds of
-    the value of every clip that has one, [N]; intervals: per metric the interval of every seed, of metrics whose corpus
-    figure is no mean over clips."""
+    """A row of the table.
+
+    values: per metric the corpus figure of every seed. single: per metric the mean over seeds of
+    the value of every clip that has one, [N]. intervals: per metric the interval of every seed,
+    of metrics whose corpus figure is no mean over clips.
+    """
 
     row: BenchmarkRow
     values: dict[str, list[float]]
@@ -26,72 +30,59 @@ class RowResult:
     intervals: dict[str, list[tuple[float, float]]]
 
     def figure(self, metric: str) -> float:
+        """The mean over seeds."""
         return float(np.mean(self.values[metric]))
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """The interval over clips; None where nothing can be resampled."""
+        if metric in self.intervals:
+            low, high = np.mean(self.intervals[metric], axis=0).tolist()
+            return low, high
+        if metric not in self.single:
+            return None
+        return intervals([_mean(self.single[metric])]).get("mean")
 
 
 def tabulate(recipe: BenchmarkRecipe, results: Sequence[RowResult]) -> dict[str, Any]:
-    """Rows with the mean over seeds, its interval over clips, the spread of the seeds, and the ratio and the paired p
-    against the row ``against`` of the same data."""
+    """Rows with the mean over seeds, its interval over clips, and the seeds.
+
+    Where the same data have the row ``against``: the ratio to it, and p of a paired test.
+    """
+    bases = {result.row.data: result for result in results if result.row.name == recipe.against}
     rows = []
     for result in results:
-        base = next(
-            (r for r in results if r.row.data == result.row.data and r.row.name == recipe.against),
-            None,
-        )
-        row: dict[str, Any] = {
-            "data": result.row.data,
-            "name": result.row.name,
-            **_specs(result.row),
-            "metrics": {},
-        }
-        for metric in result.values:
-            cell: dict[str, Any] = {"value": result.figure(metric), "seeds": result.values[metric]}
-            if metric in result.intervals:
-                low, high = np.mean(result.intervals[metric], axis=0).tolist()
-                cell["interval"] = (low, high)
-            elif metric in result.single and (span := _interval(result.single[metric])):
+        base = bases.get(result.row.data)
+        metrics = {}
+        for metric, seeds in result.values.items():
+            cell: dict[str, Any] = {"value": result.figure(metric), "seeds": seeds}
+            if span := result.interval(metric):
                 cell["interval"] = span
-            if (
-                base is not None
-                and base is not result
-                and metric in base.values
-                and base.figure(metric)
-            ):
+            if base and base is not result and metric in base.values and base.figure(metric):
                 cell["ratio"] = result.figure(metric) / base.figure(metric)
                 if metric in result.single and metric in base.single:
                     cell |= _paired(result.single[metric], base.single[metric])
-            row["metrics"][metric] = cell
-        rows.append(row)
-    return {
-        "against": recipe.against,
-        "seeds": list(recipe.seeds),
-        "clap": recipe.clap,
-        "level": LEVEL,
-        "rows": rows,
-    }
+            metrics[metric] = cell
+        specs = result.row.model_dump()
+        names = {"data": specs.pop("data"), "name": specs.pop("name")}
+        rows.append(names | specs | {"metrics": metrics})
+    facts = {"against": recipe.against, "seeds": list(recipe.seeds), "clap": recipe.clap}
+    return facts | {"level": LEVEL, "rows": rows}
 
 
-def _specs(row: BenchmarkRow) -> dict[str, Any]:
-    return {key: value for key, value in row.model_dump().items() if key not in ("data", "name")}
-
-
-def _interval(values: np.ndarray) -> tuple[float, float] | None:
-    """Of the mean over clips; None where there is nothing to resample."""
-    return intervals([Score("mean", float(values.mean()), values)]).get("mean")
+def _mean(values: np.ndarray) -> Score:
+    return Score("mean", float(values.mean()), values)
 
 
 def _paired(values: np.ndarray, base: np.ndarray) -> dict[str, Any]:
-    """The interval of the ratio of means, and p of a permutation test of the difference; both paired by clip."""
-    if _interval(values) is None or _interval(base) is None:
+    """The interval of the ratio of means, and p of a permutation test; both paired by clip."""
+    if not intervals([_mean(values)]) or not intervals([_mean(base)]):
         return {}
-    (found,) = compare(
-        [Score("mean", float(base.mean()), base)], [Score("mean", float(values.mean()), values)]
-    )
+    (comparison,) = compare([_mean(base)], [_mean(values)])
     both = np.stack((values, base), axis=1)
     sums = np.concatenate([weights @ both for weights in resampled(len(both), RESAMPLES, 0)])
     ratios = sums[:, 0] / np.where(sums[:, 1] == 0, np.nan, sums[:, 1])
     low, high = np.nanpercentile(ratios, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return {"ratio_interval": (float(low), float(high)), "p": found.p}
+    return {"ratio_interval": (float(low), float(high)), "p": comparison.p}
 
 
 def to_png(table: dict[str, Any]) -> bytes:
@@ -101,49 +92,35 @@ def to_png(table: dict[str, Any]) -> bytes:
     bars = {}
     for row in table["rows"]:
         cell = row["metrics"][metric]
-        low, high = cell.get("interval", (cell["value"], cell["value"]))
-        bars[f"{row['data']}: {row['name']}" if several else row["name"]] = (
-            cell["value"],
-            low,
-            high,
-        )
+        span = cell.get("interval", (cell["value"], cell["value"]))
+        name = f"{row['data']}: {row['name']}" if several else row["name"]
+        bars[name] = (cell["value"], *span)
     return bars_png(bars, title=f"{metric}, {LEVEL:.0%} intervals over clips")
 
 
-def to_markdown(table: dict[str, Any], metrics: Sequence[str] = ()) -> str:
-    """The table for a README: a line a row, the figures with their intervals, and the ratio of the first metric."""
-    shown = [
-        m
-        for m in (metrics or table["rows"][0]["metrics"])
-        if any(m in row["metrics"] for row in table["rows"])
-    ]
-    heads = ["data", "row", "training", "inference", *shown]
-    against = table["against"]
-    if against:
-        heads.append(f"{shown[0]} / {against}")
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+def to_markdown(table: dict[str, Any]) -> str:
+    """The table for a README: figures with intervals, and the ratio of the first metric."""
+    metrics = list(table["rows"][0]["metrics"])
+    lines = [["data", "row", "training", "inference", *metrics]]
+    if table["against"]:
+        lines[0].append(f"{metrics[0]} / {table['against']}")
     for row in table["rows"]:
-        cells = [
-            row["data"],
-            row["name"],
-            "sounds" if row["supervised"] else row["train"] or "–",
-            row["infer"],
-        ]
-        for metric in shown:
-            cell = row["metrics"].get(metric)
-            span = (
-                ""
-                if cell is None or "interval" not in cell
-                else " ({:.3f}–{:.3f})".format(*cell["interval"])
-            )
-            cells.append("" if cell is None else f"{cell['value']:.3f}{span}")
-        if against:
-            cell = row["metrics"].get(shown[0], {})
-            span = (
-                " ({:.0%}–{:.0%})".format(*cell["ratio_interval"])
-                if "ratio_interval" in cell
-                else ""
-            )
-            cells.append(f"{cell['ratio']:.0%}{span}" if "ratio" in cell else "")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        training = "sounds" if row["supervised"] else row["train"] or "–"
+        cells = [row[key] for key in ("data", "name", "infer")]
+        cells.insert(2, training)
+        for metric in metrics:
+            cell = row["metrics"].get(metric, {})
+            cells.append(_figure(cell.get("value"), cell.get("interval"), ".3f"))
+        if table["against"]:
+            cell = row["metrics"].get(metrics[0], {})
+            cells.append(_figure(cell.get("ratio"), cell.get("ratio_interval"), ".0%"))
+        lines.append(cells)
+    head, *body = (f"| {' | '.join(cells)} |\n" for cells in lines)
+    return head + "|" + "---|" * len(lines[0]) + "\n" + "".join(body)
+
+
+def _figure(value: float | None, span: tuple[float, float] | None, form: str) -> str:
+    """For people: "0.482 (0.452–0.513)"."""
+    if value is None:
+        return ""
+    return f"{value:{form}}" + (f" ({span[0]:{form}}–{span[1]:{form}})" if span else "")
