@@ -179,7 +179,7 @@ def test_the_page_has_figures_spread_and_clips(scores, run, tmp_path, captions):
         tmp_path / "texts.txt",
     )
     assert code == 0
-    assert "figures of 6 clips" in err
+    assert "scores of 6 clips" in err
     text = page.read_text(encoding="utf-8")
     best, worst = text.split("Worst by rouge_l")
     assert "Best by rouge_l" in best
