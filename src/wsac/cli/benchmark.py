@@ -88,12 +88,13 @@ def tune(
     if gap is not None:
         captioners = [captioner.with_gap(gap) for captioner in captioners]
     _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioners[0].clap)
-    if tuning.LEAST <= len(sounds) < tuning.FEW:
-        say(f"note: {len(sounds)} sounds leave much to chance; give {tuning.FEW} or more")
+    limits = tuning.DEFAULTS
+    if limits.least_sounds <= len(sounds) < limits.few_sounds:
+        say(f"note: {len(sounds)} sounds leave much to chance; give {limits.few_sounds} or more")
     runs = tuning.tune_runs(captioners, sounds, bridges=bridge or ())
     winner = tuning.best_run(runs)
     best = runs[winner][0]
-    if best.faults > tuning.MANY:
+    if best.faults > limits.many_faults:
         say(f"note: {best.faults:.0%} of the best captions are at fault; train the captioner more")
     if write:
         for name, captioner, trials in zip(models, captioners, runs, strict=True):

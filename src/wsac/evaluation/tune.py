@@ -1,7 +1,8 @@
-"""Choosing bridge, decoding and run for a user who has sounds but no captions: by whether a caption finds its sound.
+"""Choose bridge, decoding and run on sounds without captions: do captions pick out their sounds?
 
-For every setting the captions of unlabelled sounds are written, read back by the CLAP, and compared with all sounds. A
-setting is good when captions are nearer to their own sound than to the others (the cycle), and when they are sentences.
+For every setting, unlabelled sounds are captioned, and the captions are read back by the CLAP and
+compared with all sounds. A setting is good when captions are nearer to their own sound than to the
+others (the cycle), and when they are sentences.
 """
 
 from __future__ import annotations
@@ -20,27 +21,13 @@ from wsac.inference.captioner import Captioner
 from wsac.io.console import progress
 from wsac.types import AudioError, RecipeError
 
-WORDS = (3, 30)  # words of a caption that is neither a stump nor endless
 HEADS = ("cycle>", "at fault>", "different>", "")  # of the columns that tables of trials end with
-MANY = 0.2  # of the captions at fault: told, as the captioner is hardly trained
-LEAST, FEW = 10, 50  # sounds: of fewer than few the best is often so by chance
-SLACK = 0.05  # so many more captions at fault than by the plain setting are let pass
-SEARCH = 0.04  # of what guessing costs, log N nats, must another search be ahead: the CLAP, choosing, judges itself
-CHOICE = 0.015  # the same for a choice among the captions of the plain beam, which are all likely sentences
-PLAIN: dict[str, Any] = {
-    "beam_size": 4,
-    "choose": "",
-    "samples": 0,
-    "groups": 1,
-}  # what decoding is compared with
-BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # what needs no gap
-TURNED = ("shift", "coral", "procrustes", "wasserstein")
-WITH_GAP = (
-    *TURNED,
-    *(f"{name}+pd" for name in TURNED),
-    *(f"{name}+santa:weight=0.5,sharpness=100" for name in TURNED),
-)
-REFINED = {
+# settings that are tried; a captioner is compared with what it does by the plain beam
+PLAIN: dict[str, Any] = {"beam_size": 4, "choose": "", "samples": 0, "groups": 1}
+BRIDGES = ("ad", "nnd", "topk", "pd", "santa")  # need no gap
+MAPS = ("shift", "coral", "procrustes", "wasserstein")  # need one
+CHAINS = ("", "+pd", "+santa:weight=0.5,sharpness=100")
+VARIANTS = {
     "pd": ("pd:temperature=0.003", "pd:temperature=0.03", "pd:temperature=0.1"),
     "topk": ("topk:k=2", "topk:k=10", "topk:k=20"),
     "santa": ("santa:weight=0.3", "santa:weight=0.5", "santa:weight=0.5,sharpness=100"),
@@ -54,11 +41,37 @@ DECODING: tuple[dict[str, Any], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A setting and what came of it.
+class TuneOptions:
+    """Thresholds of the choice.
 
-    cycle: mean log-probability, in nats, that a caption is of its own sound among all. margin: what of it is not
-    believed. faults: share of captions that are no sentence of usual length. distinct: share of different captions.
+    least_words, most_words: of a caption that is neither a stump nor endless. least_sounds: that
+    are needed; below few_sounds the choice is often chance. many_faults: share of captions at
+    fault from which the captioner seems untrained. more_faults: share of captions by which a
+    setting may be worse than the plain one. choice_margin, search_margin: how much larger the
+    cycle must be, in units of log N nats (the cost of guessing), with a choice by the CLAP and
+    with another search than the plain beam.
+    """
+
+    least_words: int = 3
+    most_words: int = 30
+    least_sounds: int = 10
+    few_sounds: int = 50
+    many_faults: float = 0.2
+    more_faults: float = 0.05
+    choice_margin: float = 0.015
+    search_margin: float = 0.04
+
+
+DEFAULTS = TuneOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A setting and its results.
+
+    cycle: mean log-probability, in nats, that a caption is of its own sound among all. margin:
+    the part of it that is discounted. faults: share of captions that are no sentence of usual
+    length. distinct: share of different captions.
     """
 
     options: CaptionOptions
@@ -69,41 +82,50 @@ class Trial:
     captions: tuple[str, ...]
 
 
-def tune(captioner: Captioner, sounds: Tensor, *, bridges: Sequence[str] = ()) -> list[Trial]:
-    """Try settings on audio embeddings ``[N, D]``; the trials, the best first, the usual setting among them.
+def tune(
+    captioner: Captioner,
+    sounds: Tensor,
+    *,
+    bridges: Sequence[str] = (),
+    limits: TuneOptions = DEFAULTS,
+) -> list[Trial]:
+    """Try settings on audio embeddings ``[N, D]``; the trials, the best first.
 
-    All begins with a plain beam, so that a choice that was written into the captioner before is made anew.
-
-    bridges: the first to be tried; left out, all that the captioner has what for. Then variants of the best, then ways
-    of decoding with it. Raises AudioError for fewer than ten sounds, RecipeError for bridges that cannot be.
+    Bridges are tried first, then variants of the best, then ways of decoding with it. All
+    begins with a plain beam, so that saved defaults do not matter; they are tried last.
+    bridges: to be tried; default: all that the captioner's memory and gap allow. Raises
+    AudioError for fewer than ten sounds, RecipeError for impossible bridges.
     """
-    if len(sounds) < LEAST:
-        raise AudioError(
-            f"{len(sounds)} sounds: give ten or more, better a hundred, that differ as those to come do"
-        )
-    known: dict[CaptionOptions, Trial] = {}
+    if len(sounds) < limits.least_sounds:
+        remedy = "give ten or more, better a hundred, that differ as those to come do"
+        raise AudioError(f"{len(sounds)} sounds: {remedy}")
+    trials: dict[CaptionOptions, Trial] = {}
     plain = captioner.options.change(**PLAIN)
-    first = list(bridges) or [*BRIDGES, *(WITH_GAP if captioner.gap is not None else ())]
-    with progress("tune", len(first) + 10, unit="settings") as tick:
+    with_gap = (
+        [name + chain for chain in CHAINS for name in MAPS] if captioner.gap is not None else []
+    )
+    specs = list(bridges) or [*BRIDGES, *with_gap]
+    with progress("tune", len(specs) + 10, unit="settings") as tick:
 
-        def run(options: CaptionOptions) -> None:
-            if options not in known:
-                known[options] = _trial(captioner, options, sounds)
+        def run(options: CaptionOptions) -> CaptionOptions:
+            """Try a setting; returns the best until now."""
+            if options not in trials:
+                trials[options] = try_setting(captioner, options, sounds, limits)
                 tick()
+            allowed = trials[plain].faults + limits.more_faults
+            fluent = (trial for trial in trials.values() if trial.faults <= allowed)
+            return max(fluent, key=lambda trial: trial.cycle - trial.margin).options
 
-        run(plain)
-        for spec in first:
-            run(plain.change(bridge=spec))
-        for spec in _variants(_best(known, plain).options.bridge):
-            run(plain.change(bridge=spec))
+        best = run(plain)
+        for spec in specs:
+            best = run(plain.change(bridge=spec))
+        for spec in _variants(best.bridge):
+            best = run(plain.change(bridge=spec))
         for change in DECODING:
-            run(_best(known, plain).options.change(**change))
-        run(captioner.options)
-    best = _best(known, plain)
-    return [
-        best,
-        *sorted((t for t in known.values() if t is not best), key=lambda trial: -trial.cycle),
-    ]
+            best = run(best.change(**change))
+        best = run(captioner.options)
+    others = sorted(trials.values(), key=lambda trial: -trial.cycle)
+    return [trials[best], *(trial for trial in others if trial.options != best)]
 
 
 def tune_runs(
@@ -111,120 +133,113 @@ def tune_runs(
 ) -> list[list[Trial]]:
     """The trials of ``tune`` with each captioner.
 
-    Raises RecipeError too unless all have one CLAP: the cycles of two would be by two measures.
+    Raises RecipeError too when their CLAPs differ: each CLAP is another measure of the cycle.
     """
-    if len({one.clap.fingerprint for one in captioners}) > 1:
-        raise RecipeError(
-            "these captioners have different CLAPs, whose cycles do not compare; tune each by itself"
-        )
-    return [tune(one, sounds, bridges=bridges) for one in captioners]
+    if len({captioner.clap.fingerprint for captioner in captioners}) > 1:
+        what = "these captioners have different CLAPs, whose cycles do not compare"
+        raise RecipeError(f"{what}; tune each by itself")
+    return [tune(captioner, sounds, bridges=bridges) for captioner in captioners]
 
 
-def best_run(found: Sequence[Sequence[Trial]]) -> int:
-    """Which run is best, of trials by ``tune_runs``: the largest mean cycle over the settings that were tried with all.
+def best_run(runs: Sequence[Sequence[Trial]], limits: TuneOptions = DEFAULTS) -> int:
+    """The index of the best of the runs by ``tune_runs``: the largest mean cycle.
 
-    So training bridges and noise are chosen too. The largest cycle alone is often large by chance, and larger where a
-    bridge makes captions differ more.
+    The mean is over the settings that were tried with all runs. The largest cycle alone is often
+    large by chance, and larger where a bridge makes captions differ more.
     """
-    allowed = min(trials[0].faults for trials in found) + SLACK
-    means = shared_means(found)
-    return max(
-        (i for i, trials in enumerate(found) if trials[0].faults <= allowed), key=lambda i: means[i]
-    )
+    allowed = min(trials[0].faults for trials in runs) + limits.more_faults
+    means = shared_means(runs)
+    fluent = [i for i, trials in enumerate(runs) if trials[0].faults <= allowed]
+    return max(fluent, key=lambda i: means[i])
 
 
-def shared_means(found: Sequence[Sequence[Trial]]) -> list[float]:
-    """Of every run the mean cycle over the settings that were tried with all."""
-    shared = set.intersection(*({trial.options for trial in trials} for trials in found))
-    return [
-        sum(trial.cycle for trial in trials if trial.options in shared) / max(1, len(shared))
-        for trials in found
-    ]
+def shared_means(runs: Sequence[Sequence[Trial]]) -> list[float]:
+    """The mean cycle of every run over the settings that were tried with all runs."""
+    shared = set.intersection(*({trial.options for trial in trials} for trials in runs))
+    means = []
+    for trials in runs:
+        cycles = [trial.cycle for trial in trials if trial.options in shared]
+        means.append(sum(cycles) / max(1, len(shared)))
+    return means
 
 
-def _best(known: dict[CaptionOptions, Trial], plain: CaptionOptions) -> Trial:
-    """The largest cycle, above its margin, of settings with captions hardly more often at fault than the plain ones."""
-    allowed = known[plain].faults + SLACK
-    return max(
-        (trial for trial in known.values() if trial.faults <= allowed),
-        key=lambda trial: trial.cycle - trial.margin,
-    )
+def margin(options: CaptionOptions, sounds: int, limits: TuneOptions = DEFAULTS) -> float:
+    """Nats by which a setting must be ahead.
 
-
-def margin(options: CaptionOptions, sounds: int) -> float:
-    """Nats by which a setting must be ahead: a choice by the CLAP raises the cycle by the choice alone, and greedy
-    captions may find their sounds though they are worse sentences."""
+    A choice by the CLAP raises the cycle by the choice alone, and greedy captions may find their
+    sounds though they are worse sentences.
+    """
     if (options.generation.beam_size, options.samples) != (PLAIN["beam_size"], PLAIN["samples"]):
-        return SEARCH * math.log(sounds)
-    return CHOICE * math.log(sounds) if options.choose else 0.0
+        return limits.search_margin * math.log(sounds)
+    return limits.choice_margin * math.log(sounds) if options.choose else 0.0
 
 
 def _variants(spec: str) -> Iterator[str]:
     """The same chain with other values of its last bridge."""
-    before, plus, last = spec.rpartition("+")
-    for other in REFINED.get(last.partition(":")[0], ()):
-        yield f"{before}{plus}{other}"
+    chain, plus, last = spec.rpartition("+")
+    for other in VARIANTS.get(last.partition(":")[0], ()):
+        yield f"{chain}{plus}{other}"
 
 
-def _trial(captioner: Captioner, options: CaptionOptions, sounds: Tensor) -> Trial:
-    changed = captioner.with_options(options)
-    written = [caption.text for caption in changed.caption_embeddings(sounds)]
-    temperature = captioner.clap.temperature
+def try_setting(
+    captioner: Captioner, options: CaptionOptions, sounds: Tensor, limits: TuneOptions = DEFAULTS
+) -> Trial:
+    """Caption the sounds ``[N, D]`` with these options, and measure the captions."""
+    captions = captioner.with_options(options).caption_embeddings(sounds)
+    texts = [caption.text for caption in captions]
+    clap = captioner.clap
     return Trial(
         options,
-        cycle_score(captioner.clap.embed_text(written), sounds, temperature),
-        margin(options, len(sounds)),
-        sum(map(at_fault, written)) / len(written),
-        len(set(written)) / len(written),
-        tuple(written),
+        cycle_score(clap.embed_text(texts), sounds, clap.temperature),
+        margin(options, len(sounds), limits),
+        sum(at_fault(text, limits) for text in texts) / len(texts),
+        len(set(texts)) / len(texts),
+        tuple(texts),
     )
 
 
 def cycle_score(texts: Tensor, sounds: Tensor, temperature: float) -> float:
-    """Mean of log softmax over sounds of cosine / temperature, at each caption's own sound. texts, sounds: [N, D]."""
+    """Mean of log softmax over sounds of cosine / temperature, at each caption's own sound.
+
+    texts, sounds: ``[N, D]``, unit norm.
+    """
     logits = texts @ sounds.float().T / temperature
     return -float(F.cross_entropy(logits, torch.arange(len(texts))))
 
 
-def at_fault(caption: str) -> bool:
-    """Too short or too long, or three words that come again one after the other."""
+def at_fault(caption: str, limits: TuneOptions = DEFAULTS) -> bool:
+    """Too short or too long, or three words that occur twice in a row of them."""
     words = caption.lower().split()
     threes = list(zip(words, words[1:], words[2:], strict=False))
-    return not WORDS[0] <= len(words) <= WORDS[1] or len(set(threes)) < len(threes)
+    fits = limits.least_words <= len(words) <= limits.most_words
+    return not fits or len(set(threes)) < len(threes)
 
 
 def setting(options: CaptionOptions) -> str:
     """For people: "pd, beam 4", "ad, 16 samples, clap"."""
-    drawn = (
-        f"{options.samples} samples" if options.samples else f"beam {options.generation.beam_size}"
-    )
-    return ", ".join(filter(None, (options.bridge, drawn, options.choose)))
+    search = f"beam {options.generation.beam_size}"
+    search = f"{options.samples} samples" if options.samples else search
+    return ", ".join(filter(None, (options.bridge, search, options.choose)))
 
 
-def trial_rows(trials: Sequence[Trial], usual: CaptionOptions) -> list[tuple[str, ...]]:
-    """For people: the setting, its figures, and which is the usual one."""
+def trial_rows(trials: Sequence[Trial], default: CaptionOptions) -> list[tuple[str, ...]]:
+    """Rows for people: the setting, its figures, and which is the default one."""
+    marks = ["best", *[""] * (len(trials) - 1)]
     return [
-        (
-            *_cells(trial),
-            "usual" if trial.options == usual else "best" if trial is trials[0] else "",
-        )
-        for trial in trials
+        (*_cells(trial), "usual" if trial.options == default else mark)
+        for trial, mark in zip(trials, marks, strict=True)
     ]
 
 
-def run_rows(models: Sequence[str], found: Sequence[Sequence[Trial]]) -> list[tuple[str, ...]]:
-    """For people: every run at its best, and which is the best of all."""
-    first, means = best_run(found), shared_means(found)
+def run_rows(models: Sequence[str], runs: Sequence[Sequence[Trial]]) -> list[tuple[str, ...]]:
+    """Rows for people: every run at its best, and which is the best of all."""
+    best, means = best_run(runs), shared_means(runs)
     return [
-        (name, f"{means[i]:.3f}", *_cells(trials[0]), "best" if i == first else "")
-        for i, (name, trials) in enumerate(zip(models, found, strict=True))
+        (name, f"{means[i]:.3f}", *_cells(trials[0]), "best" if i == best else "")
+        for i, (name, trials) in enumerate(zip(models, runs, strict=True))
     ]
 
 
 def _cells(trial: Trial) -> tuple[str, ...]:
-    return (
-        setting(trial.options),
-        f"{trial.cycle:.3f}",
-        f"{trial.faults:.1%}",
-        f"{trial.distinct:.1%}",
-    )
+    figures = f"{trial.cycle:.3f}", f"{trial.faults:.1%}", f"{trial.distinct:.1%}"
+    return setting(trial.options), *figures
