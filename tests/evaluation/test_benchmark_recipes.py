@@ -48,7 +48,10 @@ def test_a_recipe_of_another_verb_and_a_dataset_without_a_place(tmp_path, run):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(b"", "'data' is missing; wsac's own recipes"), (b"\x80\xff", "not a text file; give a recipe")],
+    [
+        (b"", "'data' is missing; wsac's own recipes"),
+        (b"\x80\xff", "not a text file; give a recipe"),
+    ],
 )
 def test_what_is_no_benchmark_recipe(text, message, tmp_path, run):
     (tmp_path / "r.toml").write_bytes(text)
