@@ -329,7 +329,7 @@ def test_the_table_names_each_file_once_with_bars_and_notes(run, folder, monkeyp
         (["x.wav", "--labels", " "], "no labels"),
         (["x.wav", "--labels", "dog"], "one label only"),
         (["x.wav", "--labels", "dog,,rain"], "label 2 of 3 is empty"),
-        (["x.wav", "--labels", "dog bark,Dog_bark"], "keep one of them"),
+        (["x.wav", "--labels", "dog bark,Dog_bark"], "delete one"),
         (["x.wav", "--labels", "a,b", "--labels-file", "good.txt"], "choose one"),
         (["x.wav", "--labels-file", "nowhere.txt"], "nowhere.txt: cannot read the labels"),
         (["x.wav", "--labels-file", "."], "cannot read the labels"),

@@ -36,8 +36,8 @@ FORMAT = 1
 class Card(BaseModel):
     """``captioner.json``. Other keys are facts of the training, such as ``validation_loss``.
 
-    clap: pocket, ``clap`` (saved in the folder), or the name or path of a public one. decoder: its kind and sizes.
-    options: a flat table of CaptionOptions. trained: the training bridge. confidence: the calibration.
+    clap: pocket, ``clap`` (saved in the folder), or the name or path of a public one. decoder: its
+    kind and sizes. options: CaptionOptions as a flat table. trained: the training bridge.
     """
 
     version: Literal[1]
@@ -191,7 +191,8 @@ def _bundled_fingerprint() -> str:
 def set_default_options(
     folder: str | Path, options: CaptionOptions, gap: Gap | None = None
 ) -> None:
-    """Change how the captioner of a folder captions by default. gap: saved along, for a bridge that needs one."""
+    """Change how the captioner of a folder captions by default. gap: saved along, for bridges that
+    need one."""
     if gap is not None:
         gap.save(Path(folder) / "gap.safetensors")
     _update(folder, options=options.to_dict())

@@ -1,4 +1,4 @@
-"""The options of captioning: the bridge, the choice among candidates, and how the decoder generates."""
+"""The options of captioning: the bridge, the choice among candidates, and generation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from .rerank import check_choice
 class CaptionOptions:
     """How embeddings become captions. Raises RecipeError for impossible values.
 
-    bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. choose: mbr or clap, among
-    the best ``candidates`` of the beam, or among ``samples`` sampled captions if that is not 0; "" takes the
-    likeliest (see ``wsac.inference.rerank``). precision: of the decoder's matrices: float32, bfloat16, or auto.
-    generation: beam search and sampling; the decoder sets its ``max_tokens``.
+    bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. choose:
+    mbr or clap, among the best ``candidates`` of the beam, or among ``samples`` sampled captions if
+    that is not 0; "" takes the likeliest (see ``wsac.inference.rerank``). precision: of the
+    decoder's matrices: float32, bfloat16 or auto. generation: beam search and sampling; the decoder
+    sets ``max_tokens``.
     """
 
     bridge: str = "pd"
@@ -37,16 +38,16 @@ class CaptionOptions:
         if self.samples < 0:
             raise RecipeError(f"{self.samples} samples: give 1 or more, or 0 for a beam")
         if self.samples > 1 and not self.choose:
-            reason = "and no way to choose one: choose by mbr or clap"
-            raise RecipeError(f"{self.samples} samples {reason}")
+            remedy = "choose by mbr or clap"
+            raise RecipeError(f"{self.samples} samples and no way to choose one: {remedy}")
 
     @classmethod
     def make(cls, **options: Any) -> CaptionOptions:
-        """The defaults with these options, by the names of both classes: ``make(bridge="ad", beam_size=1)``."""
+        """The defaults but for these, by the names of both classes: ``make(beam_size=1)``."""
         return cls().change(**options)
 
     def change(self, **changes: Any) -> CaptionOptions:
-        """The same options but for these. Raises RecipeError for unknown names and impossible values."""
+        """The same options but for these. Raises RecipeError for unknown names and bad values."""
         known = self.to_dict()
         for name in changes:
             if name not in known:

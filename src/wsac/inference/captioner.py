@@ -1,4 +1,4 @@
-"""The captioner: a CLAP, a bridge and a decoder; sound in, sentences out; one folder on disk."""
+"""The captioner: a CLAP, a bridge and a decoder turn sounds into captions."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ EMBEDDINGS_AT_ONCE = 64
 class Captioner:
     """Describes sounds.
 
-    >>> captioner = Captioner.load()                       # the bundled captioner
-    >>> captioner.caption("dog.wav")                       # Caption(text=..., logprob=..., start=0.0, end=5.0)
+    >>> captioner = Captioner.load()          # the bundled captioner
+    >>> captioner.caption("dog.wav")          # Caption(text=..., logprob=..., start=0.0, end=5.0)
 
-    Audio is a path, or mono float samples [T] at the rate of the CLAP (``captioner.clap.sample_rate``).
+    Audio is a path, or mono float samples [T] at ``captioner.clap.sample_rate``.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Captioner:
         trained: str = "",
         prompter: Prompter | None = None,
     ) -> None:
-        """calibration: for confidences. gap: for bridges that need it. trained: the training bridge, whose heads are
-        applied in captioning too. prompter: for a decoder that reads a prompt. Raises RecipeError for a bridge
-        without the memory or gap that it needs."""
+        """calibration: for confidences. gap: for bridges that need it. trained: the training
+        bridge, whose heads are applied in captioning too. prompter: for a decoder that reads a
+        prompt. Raises RecipeError for a bridge without the memory or gap that it needs."""
         self.clap, self.tokenizer, self.decoder = clap, tokenizer, decoder.eval()
         self.memory, self.gap, self.prompter = memory, gap, prompter
         self.options, self.calibration, self.trained = options, calibration, trained
@@ -80,8 +80,9 @@ class Captioner:
     ) -> Captioner:
         """Load the bundled captioner ("pocket") or a folder written by training or ``save``.
 
-        clap: where the captioner's CLAP is now, if it has moved since the training. device: "auto" takes a GPU if
-        there is one. Raises ModelError when the folder is missing, incomplete or made with another CLAP.
+        clap: where the captioner's CLAP is now, if it has moved since the training. device: "auto"
+        takes a GPU if there is one. Raises ModelError when the folder is missing, incomplete or
+        made with another CLAP.
         """
         return cls(**bundle.load(path_or_name, clap, device))
 
@@ -93,29 +94,30 @@ class Captioner:
         memory_precision: str = "float16",
         notes: dict[str, Any] | None = None,
     ) -> None:
-        """Write the bundle: captioner.json, decoder.safetensors, tokenizer.json, memory.safetensors, gap.safetensors.
+        """Write the bundle: captioner.json, decoder.safetensors, tokenizer.json,
+        memory.safetensors, gap.safetensors.
 
-        half: weights in float16. memory_precision: float32, float16 or int8. notes: more keys for captioner.json.
-        A CLAP of your own is saved along in ``clap/``, so that the folder can be moved and shared. A public one, of
-        hundreds of megabytes, is only named, and loaded again from where it came.
+        half: weights in float16. memory_precision: float32, float16 or int8. notes: more keys for
+        captioner.json. A CLAP of your own is saved along in ``clap/``, so that the folder can be
+        moved and shared. A public one, of hundreds of megabytes, is only named.
         """
         bundle.save(self, Path(folder), half, memory_precision, notes or {})
 
     def with_options(self, options: CaptionOptions | None = None, **changes: Any) -> Captioner:
-        """The same captioner with other CaptionOptions, or with changes by name: ``with_options(beam_size=1)``.
+        """The same captioner with other options, or with changes: ``with_options(beam_size=1)``.
 
         Weights are shared. Raises RecipeError for unknown names and impossible values.
         """
         return self._copy(options=(options or self.options).change(**changes))
 
     def with_gap(self, gap: Gap | str | Path) -> Captioner:
-        """The same captioner with another gap, such as one measured on your own sounds. Raises ModelError."""
+        """The same captioner with another gap, such as that of your sounds. Raises ModelError."""
         if not isinstance(gap, Gap):
             gap = Gap.load(gap, fingerprint=self.clap.fingerprint)
         return self._copy(gap=gap)
 
     def with_memory(self, captions: Sequence[str]) -> Captioner:
-        """The same captioner with these captions as its support memory, and without its calibration."""
+        """The same captioner with these captions as its memory, and without its calibration."""
         memory, prompter = SupportMemory(embed_texts(self.clap, captions)), self.prompter
         if prompter is not None and not prompter.settings.labels:
             settings = replace(prompter.settings, phrases=tuple(captions))
@@ -144,7 +146,7 @@ class Captioner:
         return self.caption_batch([audio])[0]
 
     def caption_batch(self, audio: Sequence[Audio]) -> list[Caption]:
-        """One caption per sound, in order. Raises AudioError for the first file that cannot be decoded."""
+        """One caption per sound, in order. Raises AudioError for the first sound that fails."""
         return list(raise_errors(self.caption_many(audio)))
 
     def caption_windows(
@@ -156,9 +158,10 @@ class Captioner:
     ) -> Iterator[Caption]:
         """Captions of successive windows with their times, while the file is read.
 
-        A tail of at least a tenth of a window is a window of its own; a shorter one extends the last window's
-        ``end``. The last caption has the notes of the file. audio may also be an open AudioStream.
-        hop_seconds: from one window to the next; default: the window's length. Raises AudioError, RecipeError.
+        A tail of at least a tenth of a window is a window of its own; a shorter one extends the
+        last window's ``end``. The last caption has the notes of the file. audio may also be an open
+        AudioStream. hop_seconds: from one window to the next; default: the window's length.
+        Raises AudioError, RecipeError.
         """
         return raise_errors(self.caption_many([audio], window_seconds, hop_seconds))
 
@@ -168,20 +171,21 @@ class Captioner:
         window_seconds: float | None = None,
         hop_seconds: float | None = None,
     ) -> Iterator[Caption | AudioError]:
-        """Captions of many sounds, streaming and in order; an AudioError in the place of each that fails.
+        """Captions of many sounds, streaming and in order. An AudioError stands in the place of
+        each sound that fails.
 
-        window_seconds: caption successive windows instead of whole sounds. hop_seconds: from one window to the next;
-        default: the window's length.
+        window_seconds: caption successive windows instead of whole sounds. hop_seconds: from one
+        window to the next; default: the window's length.
         """
         embeddings = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
         return map_embeddings(self.describe, embeddings)
 
     def embed(self, audio: Audio) -> AudioEmbedding:
-        """Embed a whole sound by the CLAP's crop policy. A file is streamed, whatever its length."""
+        """Embed a whole sound by the CLAP's crop policy. A file is streamed. Raises AudioError."""
         return embed_sound(self.clap, audio)
 
     def describe(self, sounds: Sequence[AudioEmbedding]) -> list[Caption]:
-        """Captions of sounds that are embedded already. A silent sound is "Silence", with a confidence of 0."""
+        """Captions of embedded sounds. A silent one is "Silence", with a confidence of 0."""
         if not sounds:
             return []
         silence = Caption(SILENCE, 0.0, confidence=0.0 if self.calibration else None)
@@ -220,5 +224,5 @@ class Captioner:
         return [row[place] for row, place in zip(candidates, places, strict=True)]
 
     def features(self, embeddings: Tensor, captions: Sequence[Caption]) -> Tensor:
-        """[B, F] from audio embeddings [B, D] and their captions; see ``wsac.inference.confidence``."""
+        """[B, F] of audio embeddings [B, D] and their captions, as in ``confidence``."""
         return confidence_features(self.clap, self.memory, embeddings, captions)

@@ -1,4 +1,4 @@
-"""The confidence of a caption: a calibrated probability that it is right, from what captioning measures anyway."""
+"""The confidence of a caption: a calibrated probability that it is right."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def confidence_features(
 ) -> Tensor:
     """The features of captions, ``[B, 4]``; audio: unit-norm ``[B, D]``.
 
-    caption_similarity: cosine of the sound and its caption. memory_score: the best similarity to the support memory,
-    in standard deviations above the mean of all (0 without a memory). logprob: mean per token, nats.
-    unclear_similarity: the largest cosine with sentences such as "no recognisable sound".
+    caption_similarity: cosine of the sound and its caption. memory_score: the best similarity to
+    the support memory, in standard deviations above the mean of all (0 without a memory). logprob:
+    mean per token, nats. unclear_similarity: the largest cosine with the UNCLEAR sentences.
     """
     audio = audio.cpu().float()
     if not len(audio):
@@ -71,8 +71,8 @@ class Logistic:
     def fit(cls, features: Tensor, true: Tensor, *, penalty: float = 1e-3) -> Logistic:
         """Fit on features ``[N, F]`` and whether each is true ``[N]``, by Newton's method.
 
-        penalty: of the squared weights, per example. The targets lie a little inside 0 and 1, so that a fit exists
-        even where all are true (Platt 1999, section 2.2).
+        penalty: of the squared weights, per example. The targets lie a little inside 0 and 1, so
+        that a fit exists even where all are true (Platt 1999, section 2.2).
         """
         positive = float(true.sum())
         high, low = (positive + 1) / (positive + 2), 1 / (len(true) - positive + 2)
@@ -98,8 +98,9 @@ class Logistic:
 class Calibration:
     """confidence = P(something is recognisable) · P(the caption is right | something is recognisable).
 
-    clear: the first factor; None when it was fitted without unrecognisable sounds. right: the second.
-    threshold: a caption below it should be hidden. Raises ValueError for features of another version.
+    clear: the first factor; None when it was fitted without unrecognisable sounds. right: the
+    second. threshold: a caption below it should be hidden. Raises ValueError for features of
+    another version.
     """
 
     right: Logistic
@@ -118,7 +119,8 @@ class Calibration:
 
     @classmethod
     def fit(cls, features: Tensor, right: Tensor, clear: Tensor) -> Calibration:
-        """Fit on features ``[N, F]``, whether each caption is right ``[N]``, and whether the sound is recognisable.
+        """Fit on features ``[N, F]``, whether each caption is right ``[N]``, and whether the sound
+        is recognisable ``[N]``.
 
         Raises ModelError when all captions are right or all are wrong.
         """
@@ -131,7 +133,8 @@ class Calibration:
 
 
 def calibration_error(confidence: Tensor, right: Tensor, *, bins: int = 10) -> float:
-    """Expected calibration error: Σ over bins of equal width of |mean confidence - share right|, weighted by size.
+    """Expected calibration error: Σ over bins of equal width of |mean confidence - share right|,
+    weighted by size.
 
     confidence, right: [N]. Source: Guo et al. 2017, eq. 3.
     """

@@ -1,4 +1,4 @@
-"""A checkpoint of the published WSAC as a captioner of ours, read a single time."""
+"""Convert a checkpoint of the published WSAC code to a captioner."""
 
 from __future__ import annotations
 
@@ -24,30 +24,26 @@ def convert_captioner(
     clap: str | Path,
     tokenizer: str | Path,
     captions: Sequence[str | Path] = (),
-    device: str = "cpu",
 ) -> Captioner:
-    """Write what the published code saved as ``epoch-N.pt`` as a captioner, and return it.
+    """Write an ``epoch-N.pt`` of the published code as a captioner, and return it.
 
-    clap: the one that it was trained with. tokenizer: a folder or file of bert-base-uncased's. captions: files whose
-    captions become the support memory; with them captions are written by ``pd``, else by ``ad``, both greedily, as
-    there. Raises ModelError for a checkpoint, a tokenizer or a CLAP that does not fit.
+    clap: the CLAP of its training. tokenizer: folder or file of bert-base-uncased. captions: files
+    for the support memory; with them the bridge is ``pd``, else ``ad``, both with greedy search, as
+    published. Raises ModelError for a checkpoint, a tokenizer or a CLAP that does not fit.
     """
     if not Path(checkpoint).is_file():
         raise ModelError(f"{checkpoint}: no such file; give the epoch-N.pt of a training")
     decoder, words = from_checkpoint(read_tensors(Path(checkpoint)), tokenizer, str(checkpoint))
-    encoder = load_clap(clap, device=device)
-    embed_dim = decoder.config["embed_dim"]
-    if encoder.embed_dim != embed_dim:
-        raise ModelError(
-            f"{checkpoint}: for embeddings of {embed_dim} dimensions, {clap} makes {encoder.embed_dim}; "
-            "give the CLAP that it was trained with as --clap"
-        )
-    memory = None
+    encoder, expected = load_clap(clap), decoder.config["embed_dim"]
+    if encoder.embed_dim != expected:
+        sizes = f"for embeddings of {expected} dimensions, {clap} makes {encoder.embed_dim}"
+        remedy = "give the CLAP that it was trained with as --clap"
+        raise ModelError(f"{checkpoint}: {sizes}; {remedy}")
+    memory, bridge = None, "ad"
     if captions:
-        memory = SupportMemory(
-            embed_texts(encoder, [one.caption for one in merge(captions).examples])
-        )
-    options = CaptionOptions.make(bridge="pd" if memory is not None else "ad", beam_size=1)
-    made = Captioner(encoder, decoder.to(device), words, memory, options)
-    made.save(out, memory_precision="float32")
-    return made
+        texts = [example.caption for example in merge(captions).examples]
+        memory, bridge = SupportMemory(embed_texts(encoder, texts)), "pd"
+    options = CaptionOptions.make(bridge=bridge, beam_size=1)
+    captioner = Captioner(encoder, decoder, words, memory, options)
+    captioner.save(out, memory_precision="float32")
+    return captioner

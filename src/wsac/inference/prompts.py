@@ -1,7 +1,8 @@
 """Retrieval-augmented decoding: the decoder reads the phrases nearest to a sound before it writes.
 
-Phrases are captions of the support memory (RECAP, arXiv 2309.09836; DRCap, arXiv 2410.09472), or event labels as a
-hard prompt (arXiv 2406.06295). In training the text embedding of a caption stands for the sound.
+Phrases are captions of the support memory (RECAP, arXiv 2309.09836; DRCap, arXiv 2410.09472), or
+event labels as a hard prompt (arXiv 2406.06295). In training the text embedding of a caption stands
+for the sound.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ NEIGHBOURS = 64  # nearest phrases among which training looks for those within t
 class PromptSettings:
     """phrases: to choose from. count: phrases in a prompt. tokens: the length P of every prompt.
 
-    low, high: training takes only phrases with a cosine between them, so that the decoder cannot copy: a caption's
-    nearest phrase is itself. labels: the phrases are labels, of which always the nearest are taken.
+    low, high: training takes only phrases with a cosine between them, so that the decoder cannot
+    copy: a caption's nearest phrase is itself. labels: the phrases are labels; always the nearest
+    are taken.
     """
 
     phrases: tuple[str, ...]
@@ -53,7 +55,7 @@ class Prompter:
         tokenizer: Tokenizer,
         **settings: Any,
     ) -> Prompter:
-        """settings: the other fields of PromptSettings. Raises ValueError unless each phrase has an embedding."""
+        """settings: fields of PromptSettings. Raises ValueError unless each phrase has an embedding."""
         return cls.from_settings(PromptSettings(tuple(phrases), **settings), embeddings, tokenizer)
 
     @classmethod
@@ -62,8 +64,7 @@ class Prompter:
     ) -> Prompter:
         """Raises ValueError unless each phrase has an embedding."""
         if len(settings.phrases) != len(embeddings):
-            counts = f"{len(settings.phrases)} phrases and {len(embeddings)} embeddings"
-            raise ValueError(counts)
+            raise ValueError(f"{len(settings.phrases)} phrases, {len(embeddings)} embeddings")
         rows = tuple(tuple(ids) for ids in tokenizer.encode(settings.phrases))
         return cls(settings, embeddings, rows)
 
@@ -72,7 +73,8 @@ class Prompter:
         return nearest_rows(embedding, self.embeddings, self.settings.count)[1].tolist()
 
     def in_band(self, embedding: Tensor, rng: Generator) -> list[list[int]]:
-        """The same for training: a random choice of near phrases within the band, or fewer if there are not enough."""
+        """The same for training: near phrases within the band, chosen at random; fewer if there are
+        not enough."""
         settings = self.settings
         if settings.labels:
             return self.nearest(embedding)

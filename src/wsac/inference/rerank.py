@@ -1,4 +1,4 @@
-"""Choosing among candidate captions of a sound: by their agreement (MBR), or by their fit to the sound (CLAP)."""
+"""Choosing among candidate captions: by their agreement (MBR) or their fit to the sound (CLAP)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def choose(
 ) -> list[int]:
     """The index of the chosen candidate of each sound. audio: [B, D] unit norm.
 
-    candidates: texts with their mean log-probability per token, in nats, the likeliest first. mbr: the largest mean
-    cosine with the other candidates' text embeddings, minimum Bayes risk (Kumar & Byrne 2004) as COMET
-    (arXiv 2605.29628) uses it. clap: the largest cosine with the sound + LOGPROB_WEIGHT · logprob. "": the first.
+    candidates: texts with their mean log-probability per token, in nats, the likeliest first.
+    mbr: the largest mean cosine with the other candidates' text embeddings, minimum Bayes risk
+    (Kumar & Byrne 2004) as COMET (arXiv 2605.29628) uses it. clap: the largest cosine with the
+    sound + LOGPROB_WEIGHT · logprob. "": the first.
     """
     if not choice:
         return [0] * len(candidates)

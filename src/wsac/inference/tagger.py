@@ -1,4 +1,4 @@
-"""Zero-shot tagging: which of these labels does a sound fit? The labels are any words; nothing is trained for them."""
+"""Zero-shot tagging: score sounds against any labels. Nothing is trained for them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from wsac.clap.sounds import Audio, AudioEmbedding, embed_stream, map_embeddings
 from wsac.data.audio.stream import AudioStream
 from wsac.types import AudioError, RecipeError
 
-# Written down before anything was scored with them, and never tuned on test data: plain ways to say that a thing is
-# heard, so that a label is not judged by one wording of it.
+# Several plain wordings, so that a label is not judged by one of them. They were written down
+# before anything was scored with them, and never tuned on test data.
 PROMPTS = (
     "{}",
     "the sound of {}",
@@ -25,14 +25,12 @@ PROMPTS = (
     "{} is heard nearby",
 )
 SILENT_WINDOW = "silent: no sound above -60 dBFS in this window"
-TEMPERATURE = (
-    0.07  # of a CLAP that does not name its own: where CLIP's and most CLAPs' training begins
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A label on a sound. score: cosine of sound and label; probability: among the labels given, which sum to 1."""
+    """A label on a sound. score: cosine of sound and label. probability: among all labels, which
+    sum to 1."""
 
     label: str
     score: float
@@ -41,7 +39,10 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class TaggedSound:
-    """A sound, or a window of it, with its tags, best first. start, end: seconds. A silent one has a note, no tags."""
+    """A sound, or a window of it, with its tags, best first. start, end: seconds.
+
+    A silent sound has no tags. notes: what is wrong with the file, or that a window is silent.
+    """
 
     file: str
     start: float
@@ -54,35 +55,34 @@ class Tagger:
     """Scores sounds against labels.
 
     >>> tagger = Tagger(load_clap(), ["dog bark", "rain", "siren"])
-    >>> tagger.tag("dog.wav")[0]                           # Tag(label="dog bark", score=..., probability=...)
+    >>> tagger.tag("dog.wav")[0]              # Tag(label="dog bark", score=..., probability=...)
 
-    A label is embedded through every prompt, underscores read as spaces; the mean, normalised again, stands for it.
-    Probabilities are the softmax of score / temperature, with the temperature that the CLAP was trained with.
-    Audio is a path, or mono float samples [T] at the rate of the CLAP. What is silent has no tags: an empty list.
+    A label is embedded in every prompt, with spaces for underscores; the normalised mean stands for
+    it. Probabilities are the softmax of score / temperature, with the temperature of the CLAP's
+    training. Audio is a path, or mono float samples [T] at the rate of the CLAP.
     """
 
     def __init__(
         self, clap: ClapEncoder, labels: Sequence[str], prompts: Sequence[str] = PROMPTS
     ) -> None:
-        """Raises RecipeError for fewer than two labels, empty or repeated ones, and prompts without {}."""
-        self.clap, self.labels, texts = clap, *_checked(labels)
+        """Raises RecipeError for fewer than two labels, empty or repeated ones, and for prompts
+        without {}."""
+        self.clap, self.labels, texts = clap, *_read_labels(labels)
         if not prompts or isinstance(prompts, str) or not all("{}" in prompt for prompt in prompts):
-            raise RecipeError(
-                f"prompts {prompts!r}: give a list with {{}} in each, the place of the label"
-            )
+            remedy = "give a list with {} in each, the place of the label"
+            raise RecipeError(f"prompts {prompts!r}: {remedy}")
         self.temperature = clap.temperature
-        embedded = clap.embed_text(
-            [prompt.replace("{}", text) for text in texts for prompt in prompts]
-        )
-        means = embedded.view(len(texts), len(prompts), -1).mean(dim=1)
-        self.label_embeddings = F.normalize(means, dim=-1)  # [N, D] unit norm
+        phrases = [prompt.replace("{}", text) for text in texts for prompt in prompts]
+        embeddings = clap.embed_text(phrases).view(len(texts), len(prompts), -1)
+        self.label_embeddings = F.normalize(embeddings.mean(dim=1), dim=-1)  # [N, D]
 
     def tag(self, audio: Audio) -> list[Tag]:
-        """Every label, best first. A file is streamed, whatever its length. Raises AudioError."""
+        """Every label, best first; none for a silent sound. A file is streamed, whatever its
+        length. Raises AudioError."""
         return self.tag_batch([audio])[0]
 
     def tag_batch(self, audio: Sequence[Audio]) -> list[list[Tag]]:
-        """The tags of every sound, in order. Raises AudioError for the first file that cannot be decoded."""
+        """The tags of every sound, in order. Raises AudioError for the first file that fails."""
         return [list(sound.tags) for sound in raise_errors(self.tag_many(audio))]
 
     def tag_windows(
@@ -92,7 +92,7 @@ class Tagger:
         window_seconds: float = 10.0,
         hop_seconds: float | None = None,
     ) -> Iterator[TaggedSound]:
-        """Successive windows with their tags, while the file is read; as ``Captioner.caption_windows``."""
+        """Successive windows with their tags, as ``Captioner.caption_windows`` cuts them."""
         return raise_errors(self.tag_many([audio], window_seconds, hop_seconds))
 
     def tag_many(
@@ -101,13 +101,14 @@ class Tagger:
         window_seconds: float | None = None,
         hop_seconds: float | None = None,
     ) -> Iterator[TaggedSound | AudioError]:
-        """Tags of many sounds, streaming and in order; an AudioError in the place of each that fails.
+        """Tags of many sounds, streaming and in order. An AudioError stands in the place of each
+        sound that fails.
 
-        window_seconds: tag successive windows instead of whole sounds. hop_seconds: from one window to the next;
-        default: the window's length.
+        window_seconds: tag successive windows instead of whole sounds. hop_seconds: from one window
+        to the next; default: the window's length.
         """
 
-        def describe(batch: list[AudioEmbedding]) -> Iterator[TaggedSound]:
+        def tag(batch: list[AudioEmbedding]) -> Iterator[TaggedSound]:
             for sound, tags in zip(batch, self.tag_embeddings(batch), strict=True):
                 notes = sound.notes
                 if window_seconds and sound.silent and not any("silent: " in x for x in notes):
@@ -115,41 +116,38 @@ class Tagger:
                 yield TaggedSound(sound.file, sound.start, sound.end, tuple(tags), notes)
 
         embeddings = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
-        return map_embeddings(describe, embeddings)
+        return map_embeddings(tag, embeddings)
 
     def tag_embeddings(self, sounds: Sequence[AudioEmbedding]) -> list[list[Tag]]:
-        """The tags of sounds that are embedded already; equal scores are in the order of the alphabet."""
+        """The tags of embedded sounds. Equal scores are in alphabetical order."""
         if not sounds:
             return []
         embeddings = torch.stack([sound.embedding for sound in sounds]).double()
         scores = embeddings @ self.label_embeddings.double().T  # [B, N]
         shares = (scores / self.temperature).softmax(dim=-1)
-        tags: list[list[Tag]] = []
-        for sound, values, parts in zip(sounds, scores.tolist(), shares.tolist(), strict=True):
-            row = [] if sound.silent else map(Tag, self.labels, values, parts)
+        tags = []
+        for sound, *values in zip(sounds, scores.tolist(), shares.tolist(), strict=True):
+            row = [] if sound.silent else map(Tag, self.labels, *values)
             tags.append(sorted(row, key=lambda tag: (-tag.score, tag.label)))
         return tags
 
 
-def _checked(labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The labels as written, and as they are read in a prompt."""
+def _read_labels(labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The labels as written, and as they stand in a prompt."""
     if isinstance(labels, str):
         raise RecipeError(f'labels {labels!r}: give a list, such as ["dog bark", "rain"]')
-    shown = [label.strip() for label in labels]
-    texts = [" ".join(label.replace("_", " ").split()) for label in shown]
+    names = [label.strip() for label in labels]
+    texts = [" ".join(name.replace("_", " ").split()) for name in names]
     if not texts:
         raise RecipeError("no labels; give two or more, such as: dog bark, rain")
     seen: dict[str, str] = {}
-    for place, (label, text) in enumerate(zip(shown, texts, strict=True), 1):
+    for place, (name, text) in enumerate(zip(names, texts, strict=True), 1):
         if not text:
             raise RecipeError(f"label {place} of {len(texts)} is empty; is there a comma too many?")
-        if text.casefold() in seen:
-            raise RecipeError(
-                f"labels {seen[text.casefold()]!r} and {label!r} read the same; keep one of them"
-            )
-        seen[text.casefold()] = label
+        first = seen.setdefault(text.casefold(), name)
+        if len(seen) < place:
+            raise RecipeError(f"labels {first!r} and {name!r} read the same; delete one")
     if len(texts) == 1:
-        raise RecipeError(
-            f"one label only, {shown[0]!r}: its probability would always be 1; give two or more"
-        )
-    return shown, texts
+        reason = "its probability would always be 1; give two or more"
+        raise RecipeError(f"one label only, {names[0]!r}: {reason}")
+    return names, texts
