@@ -26,7 +26,7 @@ from wsac.decoder import begin, build
 from wsac.decoder.generation import generate
 from wsac.decoder.kernels.dropout import drop
 from wsac.decoder.pretrained.mappers import MAPPERS, make_mapper
-from wsac.decoder.pretrained.vocabulary import FIRST, ForeignTokenizer, keep, read_backend
+from wsac.decoder.pretrained.vocabulary import FIRST, ForeignTokenizer, keep_pieces, read_backend
 from wsac.inference.captioner import Captioner
 from wsac.inference.convert import convert_captioner
 from wsac.io.config import load_recipe
@@ -254,7 +254,7 @@ def test_the_cut_vocabulary_is_the_whole_one_without_the_other_rows(
     decoder.eval()
     assert decoder.vocab_size < len(whole.get_input_embeddings().weight) - 100
     ids = tokenizer.encode(captions[:1])[0][:5]
-    theirs = decoder.kept[torch.tensor(ids)]
+    theirs = decoder.pieces[torch.tensor(ids)]
     read = byte_level([*captions, *ODD]).encode(captions[0]).ids[:5]
     assert theirs.tolist() == read
     logits, state = decoder.prefill(embeddings[:1], 8)
@@ -262,7 +262,7 @@ def test_the_cut_vocabulary_is_the_whole_one_without_the_other_rows(
         logits, state = decoder.step(torch.tensor([token]), state)
     x = torch.cat((decoder.mapper(embeddings[:1]), whole.get_input_embeddings()(theirs[None])), 1)
     assert_close(
-        logits[0], whole(inputs_embeds=x).logits[0, -1][decoder.kept], rtol=1e-4, atol=1e-4
+        logits[0], whole(inputs_embeds=x).logits[0, -1][decoder.pieces], rtol=1e-4, atol=1e-4
     )
     everything, words = make("gpt2", model=str(models[kind]), vocabulary="all")
     assert everything.vocab_size == FIRST + read_backend(models[kind]).get_vocab_size() - 1
@@ -277,7 +277,7 @@ def test_foreign_pieces_become_clean_text_again(captions):
     ):
         marks = [backend.token_to_id(mark) for mark in ("[CLS]", "[SEP]")]
         start, end = marks if marks[0] is not None else (None, backend.get_vocab_size() - 1)
-        kept = keep(backend, texts, begin=0, end=end, also=[] if start is None else [start])
+        kept = keep_pieces(backend, texts, begin=0, end=end, also=[] if start is None else [start])
         tokenizer = ForeignTokenizer(backend, kept, start)
         rows = tokenizer.encode(texts)
         assert all(FIRST <= token < tokenizer.vocab_size for row in rows for token in row)
@@ -752,7 +752,7 @@ def test_a_converted_checkpoint_says_what_it_said(run, captions, clap_folder, so
     found = generate(decoder, audio, captioner.options.generation)
     rows = [one.tokens if len(one.tokens) == 30 else [*one.tokens, EOS] for one in found]
     theirs = [plain_loop(state, gpt2, one, end) for one in audio]
-    assert [decoder.kept[row].tolist() for row in map(torch.tensor, rows)] == theirs
+    assert [decoder.pieces[row].tolist() for row in map(torch.tensor, rows)] == theirs
     lengths = {len(row) for row in theirs}
     assert 30 in lengths, "no row reaches the limit"
     assert len(lengths) > 2, "no row ends by itself"

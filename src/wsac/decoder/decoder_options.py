@@ -1,4 +1,4 @@
-"""The recipe's options of a decoder, and which of them each kind has."""
+"""The recipe's options of decoders, and which of them each kind has."""
 
 from __future__ import annotations
 
@@ -9,50 +9,35 @@ from pydantic import Field, model_validator
 from wsac.io.config import Section
 
 GPT2 = "openai-community/gpt2"
-_SIZES = {"layers", "heads", "width", "prefix_length", "dropout", "max_tokens"}
-_LM = {
-    "prefix_length",
-    "max_tokens",
-    "model",
-    "mapper",
-    "mapper_layers",
-    "vocabulary",
-    "instruction",
-    "dtype",
-}
-_LORA = {"lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "checkpointing"}
+BERT = "google-bert/bert-base-uncased"
+SIZES = {"layers", "heads", "width", "prefix_length", "dropout", "max_tokens"}
+LM = set("prefix_length max_tokens model mapper mapper_layers vocabulary instruction dtype".split())
+LORA = {"lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "checkpointing"}
 KIND_OPTIONS = {
-    "transformer": _SIZES | {"vocab_size"},
-    "causal-lm": _LM | {"frozen"},
-    "llm": _LM | _LORA,
-    "wsac": _SIZES | {"model", "vocabulary"},
+    "transformer": SIZES | {"vocab_size"},
+    "causal-lm": LM | {"frozen"},
+    "llm": LM | LORA,
+    "wsac": SIZES | {"model", "vocabulary"},
 }
-KIND_VALUES: dict[str, dict[str, Any]] = {  # where they differ from the transformer's
+# defaults of a kind that differ from the transformer's
+PUBLISHED = {"layers": 4, "width": 768, "prefix_length": 1, "dropout": 0.1, "max_tokens": 22}
+KIND_DEFAULTS: dict[str, dict[str, Any]] = {
     "causal-lm": {"prefix_length": 10},
     "llm": {"prefix_length": 10, "dtype": "bfloat16"},
-    "wsac": {
-        "layers": 4,
-        "width": 768,
-        "prefix_length": 1,
-        "dropout": 0.1,
-        "max_tokens": 22,
-        "vocabulary": "all",
-        "model": "google-bert/bert-base-uncased",
-    },
+    "wsac": {**PUBLISHED, "vocabulary": "all", "model": BERT},
 }
 
 
 class DecoderOptions(Section):
-    """kind: transformer, from scratch; causal-lm, of others (gpt2 is short for one); llm, the same
-    with LoRA; wsac,
-    the published shape. docs/decoders.md says which options each has; those of another kind are
+    """The recipe's table ``[decoder]``; docs/decoders.md lists the options of each kind. Others are
     refused.
 
-    vocab_size: of the BPE, 0 chooses it from the captions. max_tokens: captions are cut there.
-    model: a folder or Hub id; of wsac, a tokenizer. frozen: its weights stay as they are.
-    vocabulary: the pieces that occur in the corpus, or all. instruction: text that is read after
-    the prefix. dtype: of the model's weights. checkpointing: less memory in training for a third
-    more time.
+    kind: transformer, from scratch; causal-lm, a language model (gpt2 is short for one); llm, one
+    with LoRA; wsac, the published shape. vocab_size: of the BPE; 0 chooses it from the captions.
+    max_tokens: captions are cut there. model: a folder or Hub id; of wsac, a tokenizer. frozen: do
+    not train its weights. vocabulary: the pieces that occur in the corpus, or all. instruction:
+    text to read after the prefix. dtype: of the model's weights. checkpointing: less memory in
+    training for a third more time.
     """
 
     kind: Literal["transformer", "causal-lm", "llm", "wsac"] = "transformer"
@@ -78,31 +63,30 @@ class DecoderOptions(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_kind(cls, given: Any) -> Any:
-        """The values that a kind has where none are given, and no options of other kinds."""
-        if not isinstance(given, dict):
-            return given
-        if given.get("kind") == "gpt2":
-            given = {"model": GPT2} | given | {"kind": "causal-lm"}
-        kind = given.get("kind", "transformer")
-        given = KIND_VALUES.get(kind, {}) | given if isinstance(kind, str) else given
-        strange = set(cls.model_fields) - KIND_OPTIONS.get(kind, set(cls.model_fields)) - {"kind"}
-        for name in sorted(strange & set(given)):
-            value, default = given[name], cls.model_fields[name].default
+    def _of_kind(cls, values: Any) -> Any:
+        """Fill in the defaults of the kind, and refuse options of other kinds."""
+        if not isinstance(values, dict):
+            return values
+        if values.get("kind") == "gpt2":
+            values = {"model": GPT2} | values | {"kind": "causal-lm"}
+        kind = values.get("kind", "transformer")
+        if not isinstance(kind, str) or kind not in KIND_OPTIONS:
+            return values
+        strange = set(cls.model_fields) - KIND_OPTIONS[kind] - {"kind"}
+        for name in sorted(strange & set(values)):
+            value, default = values[name], cls.model_fields[name].default
             if (tuple(value) if isinstance(value, list) else value) != default:
                 raise ValueError(f"{name} is no option of a decoder of kind '{kind}'")
-        return given
+        return KIND_DEFAULTS.get(kind, {}) | values
 
     @model_validator(mode="after")
     def _fits(self) -> DecoderOptions:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         if 0 < self.vocab_size < 300:
-            raise ValueError(
-                f"vocab_size {self.vocab_size} is less than 300; 0 chooses it from the captions"
-            )
+            remedy = "0 chooses it from the captions"
+            raise ValueError(f"vocab_size {self.vocab_size} is less than 300; {remedy}")
         if self.kind in ("causal-lm", "llm") and not self.model:
-            raise ValueError(
-                f"kind '{self.kind}' needs a model: a folder with a language model, or a Hub id"
-            )
+            needs = "needs a model: a folder with a language model, or a Hub id"
+            raise ValueError(f"kind '{self.kind}' {needs}")
         return self

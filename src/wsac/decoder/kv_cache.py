@@ -29,7 +29,7 @@ class KvCache:
         return 1 if self.seen is None else self.seen.shape[1]
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write a layer's next positions [C, n, heads, ·]; returns all, [C, filled + n, heads, ·]."""
+        """Write a layer's next positions [C, n, heads, ·]; returns all, [C, M, heads, ·]."""
         end = self.filled + keys.shape[1]
         self.keys[layer, :, self.filled : end] = keys
         self.values[layer, :, self.filled : end] = values
@@ -73,7 +73,7 @@ class KvCache:
         return replace(self, keys=keys, values=values, seen=seen)
 
     def _copy(self, part: Tensor, clips: Tensor, slots: int) -> Tensor:
-        """Keys or values of some clips in a new tensor with ``slots``; only filled ones are copied."""
+        """Keys or values of some clips in a new tensor; only filled slots are copied."""
         copy = part.new_empty((part.shape[0], len(clips), slots, *part.shape[3:]))
         for new, old in zip(copy, part, strict=True):
             new[:, : self.filled] = old[clips, : self.filled]

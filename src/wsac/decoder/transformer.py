@@ -31,7 +31,7 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
-        """x: [..., width]. attend: queries, keys, values [..., 3 · width] → attention [..., width]."""
+        """x: [..., width]. attend: queries, keys, values [..., 3 · width] → [..., width]."""
         attended = attend(self.qkv(self.norm_attention(x)))
         x = x + drop(self.out(attended), self.dropout, self.training)
         hidden = self.down(F.gelu(self.up(self.norm_network(x))))

@@ -183,7 +183,7 @@ class BeamSearch(Search[BeamState]):
         return done
 
     def _merge(self, groups) -> list[Generated]:
-        """The best of one clip: the first of each group by score, then the second ones, and so on."""
+        """The best of one clip: the first of each group by score, then the second ones …"""
         ranked = []
         for logprobs, lengths, rows in groups:
             for place, (logprob, length, row) in enumerate(

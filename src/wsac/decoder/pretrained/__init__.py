@@ -1,0 +1,1 @@
+"""Decoders built on language models of Hugging Face, and the published WSAC."""

@@ -1,6 +1,7 @@
-"""A large causal language model with LoRA: its own weights stay as they are, small matrices beside them learn.
+"""A large language model with LoRA: its weights are frozen, small matrices beside them are trained.
 
-Sources: LoRA, Hu et al. 2021 (arXiv 2106.09685); with a prompt of retrieved captions DRCap, arXiv 2410.09472.
+Sources: LoRA, Hu et al. 2021 (arXiv 2106.09685); with a prompt of retrieved captions DRCap, arXiv
+2410.09472.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from .hf_folder import quietly
 class LlmDecoder(CausalLmDecoder):
     """A frozen CausalLmDecoder with adapters; needs the extra ``llm`` (peft).
 
-    lora_targets: endings of the layers' names, such as q_proj and v_proj; none means what peft knows for the model.
-    checkpointing: activations are computed again in the backward pass: a third more time, a fraction of the memory.
+    lora_targets: endings of layer names, such as q_proj and v_proj; () means what peft knows for
+    the model.
+    checkpointing: compute activations again in the backward pass, for a third more time and a
+    fraction of the memory.
     """
 
     kind = "llm"
@@ -35,69 +38,58 @@ class LlmDecoder(CausalLmDecoder):
         checkpointing: bool = True,
         **config: Any,
     ) -> None:
-        self._lora = {
+        self._targets, self._checkpointing = list(lora_targets), checkpointing
+        self._lora = {"r": lora_rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
+        super().__init__(**config)
+        self.config |= {
             "lora_rank": lora_rank,
             "lora_alpha": lora_alpha,
             "lora_dropout": lora_dropout,
-            "lora_targets": list(lora_targets),
+            "lora_targets": self._targets,
             "checkpointing": checkpointing,
         }
-        super().__init__(**config)
-        self.config |= self._lora
 
     @classmethod
     def begin(cls, options: Mapping[str, Any], texts: Sequence[str], **sizes: Any) -> Any:
-        _peft()  # its absence is known before gigabytes are read
+        _peft()  # report that it is missing before gigabytes are read
         return super().begin(options, texts, **sizes)
 
     @classmethod
-    def _more(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "checkpointing")
-        return {name: options[name] for name in names}
+    def _options(cls) -> tuple[str, ...]:
+        lora = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "checkpointing")
+        return super()._options() + lora
 
     def _adapt(self, lm: Any) -> Any:
-        peft, lora = _peft(), self._lora
+        self._add_adapters(lm)
+        for parameter in lm.parameters():
+            if parameter.requires_grad:  # bfloat16 would lose steps of a small rate
+                parameter.data = parameter.data.to(torch.float32)
+        if self._checkpointing:
+            if not lm.supports_gradient_checkpointing:
+                remedy = "set decoder.checkpointing = false"
+                raise RecipeError(f"{self.model}: has no checkpointing; {remedy}")
+            # the second name is that of transformers before 5.21
+            enable = getattr(lm, "activation_checkpointing_enable", None)
+            (enable or lm.gradient_checkpointing_enable)({"use_reentrant": False})
+        return lm
+
+    def _add_adapters(self, lm: Any) -> None:
+        """Raises RecipeError when no layer has one of the names."""
+        peft = _peft()
         transposed = any(type(module).__name__ == "Conv1D" for module in lm.modules())  # of GPT-2
-        config = peft.LoraConfig(
-            r=lora["lora_rank"],
-            lora_alpha=lora["lora_alpha"],
-            lora_dropout=lora["lora_dropout"],
-            target_modules=lora["lora_targets"] or None,
-            fan_in_fan_out=transposed,
-        )
+        targets = self._targets or None
+        config = peft.LoraConfig(target_modules=targets, fan_in_fan_out=transposed, **self._lora)
         try:
             with quietly():
                 peft.inject_adapter_in_model(config, lm)
         except ValueError as error:
-            known = sorted(
-                {
-                    name.rpartition(".")[2]
-                    for name, module in lm.named_modules()
-                    if hasattr(module, "weight")
-                }
-            )
-            raise RecipeError(
-                f"decoder.lora_targets {lora['lora_targets']} fit no layer of {self.model}; choose of "
-                f"{', '.join(known)}"
-            ) from error
-        for parameter in lm.parameters():
-            if parameter.requires_grad:  # steps of a small rate would be lost in bfloat16
-                parameter.data = parameter.data.to(torch.float32)
-        if lora["checkpointing"]:
-            if not lm.supports_gradient_checkpointing:
-                raise RecipeError(
-                    f"{self.model}: has no checkpointing; set decoder.checkpointing = false"
-                )
-            # the second name is that of transformers before 5.21
-            enable = (
-                getattr(lm, "activation_checkpointing_enable", None)
-                or lm.gradient_checkpointing_enable
-            )
-            enable({"use_reentrant": False})
-        return lm
+            layers = (name for name, module in lm.named_modules() if hasattr(module, "weight"))
+            names = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+            problem = f"decoder.lora_targets {self._targets} fit no layer of {self.model}"
+            raise RecipeError(f"{problem}; choose of {names}") from error
 
     def train(self, mode: bool = True) -> LlmDecoder:
-        """All of it, as adapters have a dropout and checkpointing is for training only."""
+        """Also the frozen model: adapters have dropout, and checkpointing is for training."""
         super().train(mode)
         if self.lm is not None:
             self.lm.train(mode)

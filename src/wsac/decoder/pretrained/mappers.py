@@ -1,11 +1,13 @@
-"""Prefix mappers: an embedding [B, D] to soft tokens [B, P, width] that a language model reads before it writes.
+"""Prefix mappers: an embedding [B, D] to soft tokens [B, P, width] that a language model reads
+first.
 
-Source: ClipCap, Mokady et al. 2021 (arXiv 2111.09734), whose mappers are the MLP and the transformer.
+Source: ClipCap, Mokady et al. 2021 (arXiv 2111.09734): its mappers are the MLP and the transformer.
 """
 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
@@ -16,51 +18,36 @@ MAPPERS = ("linear", "mlp", "transformer")
 def make_mapper(
     kind: str, embed_dim: int, prefix_length: int, width: int, layers: int = 8
 ) -> nn.Module:
-    """One of MAPPERS. layers: of the transformer."""
+    """A mapper of MAPPERS. layers: of the transformer. Raises ValueError for another name.
+
+    linear: one linear map. mlp: two with a tanh between, the hidden layer half as wide as the
+    result.
+    """
+    size, parts = prefix_length * width, OrderedDict[str, nn.Module]()
     match kind:
         case "linear":
-            return LinearMapper(embed_dim, prefix_length, width)
+            parts["map"] = nn.Linear(embed_dim, size)
         case "mlp":
-            return MlpMapper(embed_dim, prefix_length, width)
+            parts["up"], parts["tanh"] = nn.Linear(embed_dim, size // 2), nn.Tanh()
+            parts["out"] = nn.Linear(size // 2, size)
         case "transformer":
             return TransformerMapper(embed_dim, prefix_length, width, layers)
-    raise ValueError(f"mapper '{kind}': choose of {', '.join(MAPPERS)}")
-
-
-class LinearMapper(nn.Module):
-    """One linear map."""
-
-    def __init__(self, embed_dim: int, prefix_length: int, width: int) -> None:
-        super().__init__()
-        self.shape = (-1, prefix_length, width)
-        self.map = nn.Linear(embed_dim, prefix_length * width)
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        return self.map(embedding).view(self.shape)
-
-
-class MlpMapper(nn.Module):
-    """Two linear maps with a tanh between, the hidden layer half as wide as the result."""
-
-    def __init__(self, embed_dim: int, prefix_length: int, width: int) -> None:
-        super().__init__()
-        self.shape = (-1, prefix_length, width)
-        size = prefix_length * width
-        self.up, self.out = nn.Linear(embed_dim, size // 2), nn.Linear(size // 2, size)
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        return self.out(self.up(embedding).tanh()).view(self.shape)
+        case _:
+            raise ValueError(f"mapper '{kind}': choose of {', '.join(MAPPERS)}")
+    parts["shape"] = nn.Unflatten(1, (prefix_length, width))
+    return nn.Sequential(parts)
 
 
 class TransformerMapper(nn.Module):
-    """As many positions made of the embedding and as many learned ones look at each other; the learned ones are it.
+    """P positions made of the embedding and P learned ones attend to each other.
 
-    Eight heads (or what divides the width), pre-norm, networks twice as wide: ClipCap's sizes.
+    The learned ones are the result. Eight heads (or what divides the width), pre-norm, networks
+    twice as wide: ClipCap's sizes.
     """
 
     def __init__(self, embed_dim: int, prefix_length: int, width: int, layers: int) -> None:
         super().__init__()
-        self.linear = LinearMapper(embed_dim, prefix_length, width)
+        self.linear = make_mapper("linear", embed_dim, prefix_length, width)
         self.queries = nn.Parameter(torch.randn(prefix_length, width) * 0.02)
         block = nn.TransformerEncoderLayer(
             width, math.gcd(8, width), 2 * width, dropout=0.0, batch_first=True, norm_first=True
@@ -69,6 +56,5 @@ class TransformerMapper(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         queries = self.queries.expand(len(embedding), -1, -1)
-        return self.blocks(torch.cat((self.linear(embedding), queries), dim=1))[
-            :, len(self.queries) :
-        ]
+        positions = torch.cat((self.linear(embedding), queries), dim=1)
+        return self.blocks(positions)[:, len(self.queries) :]

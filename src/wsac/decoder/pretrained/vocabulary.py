@@ -1,4 +1,4 @@
-"""Vocabularies of other models in ids of ours: 0 padding, 1 beginning, 2 end, and 3… the pieces that are kept."""
+"""Tokenizers of other models in our ids: padding, beginning, end, then the pieces in use."""
 
 from __future__ import annotations
 
@@ -10,91 +10,71 @@ from typing import Any
 from wsac.data.tokenizer import EOS, Tokenizer
 from wsac.types import ModelError
 
-FIRST = EOS + 1  # of the pieces
+FIRST = EOS + 1  # id of the first piece
 # WordPiece writes "dog ' s", "low - pitched", "rain ;" and "( loud )"
 NO_SPACES = re.compile(r"(?<=\w) ?(['’-]) ?(?=\w)| (?=[;:)])|(?<=\() ")
+BERT_MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 class ForeignTokenizer(Tokenizer):
-    """The tokenizer of another model, with only the pieces of ``kept``.
+    """The tokenizer of another model, cut to some of its pieces.
 
-    kept: [V] its ids; the first three stand for padding, beginning and end. start: one of them that begins each
-    caption, as [CLS] does in the published WSAC. A piece that was not kept is left out of what is encoded: that happens
-    only in prompts of texts that were not there in training.
+    pieces: [V] its ids; the first three stand for padding, beginning and end. start: the piece that
+    begins each caption, such as [CLS] in the published WSAC. Other pieces are left out of what is
+    encoded. That happens only in prompts with texts that training did not have.
     """
 
-    def __init__(self, backend: Any, kept: Sequence[int], start: int | None = None) -> None:
-        self._backend, self._kept = backend, list(kept)
-        self._ours = {theirs: FIRST + i for i, theirs in enumerate(self._kept[FIRST:])}
-        self._start = [] if start is None else [self._ours[start]]
+    def __init__(self, backend: Any, pieces: Sequence[int], start: int | None = None) -> None:
+        self._backend, self._pieces = backend, list(pieces)
+        self._ids = {piece: FIRST + i for i, piece in enumerate(self._pieces[FIRST:])}
+        self._start = [] if start is None else [self._ids[start]]
         self._spaced = '"decoder":{"type":"WordPiece"' in backend.to_str()
 
     @property
     def vocab_size(self) -> int:
-        return len(self._kept)
+        return len(self._pieces)
 
     def lost(self, captions: Sequence[str]) -> int:
-        return sum(not self._ours.keys() >= set(row) for row in super().encode(captions))
+        return sum(not self._ids.keys() >= set(row) for row in super().encode(captions))
 
     def encode(self, captions: Sequence[str]) -> list[list[int]]:
-        rows = super().encode(captions)
-        return [
-            [*self._start, *(self._ours[piece] for piece in row if piece in self._ours)]
-            for row in rows
-        ]
+        rows = []
+        for row in super().encode(captions):
+            rows.append(self._start + [self._ids[piece] for piece in row if piece in self._ids])
+        return rows
 
     def decode(self, rows: Iterable[Sequence[int]]) -> list[str]:
-        texts = super().decode(
-            [[self._kept[token] for token in row if token >= FIRST] for row in rows]
-        )
+        pieces = [[self._pieces[token] for token in row if token >= FIRST] for row in rows]
+        texts = super().decode(pieces)
         return [NO_SPACES.sub(r"\1", text) for text in texts] if self._spaced else texts
 
 
 def read_backend(path: str | Path) -> Any:
-    """A tokenizer.json, a BERT vocab.txt, or the folder of one. Raises ModelError when it is none."""
+    """A tokenizer.json, a BERT vocab.txt, or the folder of one. Raises ModelError."""
     from tokenizers import Tokenizer as Backend
 
     path = Path(path)
     if path.is_dir():
-        path = next(
-            (path / n for n in ("tokenizer.json", "vocab.txt") if (path / n).is_file()),
-            path / "tokenizer.json",
-        )
+        path /= "vocab.txt" if _has_only_vocab(path) else "tokenizer.json"
     if not path.is_file():
-        raise ModelError(
-            f"{path}: no such tokenizer; give a folder with tokenizer.json or vocab.txt, or one of them"
-        )
+        remedy = "give tokenizer.json, vocab.txt, or a folder with one of them"
+        raise ModelError(f"{path}: no such tokenizer; {remedy}")
     try:
         backend = _wordpiece(path) if path.suffix == ".txt" else Backend.from_file(str(path))
     except Exception as error:  # the library raises plain Exceptions
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(f"{path}: not a tokenizer ({reason})") from error
+        raise ModelError(f"{path}: not a tokenizer ({first_line(error)})") from error
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True  # "[SEP]" inside a caption is text
     return backend
 
 
-def _wordpiece(path: Path) -> Any:
-    """What BERT's uncased vocab.txt means."""
-    from tokenizers import Tokenizer as Backend
-    from tokenizers import decoders, models, normalizers, pre_tokenizers
-
-    backend = Backend(models.WordPiece.from_file(str(path), unk_token="[UNK]"))
-    backend.normalizer = normalizers.BertNormalizer()
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.decoder = decoders.WordPiece()
-    backend.add_special_tokens(
-        [
-            name
-            for name in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-            if backend.token_to_id(name) is not None
-        ]
-    )
-    return backend
+def first_line(error: Exception) -> str:
+    """What another library says is wrong, in at most 200 characters."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def keep(
+def keep_pieces(
     backend: Any,
     texts: Sequence[str],
     *,
@@ -103,14 +83,31 @@ def keep(
     all_below: int = 0,
     also: Sequence[int] = (),
 ) -> list[int]:
-    """The ids to keep, [V]: those that occur in the texts, or all below ``all_below`` where that is not 0.
+    """The ids of the pieces to use, [V]: those in the texts, or all below ``all_below`` if that is
+    not 0.
 
-    begin, end: what stands for ids 1 and 2. also: ids that are kept in any case.
+    begin, end: pieces for ids 1 and 2. also: pieces to use in any case.
     """
-    found: set[int] = set(also)
-    if all_below:
-        found.update(range(all_below))
-    else:
+    pieces = {*also, *range(all_below)}
+    if not all_below:
         for encoding in backend.encode_batch(list(texts), add_special_tokens=False):
-            found.update(encoding.ids)
-    return [end, begin, end, *sorted(found - {end})]
+            pieces.update(encoding.ids)
+    return [end, begin, end, *sorted(pieces - {end})]
+
+
+def _has_only_vocab(folder: Path) -> bool:
+    return (folder / "vocab.txt").is_file() and not (folder / "tokenizer.json").is_file()
+
+
+def _wordpiece(path: Path) -> Any:
+    """The tokenizer that BERT's uncased vocab.txt stands for."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, normalizers, pre_tokenizers
+
+    backend = Backend(models.WordPiece.from_file(str(path), unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    marks = [mark for mark in BERT_MARKS if backend.token_to_id(mark) is not None]
+    backend.add_special_tokens(marks)
+    return backend

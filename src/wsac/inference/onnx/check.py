@@ -1,4 +1,4 @@
-"""Whether exported graphs say in onnxruntime what the captioner says in torch: embeddings, then tokens."""
+"""Check exported graphs: onnxruntime must give the embeddings and tokens that torch gives."""
 
 from __future__ import annotations
 
@@ -29,81 +29,40 @@ SENTENCES = (
 )
 
 
-class Session:
-    """A graph, run by onnxruntime: tensors in, tensors out."""
-
-    def __init__(self, path: Path) -> None:
-        os.environ.setdefault(
-            "ORT_DISABLE_TELEMETRY", "1"
-        )  # or it reports its use to its makers, from 1.32 on
-        import onnxruntime
-
-        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        self._inputs = [one.name for one in self._session.get_inputs()]
-
-    def __call__(self, *inputs: Tensor) -> list[Tensor]:
-        values = {name: value.numpy() for name, value in zip(self._inputs, inputs, strict=True)}
-        return [torch.from_numpy(out) for out in self._session.run(None, values)]
-
-
-class OnnxDecoder:
-    """Prefill and step graph as ``generate`` wants a decoder. The state is the cache: keys and values."""
-
-    def __init__(self, folder: Path, max_tokens: int) -> None:
-        self._prefill, self._step = Session(folder / "prefill.onnx"), Session(folder / "step.onnx")
-        self.max_tokens = max_tokens
-
-    def prefill(
-        self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None
-    ) -> tuple[Tensor, Any]:
-        logits, *cache = self._prefill(embedding)
-        return logits, cache
-
-    def step(self, token: Tensor, state: list[Tensor]) -> tuple[Tensor, Any]:
-        logits, *cache = self._step(token, *state)
-        return logits, cache
-
-    def select(self, state: list[Tensor], rows: Tensor) -> list[Tensor]:
-        return [part[:, rows.flatten()] for part in state]
-
-
 def check(captioner: Captioner, folder: Path, *, audio: bool) -> dict[str, float | int]:
-    """How well the graphs in ``folder`` agree with the captioner: the largest difference of an audio and of a bridged
-    embedding, and how many captions were compared.
+    """Compare the graphs in ``folder`` with the captioner.
 
-    audio: whether the audio tower is among the graphs. Raises ModelError when an embedding differs by more than
-    TOLERANCE, or a token of a greedy caption by anything.
+    audio: whether the audio tower is among the graphs. Returns the largest difference of an audio
+    embedding and of a bridged embedding, and the number of captions compared. Raises ModelError
+    when an embedding differs by more than TOLERANCE, or any token of a greedy caption differs.
     """
-    found: dict[str, float | int] = {}
+    results: dict[str, float | int] = {}
     embeddings = [captioner.clap.embed_text(SENTENCES)]
     if audio:
         clap: Any = captioner.clap
-        tower = Session(folder / "audio.onnx")
+        tower, differences = Session(folder / "audio.onnx"), []
         for sounds in sounds_to_compare(clap.window_seconds, clap.sample_rate):
             with torch.inference_mode():
                 embeddings.append(clap.encode_audio(sounds))
-            difference = _difference(
-                embeddings[-1], tower(sounds)[0], "audio.onnx: embeddings of sounds"
-            )
-            found["audio_difference"] = max(difference, found.get("audio_difference", 0.0))
+            what = "audio.onnx: embeddings of sounds"
+            differences.append(_difference(embeddings[-1], tower(sounds)[0], what))
+        results["audio_difference"] = max(differences)
     embedding = torch.cat(embeddings)
     bridged, in_onnx = captioner.bridge(embedding), Session(folder / "bridge.onnx")(embedding)[0]
-    found["bridge_difference"] = _difference(bridged, in_onnx, "bridge.onnx: bridged embeddings")
+    results["bridge_difference"] = _difference(bridged, in_onnx, "bridge.onnx: bridged embeddings")
     decoder: Any = OnnxDecoder(folder, captioner.decoder.max_tokens)
-    options = GenerationOptions(
-        1, captioner.decoder.max_tokens, captioner.options.generation.length_penalty
-    )
-    expected = [one.tokens for one in generate(captioner.decoder, bridged, options)]
-    got = [one.tokens for one in generate(decoder, in_onnx, options)]
-    wrong = sum(a != b for a, b in zip(expected, got, strict=True))
+    options = GenerationOptions(1, captioner.decoder.max_tokens)
+    expected = [caption.tokens for caption in generate(captioner.decoder, bridged, options)]
+    written = [caption.tokens for caption in generate(decoder, in_onnx, options)]
+    wrong = sum(a != b for a, b in zip(expected, written, strict=True))
     if wrong:
-        what = f"{wrong} of {len(got)} captions differ in their tokens from torch's"
+        what = f"{wrong} of {len(written)} captions differ in their tokens from torch's"
         raise ModelError(f"prefill.onnx, step.onnx: {what}; {REMEDY}")
-    return found | {"captions": len(got)}
+    return results | {"captions": len(written)}
 
 
 def sounds_to_compare(window_seconds: float, sample_rate: int) -> Iterator[Tensor]:
-    """Waveforms [2, T], a sweep and noise, of a scrap of a window, an odd part of it and the whole."""
+    """Waveforms [2, T], a sweep and noise, of 3 %, 37 % and all of a window."""
     for share in (0.03, 0.37, 1.0):
         seconds = np.arange(round(share * window_seconds * sample_rate)) / sample_rate
         sweep = 0.5 * np.sin(2 * np.pi * (200 + 300 * seconds) * seconds)
@@ -111,11 +70,47 @@ def sounds_to_compare(window_seconds: float, sample_rate: int) -> Iterator[Tenso
         yield torch.from_numpy(np.stack((sweep, noise)).astype(np.float32))
 
 
-def _difference(expected: Tensor, got: Tensor, what: str) -> float:
-    """Raises ModelError when it is more than TOLERANCE, or not a number."""
-    difference = float((expected - got).abs().max())
+class Session:
+    """A graph, run by onnxruntime: tensors in, tensors out."""
+
+    def __init__(self, path: Path) -> None:
+        # from 1.32 on, it reports its use to its makers otherwise
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
+
+    def __call__(self, *inputs: Tensor) -> list[Tensor]:
+        values = {name: value.numpy() for name, value in zip(self._inputs, inputs, strict=True)}
+        return [torch.from_numpy(out) for out in self._session.run(None, values)]
+
+
+class OnnxDecoder:
+    """Prefill and step graph with the methods that ``generate`` calls. The state is the cache."""
+
+    def __init__(self, folder: Path, max_tokens: int) -> None:
+        self._prefill, self._step = Session(folder / "prefill.onnx"), Session(folder / "step.onnx")
+        self.max_tokens = max_tokens
+
+    def prefill(
+        self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        logits, *cache = self._prefill(embedding)
+        return logits, cache
+
+    def step(self, token: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        logits, *cache = self._step(token, *state)
+        return logits, cache
+
+    def select(self, state: list[Tensor], rows: Tensor) -> list[Tensor]:
+        return [part[:, rows.flatten()] for part in state]
+
+
+def _difference(expected: Tensor, actual: Tensor, what: str) -> float:
+    """The largest. Raises ModelError when it is more than TOLERANCE, or not a number."""
+    difference = float((expected - actual).abs().max())
     if not difference <= TOLERANCE:
-        raise ModelError(
-            f"{what} differ from torch's by {difference:.1e}, more than {TOLERANCE:g}; {REMEDY}"
-        )
+        problem = f"differ from torch's by {difference:.1e}, more than {TOLERANCE:g}"
+        raise ModelError(f"{what} {problem}; {REMEDY}")
     return difference

@@ -1,4 +1,4 @@
-"""A captioner as ONNX: graphs, tokenizer and one config.json, checked in onnxruntime before they are there."""
+"""Export a captioner as ONNX graphs, tokenizer and config.json, checked in onnxruntime."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from wsac.types import ModelError, WsacError
 def export_onnx(
     captioner: Captioner, folder: str | Path, *, decoder_only: bool = False
 ) -> dict[str, Any]:
-    """Write audio.onnx, bridge.onnx, prefill.onnx, step.onnx, tokenizer.json and config.json into a new folder.
+    """Write audio.onnx, bridge.onnx, prefill.onnx, step.onnx, tokenizer.json, config.json.
 
-    decoder_only: without the audio tower, for a captioner whose CLAP is not a pocket one; its embeddings then come
-    from elsewhere. Returns the files with their bytes and what the check found; see ``export_check.check``.
-    Raises ModelError for what cannot be exported and when onnxruntime does not say what torch says, WsacError when the
-    extra is missing or the folder cannot be written. Nothing is left behind then.
+    folder: new or empty. decoder_only: without the audio tower, for a captioner whose CLAP is not a
+    pocket one; its embeddings then come from elsewhere. Returns the sizes of the files in bytes and
+    the results of ``check.check``.
+    Raises ModelError when something cannot be exported or onnxruntime gives other results than
+    torch, WsacError when the extra is missing or the folder cannot be written. On an error, nothing
+    is left behind.
     """
     _refuse(captioner, decoder_only)
     from .check import check
@@ -34,9 +36,8 @@ def export_onnx(
 
     with atomic_folder(folder) as part:
         write_bridge(captioner.bridge, captioner.clap.embed_dim, part / "bridge.onnx")
-        write_decoder(
-            cast(TransformerDecoder, captioner.decoder), part / "prefill.onnx", part / "step.onnx"
-        )
+        decoder = cast(TransformerDecoder, captioner.decoder)
+        write_decoder(decoder, part / "prefill.onnx", part / "step.onnx")
         if not decoder_only:
             write_audio(cast(PocketClap, captioner.clap), part / "audio.onnx")
         checked = check(captioner, part, audio=not decoder_only)
@@ -47,7 +48,7 @@ def export_onnx(
 
 
 def runner_config(captioner: Captioner) -> dict[str, Any]:
-    """What a runner must know besides the graphs; docs/export.md explains each value. Lengths in samples."""
+    """What a runner must know besides the graphs; see docs/export.md. Lengths in samples."""
     clap = captioner.clap
     window = round(clap.window_seconds * clap.sample_rate)
     return {
@@ -73,20 +74,20 @@ def runner_config(captioner: Captioner) -> dict[str, Any]:
 
 
 def _refuse(captioner: Captioner, decoder_only: bool) -> None:
-    """Raises for what cannot be exported, before anything is done."""
+    """Raise for a captioner that cannot be exported, before anything is written."""
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise WsacError(f"wsac export needs {' and '.join(missing)}: pip install 'wsac[export]'")
-    if not isinstance(captioner.decoder, TransformerDecoder):
-        raise ModelError(
-            f"a {type(captioner.decoder).__name__} cannot be exported: only decoders of kind transformer can"
+    decoder, clap = captioner.decoder, captioner.clap
+    if not isinstance(decoder, TransformerDecoder):
+        reason = "only decoders of kind transformer can"
+        raise ModelError(f"a {type(decoder).__name__} cannot be exported: {reason}")
+    if captioner.prompter is not None or decoder.prompt_tokens:
+        remedy = "train one without --set prompt"
+        raise ModelError(f"a captioner that reads a prompt cannot be exported: {remedy}")
+    if not decoder_only and not isinstance(clap, PocketClap):
+        problem = (
+            f"the CLAP {clap.source or clap.fingerprint} cannot be exported, only a pocket one"
         )
-    if captioner.prompter is not None or captioner.decoder.prompt_tokens:
-        raise ModelError(
-            "a captioner that reads a prompt cannot be exported: train one without --set prompt"
-        )
-    if not decoder_only and not isinstance(captioner.clap, PocketClap):
-        raise ModelError(
-            f"the CLAP {captioner.clap.source or captioner.clap.fingerprint} cannot be exported, only a "
-            "pocket one: --decoder-only writes what follows the audio embedding"
-        )
+        remedy = "--decoder-only writes what follows the audio embedding"
+        raise ModelError(f"{problem}: {remedy}")

@@ -1,13 +1,13 @@
-"""The parts of a captioner as ONNX graphs: audio tower, bridge, and the decoder with its cache as input and output.
+"""The parts of a captioner as ONNX graphs: audio tower, bridge, and the decoder with its cache.
 
-Every batch is dynamic, so is the length of a sound. The graphs stand by themselves: weights and memory are inside.
+Every batch is dynamic, so is the length of a sound. Weights and memory are inside the graphs.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,25 +22,69 @@ from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.decoder import TransformerDecoder
 from wsac.types import ModelError
 
-Axes = dict[int, str]  # names of an input's dynamic dimensions
+Inputs = dict[str, tuple[Tensor, dict[int, Any]]]  # examples, and names of their dynamic dimensions
+LISTED = (Projection, NearestNeighbour, TopMean, Santa)  # bridges with a memory, written out below
 
 
-class AudioGraph(nn.Module):
-    """waveform [B, T], one window or less, at the rate of the CLAP → embedding [B, D], unit norm."""
+def write_audio(clap: PocketClap, path: Path) -> None:
+    """waveform [B, T], one window or less, at the CLAP's rate → embedding [B, D], unit norm."""
+    half_window = torch.zeros(2, round(clap.window_seconds * clap.sample_rate / 2))
+    inputs: Inputs = {"waveform": (half_window, {0: "batch", 1: "samples"})}
+    _write(Graph(clap, clap.encode_audio), path, inputs, ["embedding"])
 
-    def __init__(self, clap: PocketClap) -> None:
+
+def write_bridge(bridge: Bridge, embed_dim: int, path: Path) -> None:
+    """audio_embedding [B, D] → embedding [B, D]. Raises ModelError for a bridge without graph."""
+    inputs: Inputs = {"audio_embedding": (torch.zeros(2, embed_dim), {0: "batch"})}
+    _write(BridgeGraph(bridge), path, inputs, ["embedding"])
+
+
+def write_decoder(decoder: TransformerDecoder, prefill: Path, step: Path) -> None:
+    """Two graphs. The cache is keys and values, [layers, B, heads, filled, ·].
+
+    prefill: embedding [B, D] → logits [B, V] of the first token, and the cache.
+    step: token [B], keys, values → logits [B, V], and the cache with one more position.
+    """
+
+    def first(embedding: Tensor) -> tuple[Tensor, ...]:
+        cache: Any = GrowingCache()
+        logits, grown = decoder.begin_caption(embedding, cache)
+        return logits, *grown
+
+    def following(token: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, ...]:
+        cache: Any = GrowingCache(keys, values)
+        logits, grown = decoder.step(token, cache)
+        return logits, *grown
+
+    outputs = ["logits", "next_keys", "next_values"]
+    embedding = torch.zeros(2, int(decoder.config["embed_dim"]))
+    inputs: Inputs = {"embedding": (embedding, {0: "batch"})}
+    _write(Graph(decoder, first), prefill, inputs, outputs)
+    head = decoder.width // decoder.heads
+    cache = torch.zeros(len(decoder.blocks), 2, decoder.heads, decoder.before, head)
+    same = torch.export.Dim.DYNAMIC  # a dimension that another input has named
+    inputs = {
+        "token": (torch.zeros(2, dtype=torch.long), {0: "batch"}),
+        "keys": (cache, {1: same, 3: "filled"}),
+        "values": (cache.clone(), {1: same, 3: same}),
+    }
+    _write(Graph(decoder, following), step, inputs, outputs)
+
+
+class Graph(nn.Module):
+    """A function of tensors, with the module whose weights it uses."""
+
+    def __init__(self, module: nn.Module, function: Callable[..., Any]) -> None:
         super().__init__()
-        self.clap = clap
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        return self.clap.encode_audio(waveform)
+        self.module, self.forward = module, function
 
 
 class BridgeGraph(nn.Module):
     """Audio embedding [B, D] → the embedding [B, D] that the decoder reads, unit norm.
 
-    What looks into the memory is written out here without the tiles of ``bridges``, which would fix the batch.
-    Raises ModelError for a bridge that has not been.
+    Bridges with a memory are written out without the tiles of ``bridges``, which would fix the
+    batch.
+    Raises ModelError for one that is not among them.
     """
 
     def __init__(self, bridge: Bridge) -> None:
@@ -48,34 +92,32 @@ class BridgeGraph(nn.Module):
         self.parts = list(bridge.bridges) if isinstance(bridge, Chain) else [bridge]
         for i, part in enumerate(self.parts):
             memory = getattr(part, "memory", None)
-            if memory is not None and not isinstance(
-                part, (Projection, NearestNeighbour, TopMean, Santa)
-            ):
-                raise ModelError(
-                    f"bridge {type(part).__name__} cannot be exported; give --bridge santa, pd, nnd or ad"
-                )
+            if memory is not None and not isinstance(part, LISTED):
+                problem = f"bridge {type(part).__name__} cannot be exported"
+                raise ModelError(f"{problem}; give --bridge santa, pd, nnd or ad")
             self.register_buffer(f"memory_{i}", None if memory is None else memory.embeddings)
 
     def forward(self, embedding: Tensor) -> Tensor:
         for i, part in enumerate(self.parts):
             memory = getattr(self, f"memory_{i}")
+            if memory is None:
+                embedding = part(embedding)
+                continue
+            similarity = embedding @ memory.T  # [B, N], cosine
             if isinstance(part, Projection):
-                weights = (
-                    embedding @ memory.T / (part.temperature or part.clap_temperature)
-                ).softmax(dim=-1)
+                temperature = part.temperature or part.clap_temperature
+                weights = (similarity / temperature).softmax(dim=-1)
                 embedding = F.normalize(weights @ memory, dim=-1)
             elif isinstance(part, NearestNeighbour):
-                embedding = memory[(embedding @ memory.T).argmax(dim=-1)]
-            elif isinstance(part, (TopMean, Santa)):
-                scores, rows = (embedding @ memory.T).topk(min(part.k, len(memory)), dim=-1)
-                embedding = part.of(embedding, scores, memory[rows])
+                embedding = memory[similarity.argmax(dim=-1)]
             else:
-                embedding = part(embedding)
+                scores, rows = similarity.topk(min(part.k, len(memory)), dim=-1)
+                embedding = part.of(embedding, scores, memory[rows])
         return embedding.clone()  # a graph without a node has no output
 
 
 class GrowingCache:
-    """The decoder's cache as tensors that grow: no size is fixed in the graph, nothing is written in place.
+    """The decoder's cache as tensors that grow: nothing is written in place, no size is fixed.
 
     keys, values: [layers, B, heads, filled, ·], or None before the first position.
     """
@@ -83,7 +125,8 @@ class GrowingCache:
     beams = 1
 
     def __init__(self, keys: Tensor | None = None, values: Tensor | None = None) -> None:
-        self.parts, self.layers = (keys, values), []
+        self.parts = keys, values
+        self.layers: list[list[Tensor]] = []
         self.positions = 0 if keys is None else keys.shape[3]
 
     def before_step(self) -> GrowingCache:
@@ -105,68 +148,8 @@ class GrowingCache:
         return torch.stack(keys), torch.stack(values)
 
 
-class PrefillGraph(nn.Module):
-    """embedding [B, D] → logits [B, V] of the first token, and the cache: keys, values."""
-
-    def __init__(self, decoder: TransformerDecoder) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        cache: Any = GrowingCache()
-        logits, grown = self.decoder.begin_caption(embedding, cache)
-        return logits, *grown
-
-
-class StepGraph(PrefillGraph):
-    """token [B], keys, values → logits [B, V], and the cache with one more position."""
-
-    def forward(self, token: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        cache: Any = GrowingCache(keys, values)
-        logits, grown = self.decoder.step(token, cache)
-        return logits, *grown
-
-
-def write_audio(clap: PocketClap, path: Path) -> None:
-    half_window = torch.zeros(2, round(clap.window_seconds * clap.sample_rate / 2))
-    _write(
-        AudioGraph(clap),
-        path,
-        {"waveform": (half_window, {0: "batch", 1: "samples"})},
-        ["embedding"],
-    )
-
-
-def write_bridge(bridge: Bridge, embed_dim: int, path: Path) -> None:
-    """Raises ModelError for a bridge that cannot be exported."""
-    _write(
-        BridgeGraph(bridge),
-        path,
-        {"audio_embedding": (torch.zeros(2, embed_dim), {0: "batch"})},
-        ["embedding"],
-    )
-
-
-def write_decoder(decoder: TransformerDecoder, prefill: Path, step: Path) -> None:
-    embedding = torch.zeros(2, int(decoder.config["embed_dim"]))
-    outputs = ["logits", "next_keys", "next_values"]
-    _write(PrefillGraph(decoder), prefill, {"embedding": (embedding, {0: "batch"})}, outputs)
-    cache = torch.zeros(
-        len(decoder.blocks), 2, decoder.heads, decoder.before, decoder.width // decoder.heads
-    )
-    same: Any = torch.export.Dim.DYNAMIC  # a dimension that another input has named
-    inputs: dict[str, tuple[Tensor, Axes]] = {
-        "token": (torch.zeros(2, dtype=torch.long), {0: "batch"}),
-        "keys": (cache, {1: same, 3: "filled"}),
-        "values": (cache.clone(), {1: same, 3: same}),
-    }
-    _write(StepGraph(decoder), step, inputs, outputs)
-
-
-def _write(
-    module: nn.Module, path: Path, inputs: dict[str, tuple[Tensor, Axes]], outputs: list[str]
-) -> None:
-    """inputs: examples of them, in order, with the names of their dynamic dimensions."""
+def _write(module: nn.Module, path: Path, inputs: Inputs, outputs: list[str]) -> None:
+    """Export a module. Raises ModelError when this version of torch cannot."""
     with torch.no_grad(), _quiet_exporter():
         try:
             program: Any = torch.onnx.export(
@@ -180,9 +163,8 @@ def _write(
             )
         except torch.onnx.OnnxExporterError as error:
             reason = str(error.__cause__ or error).splitlines()[0]
-            raise ModelError(
-                f"{path.name}: torch {torch.__version__} cannot export this ({reason})"
-            ) from error
+            problem = f"torch {torch.__version__} cannot export this ({reason})"
+            raise ModelError(f"{path.name}: {problem}") from error
         program.save(path, external_data=False)
 
 
@@ -190,15 +172,12 @@ def _write(
 def _quiet_exporter() -> Iterator[None]:
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = log.level
-    log.setLevel(
-        logging.ERROR
-    )  # it warns that torchvision, which nothing here uses, is not installed
+    log.setLevel(logging.ERROR)  # it warns that torchvision, which is not needed, is not installed
+    # torch 2.13 copies its own trees in a way that it has deprecated
+    deprecated = r"`isinstance\(treespec, LeafSpec\)` is deprecated"
     try:
         with warnings.catch_warnings():
-            # torch 2.13 copies its own trees by a way that it has deprecated
-            warnings.filterwarnings(
-                "ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning
-            )
+            warnings.filterwarnings("ignore", deprecated, FutureWarning)
             yield
     finally:
         log.setLevel(level)
