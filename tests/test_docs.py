@@ -1,8 +1,9 @@
-"""Runs the examples of README.md and docs/: every python block, and every command that begins with ``wsac``.
+"""Runs the examples of README.md and docs/: every python block and every ``wsac`` command.
 
-A page is run from top to bottom in a folder of its own; its python blocks share one namespace. Other commands (make,
-pip, git) are left out. To leave a block out, write ``<!-- not run: the reason -->`` on the line above it.
-Ready in the folder: dog.wav, rain.wav, siren.wav, recordings/, captions.txt, clotho.csv, audiocaps.csv, recipes/.
+A page is run from top to bottom in a folder of its own; its python blocks share one namespace.
+Other commands (make, pip, git) are left out. To leave a block out, write
+``<!-- not run: the reason -->`` on the line above it. In the folder there are dog.wav, rain.wav,
+siren.wav, recordings/, captions.txt, clotho.csv and audiocaps.csv.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ NOT_RUN = re.compile(r"^\s*<!--\s*not run\b:?(?P<reason>.*?)-->\s*$")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. line: where its text begins, from 1. skip: None to run it, else the reason given (perhaps "")."""
+    """A fenced block. line: where its text begins, from 1. skip: why it is not run, None to run it."""
 
     language: str
     text: str
@@ -59,7 +60,7 @@ class Block:
 
 def blocks(text: str) -> list[Block]:
     """All fenced blocks of a page. A fence without an end reaches to the end of the page."""
-    found, lines, i = [], text.splitlines(), 0
+    fenced, lines, i = [], text.splitlines(), 0
     while i < len(lines):
         opening = FENCE.match(lines[i])
         i += 1
@@ -67,36 +68,35 @@ def blocks(text: str) -> list[Block]:
             continue
         above = next((line for line in reversed(lines[: i - 1]) if line.strip()), "")
         mark = NOT_RUN.match(above)
-        first = i
+        start = i
         while i < len(lines) and not re.match(rf"\s*{opening['fence']}+\s*$", lines[i]):
             i += 1
-        body, closed = textwrap.dedent("\n".join(lines[first:i])) + "\n", i < len(lines)
+        body, closed = textwrap.dedent("\n".join(lines[start:i])) + "\n", i < len(lines)
         i += 1
         language = opening["info"].split()[0].lower() if opening["info"].split() else ""
-        found.append(
-            Block(language, body, first + 1, mark["reason"].strip() if mark else None, closed)
-        )
-    return found
+        reason = mark["reason"].strip() if mark else None
+        fenced.append(Block(language, body, start + 1, reason, closed))
+    return fenced
 
 
 def commands(block: Block) -> list[tuple[int, str]]:
-    """(line, command) of a shell block; in a block with ``$`` prompts the other lines are output."""
+    """(line, command) of a shell block; with ``$`` prompts, all other lines are output."""
     prompts = any(line.startswith("$ ") for line in block.text.splitlines())
-    found: list[tuple[int, str]] = []
+    typed: list[tuple[int, str]] = []
     going_on = False
     for number, line in enumerate(block.text.splitlines(), block.line):
         if going_on:
-            found[-1] = (found[-1][0], f"{found[-1][1]}\n{line}")
+            typed[-1] = (typed[-1][0], f"{typed[-1][1]}\n{line}")
         elif prompts and line.startswith("$ "):
-            found.append((number, line[2:]))
+            typed.append((number, line[2:]))
         elif (
             not prompts and line[:1].strip() and not line.startswith("#")
         ):  # indented: inside a loop of the shell
-            found.append((number, line))
+            typed.append((number, line))
         else:
             continue
         going_on = line.endswith("\\")
-    return found
+    return typed
 
 
 def python_of(block: Block) -> str:
@@ -139,12 +139,11 @@ def samples(tmp_path_factory) -> Path:
         rows.writerows(
             [i, f"video{i:06d}", 10 * i, caption] for i, caption in enumerate(captions[100:200])
         )
-    shutil.copytree(ROOT / "src" / "wsac" / "recipes", folder / "recipes")
     return folder
 
 
 def run_command(command: str, where: str, environment: dict[str, str]) -> None:
-    """Run one command line in bash, ``wsac`` standing for this checkout's; fail with what it printed."""
+    """Run one command line in bash, with the ``wsac`` of this checkout."""
     shell = (
         f'wsac() {{ {shlex.quote(sys.executable)} -m wsac "$@"; }}\nset -o pipefail\n{command}\n'
     )

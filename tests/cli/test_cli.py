@@ -298,18 +298,18 @@ def test_train_then_caption(run, tmp_path, clap_folder, captions, sounds):
 
 def test_bundled_captioner_describes_sounds_of_the_world(run, tmp_path):
     """The first thing that people do."""
-    heard = {}
+    captions = {}
     for kind in ("dog", "rain", "siren"):
         samples = KINDS[kind].render(np.random.default_rng(77), 5.0, 16_000)
         soundfile.write(tmp_path / f"{kind}.wav", samples, 16_000)
         code, out, _ = run("caption", tmp_path / f"{kind}.wav", "--json")
         assert code == 0
-        heard[kind] = json.loads(out)[0]["caption"].lower()
+        captions[kind] = json.loads(out)[0]["caption"].lower()
     words = {"dog": ("dog", "bark"), "rain": ("rain", "water"), "siren": ("siren", "alarm")}
     right = [
-        kind for kind, caption in heard.items() if any(word in caption for word in words[kind])
+        kind for kind, caption in captions.items() if any(word in caption for word in words[kind])
     ]
-    assert len(right) >= 2, heard
+    assert len(right) >= 2, captions
 
 
 def test_bundled_models_are_small_described_and_whole():
