@@ -1,0 +1,1 @@
+"""Training: captioners from text alone, CLAPs from sounds with captions."""

@@ -1,10 +1,9 @@
-"""The state of a training run in one safetensors file: replaced in one rename, resumed bit for bit, no pickle."""
+"""The state of a training run in one safetensors file, replaced in one rename; and its log, metrics.jsonl."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +17,20 @@ from wsac.types import ModelError, RecipeError
 def save_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, meta: dict[str, Any]
 ) -> None:
-    """Write weights, optimizer moments and ``meta`` (JSON: step, best loss, …)."""
-    tensors: dict[str, Tensor] = {
-        f"model.{name}": value for name, value in model.state_dict().items()
-    }
+    """Write the weights, the optimizer's moments and ``meta`` as JSON."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
     write_tensors(path, tensors, meta={"meta": json.dumps(meta)})
 
 
-def digest(*parts: str | bytes) -> str:
-    """A name for everything that a run learns from, so that it is not resumed on other material."""
-    found = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        found.update(len(data).to_bytes(8, "little") + data)
-    return found.hexdigest()[:32]
-
-
 def load_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, inputs: str
 ) -> dict[str, Any]:
-    """Restore weights and optimizer in place and return ``meta``, in which ``inputs`` is the digest of the material.
+    """Restore weights and moments in place and return ``meta``. inputs: digest of the material.
 
-    Raises ModelError when the file does not fit, and RecipeError when the material has changed since it was written.
+    Raises ModelError if the file does not fit, RecipeError if the material has changed since.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -53,18 +41,19 @@ def load_checkpoint(
                 raise RecipeError(
                     f"{path.parent}: the captions, sounds or CLAP changed since; give another --out"
                 )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-        model.load_state_dict(
-            {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        weights: dict[str, Tensor] = {}
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".")
+            kind, _, name = key.partition(".")
+            if kind == "model":
+                weights[name] = value
+            else:
+                index, _, name = name.partition(".")
                 moments.setdefault(int(index), {})[name] = value
-        optimizer.load_state_dict(
-            {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
-        )
+        model.load_state_dict(weights)
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": moments, "param_groups": groups})
     except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(
@@ -73,35 +62,31 @@ def load_checkpoint(
     return meta
 
 
-def check_loss(loss: float, step: int) -> float:
-    """The loss itself. Raises ModelError when it is not finite: nothing that follows could be trusted."""
-    if not math.isfinite(loss):
-        raise ModelError(
-            f"step {step}: the loss is {loss}; lower the learning rate or the noise, in another --out"
-        )
-    return loss
+def digest(*parts: str | bytes) -> str:
+    """A name for everything a run learns from, so that it is not resumed on other material."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(len(data).to_bytes(8, "little") + data)
+    return total.hexdigest()[:32]
 
 
-def learning_rate(step: int, total: int, *, peak: float, warmup: int, schedule: str) -> float:
-    """The rate at a step, counted from 0: linear warm-up to the peak, then cosine or linear to 0, or constant."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    if schedule == "constant":
-        return peak
-    done = (step - warmup) / max(1, total - warmup)
-    return peak * (0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1 - done)
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl, without a last line that was cut short; none if the file is absent."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def append_metrics(path: Path, row: dict[str, Any]) -> None:
-    """Add a line of JSON; ``row["step"]`` says when."""
+    """Add a row; ``row["step"]`` is the step of the measurement."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
 def cut_metrics(path: Path, step: int) -> None:
-    """Drop the rows after a checkpoint: the resumed run will write them again."""
+    """Drop the rows after ``step``: the resumed run writes them again."""
     if path.is_file():
-        lines = [
-            line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")
-        ]
-        write_text(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+        rows = [json.dumps(row) + "\n" for row in read_metrics(path) if row["step"] <= step]
+        write_text(path, "".join(rows))

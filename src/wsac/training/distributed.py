@@ -1,4 +1,4 @@
-"""Several processes that train one decoder, each on its share of an update: ``accelerate launch -m wsac train …``."""
+"""Training in several processes, each on its share of an update: ``accelerate launch -m wsac train …``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from torch import Tensor
 from wsac.io.console import be_quiet
 from wsac.types import RecipeError
 
-PATIENCE = timedelta(
-    hours=6
-)  # others wait so long for the first, which may have a million captions to embed
+TIMEOUT = timedelta(hours=6)  # the first process may have a million captions to embed
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process among those of a launcher; alone where there is none. state: accelerate's PartialState, or None.
+    """This process and its peers; alone without a launcher. state: accelerate's PartialState.
 
-    All hold the same weights, since all make the same update of the gradients that they add up. Only the first writes
-    files and speaks.
+    All hold the same weights, since all apply the same summed gradients. Only the first writes
+    files and messages.
     """
 
     rank: int = 0
@@ -34,9 +32,9 @@ class Processes:
 
     @classmethod
     def here(cls, device: str) -> Processes:
-        """As the launcher says, by its environment. device: ``"cpu"`` keeps off GPUs that there are.
+        """As set in the environment by the launcher. device: ``"cpu"`` avoids GPUs.
 
-        Raises RecipeError where accelerate is missing.
+        Raises RecipeError if accelerate is missing.
         """
         if int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return cls()
@@ -46,7 +44,7 @@ class Processes:
             raise RecipeError(
                 "several processes: needs accelerate; pip install 'wsac[distributed]'"
             ) from error
-        state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=PATIENCE)
+        state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=TIMEOUT)
         if state.process_index:
             be_quiet()
         return cls(state.process_index, state.num_processes, state)
@@ -55,37 +53,34 @@ class Processes:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def device(self, asked: str) -> str:
-        """Of this process: its own GPU where several share the work and none was asked for by number."""
-        return (
-            asked if self.state is None or asked not in ("auto", "cuda") else str(self.state.device)
-        )
+    def device(self, requested: str) -> str:
+        """The GPU of this process, unless it is alone or a device was requested by number."""
+        own = self.state is not None and requested in ("auto", "cuda")
+        return str(self.state.device) if own else requested
 
     def first_goes_ahead(self) -> AbstractContextManager[Any]:
-        """In its context the first does what the others then find done."""
+        """A context that the others enter when the first process has left it."""
         return nullcontext() if self.state is None else self.state.main_process_first()
 
     def share(self, rows: Tensor) -> Tensor:
-        """Places in ``rows`` that this process takes: every n-th, as neighbours are of similar length."""
+        """Indices of the rows of this process: every n-th, as neighbours are of similar length."""
         return torch.arange(self.rank, len(rows), self.count)
 
-    def add_up(self, parameters: Iterable[torch.nn.Parameter], total: Tensor) -> None:
-        """Gradients and a loss become their sums over all processes."""
+    def sum_gradients(self, parameters: Iterable[torch.nn.Parameter], loss: Tensor) -> None:
+        """Replace gradients and loss by their sums over all processes, in place."""
         if self.state is None:
             return
         from accelerate.utils import reduce
 
-        trained = [each for each in parameters if each.requires_grad]
-        parts = [torch.zeros_like(each) if each.grad is None else each.grad for each in trained]
-        flat: Tensor = reduce(
-            torch.cat([*(part.flatten() for part in parts), total.flatten()]), "sum"
-        )
-        *sums, whole = flat.split([*(part.numel() for part in parts), 1])
-        for each, found in zip(trained, sums, strict=True):
-            each.grad = found.view_as(each)
-        total.copy_(whole.view_as(total))
+        trainable = [p for p in parameters if p.requires_grad]
+        parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in trainable]
+        flat: Tensor = reduce(torch.cat([part.flatten() for part in (*parts, loss)]), "sum")
+        *sums, loss_sum = flat.split([*(part.numel() for part in parts), 1])
+        for parameter, gradient in zip(trainable, sums, strict=True):
+            parameter.grad = gradient.view_as(parameter)
+        loss.copy_(loss_sum.view_as(loss))
 
-    def first_says(self, value: float) -> float:
+    def from_first(self, value: float) -> float:
         """The value of the first process, so that all decide alike."""
         if self.state is None:
             return value
@@ -94,6 +89,6 @@ class Processes:
         return float(broadcast_object_list([value])[0])
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait for all processes."""
         if self.state is not None:
             self.state.wait_for_everyone()

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides a training run, in one strict, frozen object that reads and writes TOML."""
+"""The options of decoder training, strict and frozen, read from TOML and written back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from wsac.io.config import Section, VerbRecipe
 
 
 class CorpusOptions(Section):
-    """captions: files in any format of ``wsac corpus``. pairs: instead of them, CSV files audio,caption, to train on
-    the embeddings of the sounds: the supervised captioner that text-only ones are measured against.
+    """captions: files in any format of ``wsac corpus``.
 
-    validation: the part of the captions held out, but ten (or a tenth) of a small corpus; 0 holds out none.
+    pairs: CSV files audio,caption instead, to train on embeddings of the sounds: the supervised
+    captioner that text-only ones are compared with.
+    validation: share of the captions held out, at least ten or a tenth of a small corpus; 0 for none.
     """
 
     captions: tuple[str, ...] = ()
@@ -25,9 +26,9 @@ class CorpusOptions(Section):
 
 
 class BridgeOptions(Section):
-    """train: what happens to the text embeddings, such as ``shift+noise:variance=0.001``; ``wsac bridges`` lists all.
+    """train: applied to text embeddings, such as ``shift+noise:variance=0.001``; see ``wsac bridges``.
 
-    gap: a file of ``wsac gap --save``, for bridges that need one; "" means none.
+    gap: a file of ``wsac gap --save``, for bridges that need one; "" for none.
     """
 
     train: str = "noise:variance=0.001"
@@ -37,9 +38,10 @@ class BridgeOptions(Section):
 class PromptOptions(Section):
     """Retrieval-augmented decoding: text that the decoder reads before it writes.
 
-    count: phrases in a prompt, 0 means none. labels: a file with a label a line, to be chosen from instead of the
-    captions of the support memory. tokens: of a prompt; longer ones are cut. low, high: in training only captions with
-    a cosine between them are taken, so that none can be copied; labels are always the nearest.
+    count: phrases in a prompt, 0 for none. tokens: of a prompt; longer ones are cut.
+    labels: a file with one label per line, to choose from instead of the support memory's captions.
+    low, high: in training only captions with a cosine between them are chosen, so that none can be
+    copied. Labels are always the nearest.
     """
 
     count: int = Field(0, ge=0)
@@ -50,15 +52,15 @@ class PromptOptions(Section):
 
 
 class TrainingOptions(Section):
-    """epochs: 0 means 4, or more when the corpus is so small that 4 epochs are fewer than 800 steps.
+    """epochs: 0 for 4, or for as many as give 800 steps if the corpus is small.
 
-    batch_size: captions. learning_rate: the peak, after ``warmup_steps`` or a tenth of all steps, whichever is less.
-    evaluate_every, save_every: steps; 0 means once an epoch, but not before 50 steps.
-    A checkpoint is written every 30 seconds besides.
-    patience: evaluations without a better held-out loss after which the run ends; 0 means never.
-    accumulate: batches whose gradients make one update, as if they were one batch, in the memory of one.
-    average: decay of a moving average of the weights, which is then what is evaluated and saved; 0 means none.
-    precision: of the forward pass: float32, bfloat16, or auto: bfloat16 where the GPU or CPU computes in it.
+    batch_size: captions. accumulate: batches whose gradients make one update, in the memory of one.
+    learning_rate: the peak, after ``warmup_steps`` or a tenth of all steps, whichever is less.
+    evaluate_every, save_every: steps; 0 for once per epoch, but at least 50 steps. Checkpoints are
+    also written every 30 seconds.
+    patience: evaluations without a better validation loss that end the run; 0 for never.
+    average: decay of a moving average of the weights, which is then evaluated and saved; 0 for none.
+    precision: of the forward pass: float32, bfloat16, or auto: bfloat16 where the hardware has it.
     """
 
     epochs: int = Field(0, ge=0)
@@ -84,16 +86,16 @@ class TrainingOptions(Section):
 
 
 class MemoryOptions(Section):
-    """size: the most support-memory entries kept in the bundle, 0 means every training caption."""
+    """size: the most entries of the support memory in the bundle, 0 for every training caption."""
 
     size: int = Field(0, ge=0)
     precision: Literal["float32", "float16", "int8"] = "float16"
 
 
 class Recipe(VerbRecipe):
-    """How to train a captioner from text alone (``wsac.train``).
+    """How to train a captioner from text alone (``wsac train``).
 
-    start: a captioner to go on from, pocket or a folder; its decoder and vocabulary are kept, whatever stands here.
+    start: a captioner to continue from, ``pocket`` or a folder; it sets the decoder and vocabulary.
     """
 
     verb: ClassVar[str] = "train"

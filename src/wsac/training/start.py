@@ -1,4 +1,4 @@
-"""The decoder that training begins with: a new one, or that of a captioner."""
+"""The decoder that training starts with: a new one, or that of a captioner."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .recipe import Recipe
 def first_decoder(
     recipe: Recipe, clap: ClapEncoder, texts: Sequence[str], out: Path
 ) -> tuple[CaptionDecoder, Tokenizer, bytes]:
-    """The decoder on the CPU, its tokenizer, and the weights that it goes on from, b"" of a new one.
+    """The decoder on the CPU, its tokenizer, and the weights it continues from, b"" for a new one.
 
-    texts: all that it must be able to read and write. out: the run's folder, which cannot be what it goes on from.
-    Raises RecipeError or ModelError for a captioner that does not fit the recipe or the CLAP.
+    texts: everything that it must be able to read and write. out: the folder of the run.
+    Raises RecipeError or ModelError if the captioner does not fit the recipe or the CLAP.
     """
     prompt_tokens = recipe.prompt.tokens if recipe.prompt.count else 0
     torch.manual_seed(seed_for(recipe.training.seed, "weights"))
@@ -39,12 +39,12 @@ def first_decoder(
     decoder, tokenizer = captioner.decoder, captioner.tokenizer
     if decoder.prompt_tokens != prompt_tokens:
         raise RecipeError(
-            f"start = {recipe.start}: its decoder reads prompts of {decoder.prompt_tokens} tokens, the "
-            f"recipe's have {prompt_tokens}; take [prompt] from its recipe.toml"
+            f"start = {recipe.start}: its decoder reads prompts of {decoder.prompt_tokens} tokens, "
+            f"the recipe's have {prompt_tokens}; take [prompt] from its recipe.toml"
         )
     if lost := tokenizer.lost(texts):
         say(
-            f"note: {lost} of {len(texts)} captions have pieces that the vocabulary of {recipe.start} lacks; "
-            "they are left out. A captioner trained with decoder.vocabulary=all has them"
+            f"note: {lost} of {len(texts)} captions have pieces that the vocabulary of {recipe.start} "
+            "lacks; these pieces are left out. To keep them, train with decoder.vocabulary=all"
         )
     return decoder, tokenizer, (folder / "decoder.safetensors").read_bytes()

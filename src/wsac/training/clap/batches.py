@@ -1,4 +1,4 @@
-"""What each step of contrastive training hears: events, scenes or twins, drawn by this process or ahead by others."""
+"""The batches of contrastive training: events, scenes or twins, drawn in this process or ahead by others."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 from wsac.clap.pocket.towers import PocketConfig
 from wsac.data.datasets.pairs import Clip
 from wsac.runtime.seeding import numpy_for
-from wsac.training.clap.clap_recipe import ClapRecipe
-from wsac.training.clap.store import AudioStore
 
-from .mixing import Composer, Example, batch_of_events, crop, in_both_orders, level
+from .clap_recipe import ClapRecipe
+from .mixing import Composer, Example, crop, in_both_orders, random_level
+from .store import AudioStore
 
-NONE = np.zeros(0, np.float32)
+NO_SAMPLES = np.zeros(0, np.float32)
 Draw = Callable[[int], tuple[str, list[Example]]]  # a step → its kind and examples
-Drawn = tuple[
-    str, Tensor, list[Example]
-]  # the kind of a step, int16 [B, T], and the examples without their samples
+Batch = tuple[str, Tensor, list[Example]]  # kind, int16 [B, T], the examples without samples
 
 
 def sampler(
@@ -34,73 +32,64 @@ def sampler(
     scenes: list[Clip],
     store: AudioStore | None,
 ) -> Draw:
-    """The examples of a step, and their kind: "events", "scenes" or "twins".
+    """A function from a step to its examples, and their kind: "events", "scenes" or "twins".
 
-    Events are crops of ``crop_seconds``, one step in four of half that. Scenes last up to a window; two thirds are
-    those that were given, if any, the others composed. Twins are two sounds in both orders, side by side: clips in
-    crops, or scenes of at most half a window each.
+    Events are crops of ``crop_seconds``, half that in one step of four. Scenes last up to a window;
+    two thirds are drawn from ``scenes``, if there are any, the others are composed. Twins are two
+    sounds in both orders, side by side: crops of clips, or scenes of at most half a window each.
     """
-    heard = [] if store is None else [i for i in range(len(scenes)) if store.seconds(i) > 0]
     window, crop_length = (
-        int(s * config.sample_rate) for s in (config.window_seconds, recipe.crop_seconds)
+        int(seconds * config.sample_rate)
+        for seconds in (config.window_seconds, recipe.crop_seconds)
     )
-    short = (
-        [] if store is None else [i for i in heard if store.seconds(i) <= config.window_seconds / 2]
-    )
+    seconds = [] if store is None else [store.seconds(row) for row in range(len(scenes))]
+    decoded = [row for row, length in enumerate(seconds) if length > 0]
+    short = [row for row in decoded if seconds[row] <= config.window_seconds / 2]
 
-    def said(row: int, rng: np.random.Generator) -> str:
-        return str(rng.choice(scenes[row].captions))
+    def scene(row: int, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+        return store[row], str(rng.choice(scenes[row].captions))
 
-    def whole(rng: np.random.Generator, size: int) -> list[Example]:
+    def whole_scenes(rng: np.random.Generator, size: int) -> list[Example]:
         examples: list[Example] = []
-        if store is not None and heard:
-            for row in rng.choice(heard, size * 2 // 3):
-                caption, negatives = said(row, rng), scenes[row].negatives
-                false = str(rng.choice(negatives)) if negatives else ""
-                examples.append(Example(crop(store[row], window, rng), caption, false))
+        for row in rng.choice(decoded, size * 2 // 3) if decoded else ():
+            samples, caption = scene(row, rng)
+            negatives = scenes[row].negatives
+            false = str(rng.choice(negatives)) if negatives else ""
+            examples.append(Example(crop(samples, window, rng), caption, false))
         while len(examples) < size:
             examples.append(composer.sequence(composer.distinct(rng, 4), window, rng))
         return examples
 
     def twins(rng: np.random.Generator) -> list[Example]:
-        if store is None or len(short) < 2 or rng.random() < 0.5:
-            pairs = [
-                composer.twins(crop_length, rng) for _ in range(max(1, recipe.batch_size // 2))
-            ]
+        examples: list[Example] = []
+        if len(short) < 2 or rng.random() < 0.5:
+            for _ in range(max(1, recipe.batch_size // 2)):
+                examples += composer.twins(crop_length, rng)
         else:
-            pairs = []
             for _ in range(max(1, recipe.batch_size * crop_length // window // 2)):
-                one, other = (
-                    (store[row], said(row, rng)) for row in rng.choice(short, 2, replace=False)
-                )
-                pairs.append(in_both_orders(one, other, window, rng))
-        return [example for pair in pairs for example in pair]
+                first, second = rng.choice(short, 2, replace=False)
+                examples += in_both_orders(scene(first, rng), scene(second, rng), window, rng)
+        return examples
 
     def draw(step: int) -> tuple[str, list[Example]]:
         rng = numpy_for(recipe.seed, "audio", step)
         chance = rng.random()
         if chance < recipe.scene_share:
-            kind, examples = (
-                "scenes",
-                whole(rng, max(2, round(recipe.batch_size * crop_length / window))),
-            )
+            kind = "scenes"
+            examples = whole_scenes(rng, max(2, round(recipe.batch_size * crop_length / window)))
         elif chance < recipe.scene_share + recipe.order_share:
             kind, examples = "twins", twins(rng)
         else:
             length = crop_length // 2 if rng.random() < 0.25 else crop_length
-            kind, examples = (
-                "events",
-                batch_of_events(composer, recipe.batch_size, length, recipe.mixtures)(rng),
-            )
-        return kind, [
-            Example(level(e.samples, rng), e.caption, e.false, e.labels) for e in examples
-        ]
+            kind = "events"
+            examples = composer.batch(recipe.batch_size, length, recipe.mixtures, rng)
+        return kind, [replace(e, samples=random_level(e.samples, rng)) for e in examples]
 
     return draw
 
 
-class Steps(Dataset[Drawn]):
-    """What each step hears."""
+class Batches(Dataset[Batch]):
+    """The batch of each step."""
 
     def __init__(self, draw: Draw, steps: range) -> None:
         self.draw, self.steps = draw, steps
@@ -108,31 +97,26 @@ class Steps(Dataset[Drawn]):
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __getitem__(self, row: int) -> Drawn:
+    def __getitem__(self, row: int) -> Batch:
         kind, examples = self.draw(self.steps[row])
-        samples = np.stack([one.samples for one in examples])
-        return (
-            kind,
-            torch.from_numpy((samples * 32767).astype(np.int16)),
-            [replace(e, samples=NONE) for e in examples],
-        )
+        samples = np.stack([example.samples for example in examples])
+        waveforms = torch.from_numpy((samples * 32767).astype(np.int16))
+        return kind, waveforms, [replace(example, samples=NO_SAMPLES) for example in examples]
 
 
-def ahead(draw: Draw, steps: range, workers: int) -> Iterator[Drawn]:
-    """The examples of the steps, drawn ahead by so many other processes, which changes none of them."""
-    context = "fork" if workers else None  # what has been read is shared
-    return iter(
-        DataLoader(
-            Steps(draw, steps),
-            batch_size=None,
-            num_workers=workers,
-            multiprocessing_context=context,
-            pin_memory=workers > 0 and torch.cuda.is_available(),
-        )
+def draw_ahead(draw: Draw, steps: range, workers: int) -> Iterator[Batch]:
+    """The batches of the steps, drawn ahead by ``workers`` processes; their number changes nothing."""
+    loader = DataLoader(
+        Batches(draw, steps),
+        batch_size=None,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,  # shares what has been read
+        pin_memory=workers > 0 and torch.cuda.is_available(),
     )
+    return iter(loader)
 
 
 def workers_for(device: str) -> int:
-    """None on a processor, which has enough to do; all processors but one for a GPU, where processes can be forked."""
-    can = device != "cpu" and "fork" in get_all_start_methods()
-    return max(1, (os.cpu_count() or 2) - 1) if can else 0
+    """All processors but one for a GPU, where processes can fork; none on a CPU, which is busy."""
+    can_fork = device != "cpu" and "fork" in get_all_start_methods()
+    return max(1, (os.cpu_count() or 2) - 1) if can_fork else 0

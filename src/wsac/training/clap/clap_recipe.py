@@ -1,4 +1,4 @@
-"""How to train a pocket CLAP."""
+"""The options of contrastive training."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from wsac.io.config import VerbRecipe
 class ClapRecipe(VerbRecipe):
     """How to train a pocket CLAP (``wsac train-clap``).
 
-    pairs: CSV files ``audio,caption`` with an optional ``label``; any piece of a sound must show its captions.
-    scenes: the same with an optional ``negative`` (a false caption), of sounds that are described as a whole.
-    validation: the same again; each file is measured by itself every ``evaluate_every`` steps.
+    pairs: CSV files ``audio,caption``, perhaps with ``label``; captions fit any excerpt of a sound.
+    scenes: the same, perhaps with ``negative``, a false caption; captions fit the whole sound.
+    validation: the same; each file is evaluated on its own every ``evaluate_every`` steps.
     text: caption files for the text tower; captions of one clip are paraphrases of each other.
-    teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first; "" means none.
-    crop_seconds: training crops. mixtures: the part of the crops made of two sounds, overlaid or in sequence.
-    scene_share: the part of the steps on whole scenes, as many seconds a step as of crops. order_share: the part of
-    the steps on two sounds in both orders.
-    start: a pocket CLAP to go on from, a folder or a name; its shape and vocabulary are kept, whatever stands here.
-    balance: 0 draws every sound equally often, 1 every label. average: decay of the moving average of the weights.
+    teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first.
+    start: a pocket CLAP to continue from, a folder or a name; it sets shape and vocabulary.
+    crop_seconds: of training crops. mixtures: share of the crops that are composed of several.
+    scene_share: share of the steps that are on whole scenes, with as many seconds as crops.
+    order_share: share of the steps that are on two sounds in both orders.
+    balance: 0 draws every sound equally often, 1 every label. average: decay of the moving average.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 on a GPU.
     """
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-import time
-from contextlib import nullcontext
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,148 +22,195 @@ from wsac.data.captions.corpus import read_captions
 from wsac.data.datasets.pairs import Clip, read_pairs
 from wsac.data.tokenizer import Tokenizer
 from wsac.io.config import pin_recipe
-from wsac.io.console import progress, say
+from wsac.io.console import say
 from wsac.runtime.device import pick_device
 from wsac.runtime.seeding import numpy_for, seed_for
-from wsac.training.checkpoint import (
-    append_metrics,
-    check_loss,
-    cut_metrics,
-    digest,
-    learning_rate,
-    load_checkpoint,
-    save_checkpoint,
-)
-from wsac.training.clap.clap_recipe import ClapRecipe
-from wsac.training.clap.store import AudioStore
-from wsac.training.optim import follow
+from wsac.training.checkpoint import digest
+from wsac.training.distributed import Processes
+from wsac.training.loop import TrainState, run
+from wsac.training.optim import autocast, learning_rate, update_average
 from wsac.types import CorpusError, RecipeError
 
-from .batches import ahead, sampler, workers_for
+from .batches import Batch, Draw, draw_ahead, sampler, workers_for
+from .clap_recipe import ClapRecipe
 from .losses import pair_loss, text_objective
 from .mixing import Composer
+from .store import AudioStore
 from .teacher import teach
 
-SHOWN = (
-    "R@1",
-    "R@10",
-    "zero_shot",
-    "true_over_false",
-)  # of the validation, in the log; metrics.jsonl has all
+LOGGED = ("R@1", "R@10", "zero_shot", "true_over_false")  # validation scores in the printed line
 
 
 def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> PocketClap:
-    """Train, write the CLAP folder ``out`` and return the model.
+    """Train a CLAP, write it to the folder ``out`` and return it.
 
-    First the text tower learns from text (the teacher's geometry, paraphrases); then both towers learn from the pairs,
-    while the text tower keeps to its teacher. The weights kept are a moving average. A run that was stopped goes on
-    from its last checkpoint. ``out`` also gets recipe.toml, metrics.jsonl, a checkpoint and the decoded audio.
+    First the text tower learns from text: the teacher's geometry and paraphrases. Then both towers
+    learn from the pairs, and the text tower keeps to its teacher. The saved weights are a moving
+    average. A stopped run resumes from its last checkpoint. ``out`` also gets recipe.toml,
+    metrics.jsonl, the checkpoint and the decoded audio.
+    Raises CorpusError, RecipeError or ModelError for unusable pairs, options or models.
     """
     out, device = Path(out), pick_device(device)
-    clips, scenes = read_pairs(recipe.pairs), read_pairs(recipe.scenes) if recipe.scenes else []
-    validation = {_short(path, recipe.validation): read_pairs([path]) for path in recipe.validation}
-    texts, groups = _texts(recipe, clips)
-    if (out / "captioner.json").is_file():
-        raise RecipeError(f"{out}: holds a captioner; give a CLAP another --out")
-    if recipe.start and Path(recipe.start).resolve() == out.resolve():
-        raise RecipeError(f"start = {recipe.start}: the same folder as --out; give another --out")
-    beginning = _begin_with(recipe.start, device) if recipe.start else None
-    if beginning is not None:
-        shape = {
-            key: value
-            for key, value in asdict(beginning.config).items()
-            if key in ClapRecipe.model_fields
-        }
-        recipe = recipe.model_copy(update=shape | {"vocab_size": recipe.vocab_size})
-    pin_recipe(recipe, out)
-    say(f"{len(clips):,} sounds and {len(scenes):,} scenes, {len(texts):,} captions")
-    every = texts + [c for scene in scenes for c in (*scene.captions, *scene.negatives)]
-    model = beginning or _new_model(recipe, every)
-    targets = None
-    if recipe.teacher:
-        key = f"teacher/{recipe.teacher}/{recipe.embed_dim}"
-        make = partial(teach, texts, recipe.teacher, recipe.embed_dim, device=device)
-        targets = load_or_make(key, texts, make, out)
-    elif not groups and not any(scene.negatives and len(scene.captions) > 1 for scene in scenes):
-        recipe = recipe.model_copy(update={"text_steps": 0})  # nothing to learn from text alone
-    rate = model.sample_rate
-    store, scene_store = (
-        AudioStore(clips, rate, out),
-        AudioStore(scenes, rate, out, "scenes") if scenes else None,
-    )
-    model = model.to(device)
-    average = copy.deepcopy(model).requires_grad_(False)
-    both = nn.ModuleDict({"model": model, "average": average})
-    text_loss = text_objective(model, texts, groups, targets, scenes)
-    draw = sampler(
-        recipe, model.config, Composer(clips, store, recipe.balance), scenes, scene_store
-    )
-
-    inputs = digest(
-        store.key,
-        scene_store.key if scene_store else "",
-        *texts,
-        *([model.fingerprint] if beginning else []),
-    )
-    optimizer = _optimizer(recipe, model)
-    total, step, prototypes = recipe.text_steps + recipe.steps, 0, None
-    checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
-    if checkpoint.is_file():
-        step = load_checkpoint(checkpoint, both, optimizer, inputs=inputs)["step"]
-        say(f"resuming at step {step:,} of {total:,}")
-    cut_metrics(metrics, step)
-    autocast = _autocast(recipe.precision, device)
-    began, losses = time.perf_counter(), []
-    drawn = ahead(draw, range(max(0, step - recipe.text_steps), recipe.steps), workers_for(device))
-    with progress("train-clap", total, unit="steps", done=step) as tick:
-        while step < total:
-            joint = step - recipe.text_steps
-            if joint >= 0 and (prototypes is None or step % recipe.save_every == 0):
-                prototypes = _prototypes(model, clips, device)
-            model.train()
-            torch.manual_seed(seed_for(recipe.seed, "dropout", step))
-            for group in optimizer.param_groups:
-                group["lr"] = _rate(recipe, step, group["part"])
-            with autocast:
-                # with the pairs, the sounds matter most
-                size = recipe.text_batch if joint < 0 else recipe.text_batch // 8
-                loss = text_loss(numpy_for(recipe.seed, "text", step), size)
-                if joint >= 0:
-                    kind, samples, examples = next(drawn)
-                    waveforms = samples.to(device, non_blocking=True).float() / 32767
-                    labels = prototypes if kind == "events" else None  # twins have the same
-                    loss = loss + pair_loss(
-                        model, waveforms, examples, labels, twins=kind == "twins"
-                    )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-            optimizer.step()
-            since = joint if joint >= 0 else step  # the average begins anew with the pairs
-            follow(average, model, recipe.average, since)
-            losses.append(check_loss(loss.item(), step))
-            step += 1
-            stage = "pairs" if joint >= 0 else "text"
-            tick(note=f"{stage} loss {losses[-1]:.3f}")
-            row = {"step": step, "stage": stage, "loss": sum(losses) / len(losses)}
-            evaluated = bool(validation) and joint >= 0 and step % recipe.evaluate_every == 0
-            if evaluated or (validation and step == total):
-                for name, held_out in validation.items():
-                    row |= {
-                        f"{name} {key}": value
-                        for key, value in evaluate(average.eval(), held_out).items()
-                    }
-            if evaluated or step % recipe.save_every == 0 or step == total:
-                append_metrics(metrics, row | {"seconds": round(time.perf_counter() - began, 1)})
-                save_checkpoint(checkpoint, both, optimizer, {"step": step, "inputs": inputs})
-                say(_summary(row, total, time.perf_counter() - began))
-                losses = []
-    average.cpu().eval().save(out)
+    training = ClapTraining.prepare(recipe, out, device)
+    run(training, out)
+    training.average.cpu().eval().save(out)
     return PocketClap.load(out, device=device)
 
 
-def _begin_with(start: str, device: str) -> PocketClap:
-    """The CLAP that the training goes on from. Raises RecipeError when it is of another kind."""
+@dataclass(slots=True)
+class ClapTraining:
+    """A CLAP in training. text_loss: of a batch size of captions. draw: sounds and captions of a step."""
+
+    title: ClassVar[str] = "train-clap"
+    unit: ClassVar[str] = "steps"
+    save_seconds: ClassVar[float] = float("inf")  # label embeddings are as old as the checkpoint
+    patience: ClassVar[int] = 0
+
+    recipe: ClapRecipe
+    model: PocketClap
+    clips: list[Clip]
+    validation: dict[str, list[Clip]]
+    text_loss: Callable[[np.random.Generator, int], Tensor]
+    draw: Draw
+    inputs: str
+    summary: str
+    device: str
+    processes: Processes = field(default_factory=Processes)
+    average: PocketClap = field(init=False)
+    optimizer: torch.optim.Optimizer = field(init=False)
+    drawn: Iterator[Batch] | None = field(init=False, default=None)
+    label_embeddings: Tensor | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimizer = _optimizer(self.recipe, self.model)
+
+    @classmethod
+    def prepare(cls, recipe: ClapRecipe, out: Path, device: str) -> ClapTraining:
+        """Read pairs and captions, decode the audio and make the towers; writes recipe.toml to ``out``."""
+        clips, scenes = read_pairs(recipe.pairs), read_pairs(recipe.scenes) if recipe.scenes else []
+        validation = {name: read_pairs([path]) for name, path in _names(recipe.validation).items()}
+        texts, groups = _texts(recipe, clips)
+        if (out / "captioner.json").is_file():
+            raise RecipeError(f"{out}: holds a captioner; give a CLAP another --out")
+        if recipe.start and Path(recipe.start).resolve() == out.resolve():
+            raise RecipeError(
+                f"start = {recipe.start}: the same folder as --out; give another --out"
+            )
+        origins: list[str] = []
+        if recipe.start:
+            model = _load_start(recipe.start, device)
+            origins.append(model.fingerprint)
+            options = asdict(model.config).items()
+            shape = {key: value for key, value in options if key in ClapRecipe.model_fields}
+            recipe = recipe.model_copy(update=shape | {"vocab_size": recipe.vocab_size})
+        pin_recipe(recipe, out)
+        if not recipe.start:
+            extra = [text for scene in scenes for text in (*scene.captions, *scene.negatives)]
+            model = _new_model(recipe, texts + extra)
+        targets = None
+        if recipe.teacher:
+            key = f"teacher/{recipe.teacher}/{recipe.embed_dim}"
+            make = partial(teach, texts, recipe.teacher, recipe.embed_dim, device=device)
+            targets = load_or_make(key, texts, make, out)
+        elif not groups and not any(s.negatives and len(s.captions) > 1 for s in scenes):
+            recipe = recipe.model_copy(update={"text_steps": 0})  # nothing to learn from text alone
+        rate = model.sample_rate
+        store = AudioStore(clips, rate, out)
+        scene_store = AudioStore(scenes, rate, out, "scenes") if scenes else None
+        model = model.to(device)
+        composer = Composer(clips, store, recipe.balance)
+        return cls(
+            recipe,
+            model,
+            clips,
+            validation,
+            text_objective(model, texts, groups, targets, scenes),
+            sampler(recipe, model.config, composer, scenes, scene_store),
+            digest(store.key, scene_store.key if scene_store else "", *texts, *origins),
+            f"{len(clips):,} sounds and {len(scenes):,} scenes, {len(texts):,} captions",
+            device,
+        )
+
+    @property
+    def weights(self) -> nn.Module:
+        return nn.ModuleDict({"model": self.model, "average": self.average})
+
+    @property
+    def total(self) -> int:
+        return self.recipe.text_steps + self.recipe.steps
+
+    @property
+    def save_every(self) -> int:
+        return self.recipe.save_every
+
+    def announce(self) -> None:
+        say(self.summary)
+
+    def units_at(self, step: int) -> int:
+        return step
+
+    def update(self, step: int) -> Tensor:
+        """First ``text_steps`` on text alone, then steps on pairs and an eighth as many texts."""
+        recipe, model, pair_step = self.recipe, self.model, step - self.recipe.text_steps
+        has_pairs = pair_step >= 0
+        if has_pairs and self.drawn is None:
+            steps = range(pair_step, recipe.steps)
+            self.drawn = draw_ahead(self.draw, steps, workers_for(self.device))
+        if has_pairs and (self.label_embeddings is None or step % recipe.save_every == 0):
+            self.label_embeddings = self._embed_labels()
+        model.train()
+        torch.manual_seed(seed_for(recipe.seed, "dropout", step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = _rate(recipe, step, group["part"])
+        precision = recipe.precision
+        if precision == "auto":  # autocast slows down CPUs that lack the instructions
+            precision = "bfloat16" if self.device.startswith("cuda") else "float32"
+        with autocast(precision, self.device):
+            size = recipe.text_batch // 8 if has_pairs else recipe.text_batch
+            loss = self.text_loss(numpy_for(recipe.seed, "text", step), size)
+            if self.drawn is not None:
+                kind, samples, examples = next(self.drawn)
+                waveforms = samples.to(self.device, non_blocking=True).float() / 32767
+                labels = self.label_embeddings if kind == "events" else None  # twins share labels
+                twins = kind == "twins"
+                loss = loss + pair_loss(model, waveforms, examples, labels, twins=twins)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        self.optimizer.step()
+        since = pair_step if has_pairs else step  # the average starts anew with the pairs
+        update_average(self.average, model, recipe.average, since)
+        return loss.detach()
+
+    @torch.no_grad()
+    def _embed_labels(self) -> Tensor:
+        """[L, D] by the text tower as it is now, in the order of ``Composer.labels``."""
+        labels = sorted({clip.label for clip in self.clips})
+        return label_embeddings(self.model.eval(), self.clips, labels).to(self.device)
+
+    def evaluates_at(self, step: int) -> bool:
+        return step % self.recipe.save_every == 0 or self._validates_at(step)
+
+    def _validates_at(self, step: int) -> bool:
+        due = step > self.recipe.text_steps and step % self.recipe.evaluate_every == 0
+        return bool(self.validation) and (due or step == self.total)
+
+    def evaluate(self, state: TrainState, seconds: float) -> dict[str, Any]:
+        stage = "pairs" if state.step > self.recipe.text_steps else "text"
+        row: dict[str, Any] = {"step": state.step, "stage": stage, "loss": state.mean_loss}
+        if self._validates_at(state.step):
+            for name, clips in self.validation.items():
+                scores = evaluate(self.average.eval(), clips)
+                row |= {f"{name} {key}": value for key, value in scores.items()}
+        line = f"step {state.step:,} of {self.total:,}, {stage} loss {state.mean_loss:.3f}"
+        scores = [f"{key} {100 * row[key]:.1f} %" for key in row if key.endswith(LOGGED)]
+        say("; ".join([f"{line}, {seconds:,.0f} s", *scores]))
+        return row | {"seconds": round(seconds, 1)}
+
+
+def _load_start(start: str, device: str) -> PocketClap:
+    """The CLAP to continue from. Raises RecipeError if it is of another kind."""
     clap = load_clap(start, device=device)
     if not isinstance(clap, PocketClap):
         raise RecipeError(f"start = {start}: not a pocket CLAP; train-clap goes on from these only")
@@ -171,23 +219,16 @@ def _begin_with(start: str, device: str) -> PocketClap:
 
 def _new_model(recipe: ClapRecipe, texts: list[str]) -> PocketClap:
     tokenizer = Tokenizer.train(texts, recipe.vocab_size, lowercase=True)
-    config = PocketConfig(
-        embed_dim=recipe.embed_dim,
-        channels=recipe.channels,
-        audio_width=recipe.audio_width,
-        audio_layers=recipe.audio_layers,
-        vocab_size=tokenizer.vocab_size,
-        text_width=recipe.text_width,
-        text_layers=recipe.text_layers,
-    )
+    names = ("embed_dim", "channels", "audio_width", "audio_layers", "text_width", "text_layers")
+    shape = {name: getattr(recipe, name) for name in names}
     torch.manual_seed(seed_for(recipe.seed, "weights"))
-    return PocketClap(config, tokenizer)
+    return PocketClap(PocketConfig(vocab_size=tokenizer.vocab_size, **shape), tokenizer)
 
 
 def _texts(recipe: ClapRecipe, clips: list[Clip]) -> tuple[list[str], list[list[int]]]:
-    """All distinct captions, and for each described clip with several captions their rows (paraphrases)."""
+    """The distinct captions, and the rows of the captions of each described clip (paraphrases)."""
     rows: dict[str, int] = {}
-    groups: dict[str, list[int]] = {}
+    groups: dict[str, set[int]] = {}
     for clip in clips:
         for caption in clip.captions:
             rows.setdefault(caption, len(rows))
@@ -196,10 +237,10 @@ def _texts(recipe: ClapRecipe, clips: list[Clip]) -> tuple[list[str], list[list[
             if caption := " ".join(example.caption.split()):
                 row = rows.setdefault(caption, len(rows))
                 if example.clip is not None:
-                    groups.setdefault(f"{path}/{example.clip}", []).append(row)
+                    groups.setdefault(f"{path}/{example.clip}", set()).add(row)
     if len(rows) < 2:
         raise CorpusError("fewer than two distinct captions; contrastive training needs more")
-    return list(rows), [sorted(set(group)) for group in groups.values() if len(set(group)) > 1]
+    return list(rows), [sorted(group) for group in groups.values() if len(group) > 1]
 
 
 def _optimizer(recipe: ClapRecipe, model: PocketClap) -> torch.optim.AdamW:
@@ -211,42 +252,20 @@ def _optimizer(recipe: ClapRecipe, model: PocketClap) -> torch.optim.AdamW:
 
 
 def _rate(recipe: ClapRecipe, step: int, part: str) -> float:
-    """Each stage warms up and decays; with the pairs the text tower moves at a third of its rate."""
+    """Each stage warms up and decays. With the pairs the text tower's rate is a third of its first."""
     if step < recipe.text_steps:
-        peak = recipe.text_learning_rate
-        return learning_rate(
-            step, recipe.text_steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine"
-        )
-    peak = recipe.learning_rate if part == "audio" else recipe.text_learning_rate / 3
-    joint = step - recipe.text_steps
-    return learning_rate(
-        joint, recipe.steps, peak=peak, warmup=recipe.warmup_steps, schedule="cosine"
-    )
+        peak, total = recipe.text_learning_rate, recipe.text_steps
+    else:
+        peak = recipe.learning_rate if part == "audio" else recipe.text_learning_rate / 3
+        step, total = step - recipe.text_steps, recipe.steps
+    return learning_rate(step, total, peak=peak, warmup=recipe.warmup_steps, schedule="cosine")
 
 
-@torch.no_grad()
-def _prototypes(model: PocketClap, clips: list[Clip], device: str) -> Tensor:
-    """[L, D] label embeddings as the text tower sees them now, in the order of ``Composer.labels``."""
-    return label_embeddings(model.eval(), clips, sorted({clip.label for clip in clips})).to(device)
-
-
-def _autocast(precision: str, device: str):
-    """bfloat16 where it is asked for, or by itself on a GPU; CPUs without the instructions are slower with it."""
-    wanted = precision == "bfloat16" or (precision == "auto" and device.startswith("cuda"))
-    return torch.autocast(device.partition(":")[0], torch.bfloat16) if wanted else nullcontext()
-
-
-def _short(path: str, others: tuple[str, ...]) -> str:
-    """The name of a file, with its folder where another has the same."""
-    name = Path(path).stem
-    return (
-        name
-        if [Path(other).stem for other in others].count(name) == 1
-        else f"{Path(path).parent.name}/{name}"
-    )
-
-
-def _summary(row: dict, total: int, seconds: float) -> str:
-    scores = [f"{name} {100 * value:.1f} %" for name, value in row.items() if name.endswith(SHOWN)]
-    note = f"step {row['step']:,} of {total:,}, {row['stage']} loss {row['loss']:.3f}, {seconds:,.0f} s"
-    return "; ".join([note, *scores])
+def _names(paths: tuple[str, ...]) -> dict[str, str]:
+    """Paths by file name, with the folder where several share a name."""
+    stems = [Path(path).stem for path in paths]
+    names = {}
+    for path, stem in zip(paths, stems, strict=True):
+        unique = stems.count(stem) == 1
+        names[stem if unique else f"{Path(path).parent.name}/{stem}"] = path
+    return names

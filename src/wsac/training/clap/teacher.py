@@ -15,41 +15,38 @@ from wsac.types import ModelError
 def teach(
     captions: Sequence[str], teacher: str, dim: int, *, batch_size: int = 128, device: str = "cpu"
 ) -> Tensor:
-    """Targets ``[N, dim]``, unit norm: mean-pooled teacher embeddings, centred, on their first principal axes.
+    """Targets [N, dim], unit norm: mean-pooled teacher embeddings, centred, on their principal axes.
 
-    Centring takes away what all captions share, so that the space is spent on what tells sounds apart.
-    teacher: a local folder or Hub id of a BERT-like encoder with mean pooling (all-MiniLM-L6-v2 and its kin).
-    Raises ModelError when the encoder is missing.
+    Centring removes what all captions share, which leaves more of the space to their differences.
+    teacher: a folder or Hub id of a BERT-like encoder with mean pooling, such as all-MiniLM-L6-v2.
+    Raises ModelError if the encoder is missing or has fewer than ``dim`` axes.
     """
     from transformers import AutoModel, AutoTokenizer
 
     try:
-        tokenizer, model = (
-            AutoTokenizer.from_pretrained(teacher),
-            AutoModel.from_pretrained(teacher).eval().to(device),
-        )
+        tokenizer = AutoTokenizer.from_pretrained(teacher)
+        model = AutoModel.from_pretrained(teacher).eval().to(device)
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{teacher}: no sentence encoder here ({str(error).splitlines()[0]})"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{teacher}: no sentence encoder here ({reason})") from error
 
-    order = sorted(range(len(captions)), key=lambda i: (len(captions[i]), i))
-    out = torch.empty(len(captions), model.config.hidden_size)
+    by_length = sorted(range(len(captions)), key=lambda row: len(captions[row]))
+    embeddings = torch.empty(len(captions), model.config.hidden_size)
     with torch.inference_mode(), progress("teacher", len(captions), unit="captions") as tick:
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
-            batch = tokenizer(
-                [captions[i] for i in rows], padding=True, truncation=True, return_tensors="pt"
-            ).to(device)
+        for first in range(0, len(captions), batch_size):
+            rows = by_length[first : first + batch_size]
+            texts = [captions[row] for row in rows]
+            batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt").to(device)
             hidden = model(**batch).last_hidden_state  # [B, L, width]
             mask = batch["attention_mask"].unsqueeze(-1)
-            out[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1).cpu()
+            embeddings[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1).cpu()
             tick(len(rows))
-    if min(out.shape) < dim:
+    count, width = embeddings.shape
+    if min(count, width) < dim:
         raise ModelError(
-            f"{teacher}: {len(captions)} captions of width {out.shape[1]} cannot give {dim} axes; "
+            f"{teacher}: {count} captions of width {width} cannot give {dim} axes; "
             "lower embed_dim or add captions"
         )
-    centred = out - out.mean(dim=0)
+    centred = embeddings - embeddings.mean(dim=0)
     _, axes = torch.linalg.eigh(centred.T @ centred)  # ascending
     return F.normalize(centred @ axes[:, -dim:].flip(1), dim=-1)

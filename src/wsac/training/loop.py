@@ -1,0 +1,162 @@
+"""The training loop of decoders and CLAPs: resume, update, evaluate, save a checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from wsac.io.console import progress, say
+from wsac.types import ModelError
+
+from .checkpoint import append_metrics, cut_metrics, load_checkpoint, save_checkpoint
+from .distributed import Processes
+
+LOSS_EVERY = 16  # steps between two reads of the losses: each read makes the CPU wait for a GPU
+
+
+@dataclass(slots=True)
+class TrainState:
+    """The progress of a run, as its checkpoint stores it.
+
+    inputs: digest of the training material. best: lowest validation loss. stale: evaluations since then.
+    loss_sum, loss_count: training losses since the last evaluation. last: the latest of them.
+    """
+
+    step: int = 0
+    best: float | None = None
+    stale: int = 0
+    inputs: str = ""
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    last: float = 0.0
+    over: bool = False
+    total: int = 0
+
+    @property
+    def mean_loss(self) -> float:
+        """Training loss since the last evaluation."""
+        return self.loss_sum / max(1, self.loss_count)
+
+    def add_losses(self, losses: list[Tensor]) -> None:
+        """Add the losses of the latest steps and clear the list. Raises ModelError if one is not finite."""
+        for step, loss in enumerate(losses, self.step - len(losses)):
+            self.last = loss.item()
+            if not math.isfinite(self.last):
+                raise ModelError(
+                    f"step {step}: the loss is {self.last}; "
+                    "lower the learning rate or the noise, in another --out"
+                )
+            self.loss_sum += self.last
+            self.loss_count += 1
+        losses.clear()
+
+    def improves(self, loss: float) -> bool:
+        """Record a validation loss. True if it is the best so far."""
+        better = self.best is None or loss < self.best
+        if better:
+            self.best = loss
+        self.stale = 0 if better else self.stale + 1
+        return better
+
+
+class Training(Protocol):
+    """What differs between trainings.
+
+    title, unit: of the progress bar. weights: everything a checkpoint stores. total, save_every: steps.
+    save_seconds: the longest time between checkpoints. patience: stale evaluations that end the run, 0 for never.
+    """
+
+    title: str
+    unit: str
+    optimizer: torch.optim.Optimizer
+    inputs: str
+    processes: Processes
+    save_seconds: float
+
+    @property
+    def weights(self) -> nn.Module: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def save_every(self) -> int: ...
+    @property
+    def patience(self) -> int: ...
+
+    def announce(self) -> None:
+        """Say what will be trained."""
+
+    def units_at(self, step: int) -> int:
+        """Units of the progress bar that are done after ``step`` steps."""
+
+    def update(self, step: int) -> Tensor:
+        """Update the weights once and return the loss, which a GPU may still be computing."""
+
+    def evaluates_at(self, step: int) -> bool:
+        """Whether to evaluate after ``step`` steps. The last step is always evaluated."""
+
+    def evaluate(self, state: TrainState, seconds: float) -> dict[str, Any]:
+        """Evaluate, save the model if it is the best, and return the row for metrics.jsonl."""
+
+
+def run(training: Training, out: Path) -> TrainState:
+    """Train to the end, from the checkpoint in ``out`` if there is one, and return the last state.
+
+    A resumed run gives the same weights, bit for bit, as an uninterrupted one. Only the first process writes files.
+    Raises ModelError if a loss is not finite, RecipeError if the material has changed since the checkpoint.
+    """
+    checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
+    total, is_first = training.total, training.processes.is_first
+    state = TrainState(inputs=training.inputs)
+    resumed = checkpoint.is_file()
+    if resumed:
+        inputs = training.inputs
+        meta = load_checkpoint(checkpoint, training.weights, training.optimizer, inputs=inputs)
+        state = TrainState(**meta)
+    state.total, state.over = total, _is_over(state, training)
+    if is_first:
+        cut_metrics(metrics, state.step)
+    if state.over:
+        say(f"{out}: already trained")
+        return state
+    if resumed:
+        say(f"resuming at step {state.step:,} of {total:,}")
+    training.announce()
+    losses: list[Tensor] = []
+    began = saved = time.perf_counter()
+    done = training.units_at(state.step)
+    with progress(training.title, training.units_at(total), unit=training.unit, done=done) as tick:
+        while not state.over:
+            losses.append(training.update(state.step))
+            state.step += 1
+            evaluate = state.step == total or training.evaluates_at(state.step)
+            overdue = time.perf_counter() - saved > training.save_seconds
+            save = overdue or state.step % training.save_every == 0
+            if evaluate or save or len(losses) == LOSS_EVERY:
+                state.add_losses(losses)
+            before, done = done, training.units_at(state.step)
+            tick(done - before, f"loss {state.last:.3f}" if state.last else "")
+            if evaluate:
+                row = training.evaluate(state, time.perf_counter() - began)
+                state.loss_sum, state.loss_count = 0.0, 0
+                if is_first:
+                    append_metrics(metrics, row)
+            state.over = _is_over(state, training)
+            if is_first and (save or state.over):
+                save_checkpoint(checkpoint, training.weights, training.optimizer, asdict(state))
+                saved = time.perf_counter()
+    if state.stale:
+        say(
+            f"ended at step {state.step:,}; the decoder of {state.stale} evaluations ago did best "
+            "on held-out captions and is the one saved; more captions would help"
+        )
+    return state
+
+
+def _is_over(state: TrainState, training: Training) -> bool:
+    return state.step >= training.total or 0 < training.patience <= state.stale

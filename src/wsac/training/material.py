@@ -1,0 +1,125 @@
+"""What a decoder learns from: captions, their embeddings, and the split into training and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from wsac.bridges import parse
+from wsac.bridges.memory import SupportMemory
+from wsac.clap import ClapEncoder
+from wsac.clap.collections import embed_sounds
+from wsac.data.captions.corpus import merge, read_labels, restyle
+from wsac.data.datasets.pairs import PAIR, sound_rows
+from wsac.data.tokenizer import Tokenizer
+from wsac.data.tokens import TokenRows
+from wsac.inference.prompts import Prompter
+from wsac.runtime.seeding import generator_for
+from wsac.types import CorpusError, RecipeError
+
+from .recipe import CorpusOptions, PromptOptions, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """embeddings: [N, D], memory-mapped. train_rows, validation_rows: rising, disjoint."""
+
+    tokens: TokenRows
+    embeddings: Tensor
+    train_rows: Tensor
+    validation_rows: Tensor
+    prompter: Prompter | None = None
+
+    def embed(self, rows: Tensor) -> Tensor:
+        """[B, D] float32, unit norm even if stored in half precision."""
+        embedding = self.embeddings[rows]
+        if embedding.dtype == torch.float32:
+            return embedding
+        return F.normalize(embedding.float(), dim=-1)
+
+    def prompt(self, embedding: Tensor, rng: Generator) -> Tensor | None:
+        """Prompts [B, P] of token ids for the embeddings [B, D], None without a prompter."""
+        if self.prompter is None:
+            return None
+        return self.prompter.write(self.prompter.in_band(embedding, rng))
+
+    def by_length(self, rows: Tensor) -> Tensor:
+        """The rows from short to long captions, so that batches of them hold little padding."""
+        return rows[self.tokens.lengths(rows).argsort(stable=True)]
+
+
+def read_captions(corpus: CorpusOptions) -> tuple[list[str], list[str] | None]:
+    """The captions, and with ``corpus.pairs`` the path of the sound of each.
+
+    Raises CorpusError if there are none, RecipeError if both captions and pairs are set.
+    """
+    if not corpus.pairs:
+        merged = merge(corpus.captions, format=corpus.format, style=corpus.style)
+        return [example.caption for example in merged.examples], None
+    if corpus.captions:
+        raise RecipeError("corpus.captions and corpus.pairs exclude each other; give one of them")
+    captions, paths = [], []
+    for file in corpus.pairs:
+        for path, row in sound_rows(file, PAIR, filled=PAIR):
+            captions.append(restyle(row["caption"].strip(), corpus.style))
+            paths.append(path)
+    if not captions:
+        raise CorpusError(f"{', '.join(corpus.pairs)}: no pairs; give rows audio,caption")
+    return captions, paths
+
+
+def embed_pairs(paths: Sequence[str], clap: ClapEncoder, bridge: str) -> Tensor:
+    """Embeddings [N, D] of the sound of each caption, every sound embedded once.
+
+    bridge: of training. Raises RecipeError if it needs text embeddings.
+    """
+    for kind, _ in parse(bridge, "training", "head"):
+        if kind.stage == "head":
+            raise RecipeError(
+                f"bridge '{kind.name}' is for texts; "
+                "with corpus.pairs the sounds themselves are trained on"
+            )
+    row_of = {path: row for row, path in enumerate(dict.fromkeys(paths))}
+    return embed_sounds(list(row_of), clap)[[row_of[path] for path in paths]]
+
+
+def split_rows(count: int, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Rows to train on and rows for validation, both rising. Raises CorpusError if none are left to train on."""
+    order = torch.randperm(count, generator=generator_for(recipe.training.seed, "split"))
+    held = round(count * recipe.corpus.validation)
+    if recipe.corpus.validation:  # a loss over two captions says nothing
+        held = max(held, min(10, count // 10))
+    if held == count:
+        raise CorpusError(
+            f"{count} captions leave none to train on; add captions or lower corpus.validation"
+        )
+    return order[held:].sort().values, order[:held].sort().values
+
+
+def read_prompt_labels(options: PromptOptions) -> list[str]:
+    """The distinct labels that prompts choose from; none if prompts are off or hold captions."""
+    use_labels = options.count and options.labels
+    return list(dict.fromkeys(read_labels(options.labels))) if use_labels else []
+
+
+def make_prompter(
+    options: PromptOptions,
+    clap: ClapEncoder,
+    tokenizer: Tokenizer,
+    memory: SupportMemory,
+    captions: Sequence[str],
+    labels: Sequence[str],
+) -> Prompter | None:
+    """What the decoder reads before it writes: labels, else ``captions``, those of the memory. None if off."""
+    if not options.count:
+        return None
+    size = {"count": options.count, "tokens": options.tokens}
+    if labels:
+        embeddings = SupportMemory(clap.embed_text(labels))
+        return Prompter.make(labels, embeddings, tokenizer, labels=True, **size)
+    band = {"low": options.low, "high": options.high}
+    return Prompter.make(captions, memory, tokenizer, **band, **size)
