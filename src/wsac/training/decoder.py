@@ -23,7 +23,7 @@ from wsac.io.console import say
 from wsac.io.files import write_bytes
 from wsac.io.plots import curve_png
 from wsac.runtime.device import pick_device
-from wsac.runtime.malloc import give_back_freed_memory, keep_freed_memory
+from wsac.runtime.process import configure_process, return_freed_memory
 from wsac.runtime.seeding import generator_for, seed_for
 from wsac.types import RecipeError
 
@@ -55,12 +55,12 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     Raises CorpusError, RecipeError or ModelError for unusable captions, options or CLAPs.
     """
     out = Path(out)
-    keep_freed_memory()
+    configure_process()
     processes = Processes.here(device)
     device = processes.device(device)
     with processes.first_goes_ahead():
         training = DecoderTraining.prepare(recipe, out, device=device, processes=processes)
-    give_back_freed_memory()
+    return_freed_memory()
     run(training, out)
     if processes.is_first:
         _plot_losses(out)
