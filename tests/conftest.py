@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -180,3 +181,23 @@ def tiny_recipe(tmp_path, captions, clap_folder):
         return load_recipe(Recipe, overrides=overrides | changes)
 
     return make
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """``with stop_at(DecoderTraining, 10)`` interrupts a training before step 10, as Ctrl-C does."""
+
+    @contextmanager
+    def stopping(training, step):
+        update = training.update
+
+        def interrupted(self, number):
+            if number == step:
+                raise KeyboardInterrupt
+            return update(self, number)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(training, "update", interrupted)
+            yield
+
+    return stopping

@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +20,14 @@ import torch
 from torch import Tensor
 
 from wsac.clap.collections import embed_sounds
-from wsac.clap.texts import embed_texts
 from wsac.evaluation import Item, Score, evaluate
 from wsac.evaluation.statistics import compare
 from wsac.inference.captioner import Captioner
 from wsac.io.config import load_recipe
 from wsac.io.console import table
 from wsac.runtime.seeding import generator_for
-from wsac.training import decoder as train_decoder
+from wsac.training.decoder import DecoderTraining, train
+from wsac.training.loop import run
 from wsac.training.recipe import Recipe
 
 WAYS = ("slow", "fast")
@@ -107,29 +105,20 @@ def trained(way: str, captions: Path, seed: int, changes: dict[str, Any], out: P
         "training.seed": seed,
         "training.precision": PRECISION[way],
     }
-    with slowly() if way == "slow" else nullcontext():
-        return train_decoder.train(load_recipe(Recipe, overrides=changes | fixed), out)
+    recipe = load_recipe(Recipe, overrides=changes | fixed)
+    if way == "fast":
+        return train(recipe, out)
+    run(SlowTraining.prepare(recipe, out, half=False), out)
+    return Captioner.load(out)
 
 
-@contextmanager
-def slowly() -> Iterator[None]:
-    """Training with shuffled updates, as they come, and with embeddings in float32."""
+class SlowTraining(DecoderTraining):
+    """Updates in random order, not sorted by length."""
 
-    def batches(run: Any, options: Any, epoch: int) -> list[Tensor]:
-        rng = generator_for(options.seed, "order", epoch)
-        return list(
-            run.train_rows[torch.randperm(len(run.train_rows), generator=rng)].split(
-                options.update_size
-            )
-        )
-
-    kept = train_decoder._batches, train_decoder.embed_texts
-    train_decoder._batches = batches
-    train_decoder.embed_texts = lambda clap, texts, half: embed_texts(clap, texts)
-    try:
-        yield
-    finally:
-        train_decoder._batches, train_decoder.embed_texts = kept
+    def batches(self, epoch: int) -> list[Tensor]:
+        rows, rng = self.material.train_rows, generator_for(self.options.seed, "order", epoch)
+        order = torch.randperm(len(rows), generator=rng)
+        return list(rows[order].split(self.options.update_size))
 
 
 def cider(captioner: Captioner, sounds: Tensor, scenes: list[dict[str, Any]]) -> Score:

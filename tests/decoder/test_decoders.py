@@ -562,19 +562,11 @@ def test_a_base_that_is_gone_moved_or_changed(recipe, run, sound, tmp_path, mode
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llm", "wsac"])
-def test_a_resumed_run_ends_as_one_that_was_never_stopped(recipe, tmp_path, monkeypatch, name):
+def test_a_resumed_run_ends_as_one_that_was_never_stopped(recipe, tmp_path, stop_at, name):
     given = recipe(name, 2 if name == "llm" else 0, **{"training.save_every": 2})
     train_decoder.train(given, tmp_path / "whole", device="cpu")
-    save = train_decoder.save_checkpoint
-
-    def stop(*args, **options):
-        save(*args, **options)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(train_decoder, "save_checkpoint", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with stop_at(train_decoder.DecoderTraining, 3):
         train_decoder.train(given, tmp_path / "stopped", device="cpu")
-    monkeypatch.setattr(train_decoder, "save_checkpoint", save)
     train_decoder.train(given, tmp_path / "stopped", device="cpu")
     for file in ("decoder.safetensors", "checkpoint.safetensors"):
         one, two = (load_file(tmp_path / run / file) for run in ("whole", "stopped"))

@@ -12,8 +12,8 @@ from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from wsac.io.config import load_recipe, parse_override, save_recipe
 from wsac.io.files import atomic_path, read_json, write_json
 from wsac.runtime.seeding import generator_for, seed_for
-from wsac.training.checkpoint import learning_rate
 from wsac.training.clap.clap_recipe import ClapRecipe
+from wsac.training.optim import learning_rate
 from wsac.training.recipe import Recipe
 from wsac.types import ModelError, RecipeError, WsacError
 

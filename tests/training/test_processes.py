@@ -22,7 +22,7 @@ def test_alone_without_a_launcher(monkeypatch):
     alone = Processes.here("cpu")
     assert alone.is_first
     assert alone.share(torch.arange(5)).tolist() == [0, 1, 2, 3, 4]
-    assert alone.first_says(1.5) == 1.5
+    assert alone.from_first(1.5) == 1.5
     assert alone.device("auto") == "auto"
 
 

@@ -23,7 +23,7 @@ from wsac.clap.texts import embed_texts
 from wsac.inference.bundle import unfinished
 from wsac.inference.captioner import Captioner
 from wsac.io.config import load_recipe, save_recipe
-from wsac.training.decoder import _batches, _prepare
+from wsac.training.decoder import DecoderTraining
 from wsac.training.recipe import Recipe
 from wsac.types import ModelError, RecipeError, WsacError
 
@@ -77,14 +77,15 @@ def test_same_seed_same_weights_other_seed_others(tiny_recipe, tmp_path):
 
 
 def test_every_caption_is_seen_once_an_epoch(tiny_recipe, tmp_path):
-    recipe = tiny_recipe()
-    run = _prepare(recipe, tmp_path / "run", "cpu")
+    training = DecoderTraining.prepare(tiny_recipe(), tmp_path / "run", device="cpu")
+    train_rows = training.material.train_rows.tolist()
+    validation_rows = training.material.validation_rows.tolist()
     for epoch in range(2):
-        rows = [row for batch in _batches(run, recipe.training, epoch) for row in batch.tolist()]
-        assert sorted(rows) == run.train_rows.tolist()
-    assert not set(run.train_rows.tolist()) & set(run.held_rows.tolist())
-    assert len(run.held_rows) == 24
-    assert len(run.captioner.memory) == len(run.train_rows)  # the last partial batch too
+        rows = [row for batch in training.batches(epoch) for row in batch.tolist()]
+        assert sorted(rows) == train_rows
+    assert not set(train_rows) & set(validation_rows)
+    assert len(validation_rows) == 24
+    assert len(training.captioner.memory) == len(train_rows)  # the last partial batch too
 
 
 def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):

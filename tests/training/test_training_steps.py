@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.testing import assert_close
 
-import wsac.training.decoder as training
 from oracles.plain_search import plain_blocks
 from wsac import train
 from wsac.bridges import memory as memory_module
@@ -29,7 +27,8 @@ from wsac.decoder.kernels.cross_entropy import linear_cross_entropy
 from wsac.decoder.kernels.packing import Packing
 from wsac.runtime.device import has_bfloat16
 from wsac.runtime.seeding import generator_for
-from wsac.training.optim import adamw, autocast, follow
+from wsac.training.decoder import DecoderTraining
+from wsac.training.optim import adamw, autocast, update_average
 from wsac.types import ModelError
 
 
@@ -58,15 +57,15 @@ def test_flat_tokens_make_the_batches_that_lists_made(captions, tokenizer, limit
 
 def test_batches_are_those_of_the_plain_loop(tiny_recipe, tmp_path):
     recipe = tiny_recipe(**{"training.batch_size": 8, "training.accumulate": 2})
-    run = training._prepare(recipe, tmp_path / "run", "cpu")
-    lengths = run.tokens.lengths(torch.arange(len(run.tokens))).tolist()
+    training = DecoderTraining.prepare(recipe, tmp_path / "run", device="cpu")
+    tokens, train_rows = training.material.tokens, training.material.train_rows
+    lengths = tokens.lengths(torch.arange(len(tokens))).tolist()
     rng, size, plain = generator_for(recipe.training.seed, "order", 1), 16, []
-    rows = [
-        int(run.train_rows[i]) for i in torch.randperm(len(run.train_rows), generator=rng).tolist()
-    ]
+    order = torch.randperm(len(train_rows), generator=rng).tolist()
+    rows = [int(train_rows[i]) for i in order]
     for first in range(0, len(rows), size):
         plain.append(sorted(rows[first : first + size], key=lambda row: lengths[row]))
-    assert [batch.tolist() for batch in training._batches(run, recipe.training, 1)] == plain
+    assert [batch.tolist() for batch in training.batches(1)] == plain
 
 
 def test_accumulated_batches_are_one_large_batch(tiny_recipe, tmp_path):
@@ -157,7 +156,7 @@ print(held() - before)
     assert int(found.stdout) < 100
 
 
-def test_averaged_accumulated_runs_resume_bit_for_bit(tiny_recipe, tmp_path, monkeypatch):
+def test_averaged_accumulated_runs_resume_bit_for_bit(tiny_recipe, tmp_path, stop_at):
     recipe = tiny_recipe(
         **{
             "training.average": 0.9,
@@ -168,17 +167,8 @@ def test_averaged_accumulated_runs_resume_bit_for_bit(tiny_recipe, tmp_path, mon
         }
     )
     train(recipe, tmp_path / "whole")
-    step = training._step
-
-    def stopped(run, rows, rate, options, number):
-        if number == 10:
-            raise KeyboardInterrupt
-        return step(run, rows, rate, options, number)
-
-    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(training, "_step", stopped)
+    with stop_at(DecoderTraining, 10):
         train(recipe, tmp_path / "stopped")
-        pytest.fail("it was to be stopped")
     train(recipe, tmp_path / "stopped")
     both = [load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "stopped")]
     assert same(*both)
@@ -199,7 +189,7 @@ def test_the_average_follows_and_forgets_its_beginning():
     for step in range(30):
         decay = min(0.5, (1 + step) / (10 + step))
         wanted = decay * wanted + (1 - decay) * model.weight.detach()
-        follow(average, model, 0.5, step)
+        update_average(average, model, 0.5, step)
     assert_close(average.weight.detach(), wanted)
     assert_close(average.weight, model.weight, rtol=0, atol=1e-6)
 
