@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -196,8 +196,9 @@ def stop_at(monkeypatch):
                 raise KeyboardInterrupt
             return update(self, number)
 
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
             patch.setattr(training, "update", interrupted)
             yield
+            pytest.fail("the training was not interrupted")
 
     return stopping
