@@ -13,10 +13,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from pathlib import Path
 
-from event_recall import load_synonyms
 from pocket_pairs import select
+
+sys.path.append(str(Path(__file__).parents[1] / "esc50"))
+from event_recall import load_synonyms
 
 # What a caption of a SoundWorld kind may say: the synonyms of an ESC-50 class, or words of its own.
 KINDS = {

@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from event_recall import names_event
 
 from wsac.bridges.gap import Gap
 from wsac.clap.collections import embed_sounds
@@ -26,6 +26,9 @@ from wsac.evaluation import Item, evaluate
 from wsac.evaluation.tune import Trial, best_run, setting, tune
 from wsac.inference.captioner import Captioner
 from wsac.io.console import table
+
+sys.path.append(str(Path(__file__).parents[1] / "esc50"))
+from event_recall import names_event
 
 Score = Callable[[Sequence[str], Sequence[int]], float]
 

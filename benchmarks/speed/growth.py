@@ -11,10 +11,23 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from speed import World
+import baseline
+from world import (
+    OurTraining,
+    World,
+    baseline_captioning,
+    our_captioning,
+    random_units,
+    rate,
+    twins,
+)
+
+from wsac.bridges.retrieval import Projection
+from wsac.decoder import TransformerDecoder
+from wsac.decoder.generation import GenerationOptions, generate
+from wsac.runtime.process import configure_process
 
 BATCHES, BEAMS = (1, 4, 16, 64, 256), (1, 2, 4, 8)
 PROCESSES = (
@@ -47,10 +60,7 @@ def most() -> float:
 
 def peak(name: str, arguments: dict[str, Any]) -> float:
     """MB at most of a process that does this, one of PROCESSES."""
-    import speed
-    from speed import TransformerDecoder, baseline
-
-    world = speed.World(**arguments | {"steps": 4})
+    world = World(**arguments | {"steps": 4})
     size, some = world.shape.vocabulary, world.captions[: world.batch]
     match name:
         case "baseline training":
@@ -67,12 +77,12 @@ def peak(name: str, arguments: dict[str, Any]) -> float:
                 decoder = TransformerDecoder(
                     embed_dim=world.shape.embed_dim, vocab_size=world.tokenizer.vocab_size
                 )
-            speed.configure_process()
-            speed.OurTraining(world, decoder, world.tokenizer, world.batch)()
+            configure_process()
+            OurTraining(world, decoder, world.tokenizer, world.batch)()
         case "baseline captioning":
-            speed.baseline_captioning(world)()
+            baseline_captioning(world)()
         case "our captioning":
-            speed.our_captioning(world)()
+            our_captioning(world)()
     return most()
 
 
@@ -119,9 +129,6 @@ def measure(
     world: World, sizes: list[int], say: Callable[[str], None]
 ) -> dict[str, list[dict[str, float]]]:
     """Rows of size and cost for the corpus, the memory, the batch and the beam."""
-    import speed
-    from speed import GenerationOptions, Projection, generate, random_units, rate
-
     found: dict[str, list[dict[str, float]]] = {"corpus": [], "memory": [], "batch": [], "beam": []}
     with tempfile.TemporaryDirectory() as cache:  # so that every size pays for its embeddings
         kept = os.environ.get("WSAC_CACHE")
@@ -148,11 +155,11 @@ def measure(
         found["memory"].append(
             {"size": size, "ms a clip": 1e3 * seconds(lambda b=bridge: b(queries)) / len(queries)}
         )
-    decoder = world.writer(speed.twins(world)[1])
+    decoder = world.writer(twins(world)[1])
     for name, counts in (("batch", BATCHES), ("beam", BEAMS)):
         for count in counts[:2] if world.tiny else counts:
             beams, rows = (1, count) if name == "batch" else (count, world.batch)
-            options = GenerationOptions(beam_size=beams, max_tokens=speed.baseline.STEPS)
+            options = GenerationOptions(beam_size=beams, max_tokens=baseline.STEPS)
             embedding = random_units(rows, world.shape.embed_dim)
             took = seconds(lambda e=embedding, o=options: generate(decoder, e, o))
             found[name].append({"size": count, "ms a clip": 1e3 * took / rows})

@@ -15,20 +15,23 @@ from torch.testing import assert_close
 from wsac.decoder import TransformerDecoder
 from wsac.decoder.generation import GenerationOptions, generate
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
 
 @pytest.fixture
 def bench(monkeypatch):
     """The modules of benchmarks/, as scripts see them."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks" / "speed"))
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "speed"))
     before = set(sys.modules)
     import baseline
     import growth
+    import world
 
     import speed
 
-    yield baseline, growth, speed
+    yield baseline, growth, speed, world
     for name in set(sys.modules) - before:
-        if name in ("baseline", "growth", "quality", "speed", "clap_throughput"):
+        if name in ("baseline", "growth", "speed", "world", "clap_throughput"):
             del sys.modules[name]
 
 
@@ -41,7 +44,7 @@ def sounds(tmp_path):
 
 
 def test_everything_runs_on_miniatures(bench, sounds, captions, tmp_path, monkeypatch, capsys):
-    _, growth, speed = bench
+    _, growth, speed, _ = bench
     monkeypatch.setattr(
         growth, "in_child", lambda work, *arguments: work(*arguments)
     )  # a process takes seconds
@@ -104,7 +107,7 @@ def test_everything_runs_on_miniatures(bench, sounds, captions, tmp_path, monkey
 
 
 def test_the_baseline_decodes_and_learns_what_ours_does(bench, embeddings):
-    baseline, _, _ = bench
+    baseline, *_ = bench
     plain, ours = (
         kind(
             embed_dim=16,
@@ -129,7 +132,7 @@ def test_the_baseline_decodes_and_learns_what_ours_does(bench, embeddings):
 
 
 def test_flops_are_those_of_the_products(bench):
-    _, _, speed = bench
+    *_, world = bench
     decoder = TransformerDecoder(
         embed_dim=8, vocab_size=50, width=16, layers=2, heads=2, prefix_length=1, max_tokens=9
     )
@@ -138,13 +141,14 @@ def test_flops_are_those_of_the_products(bench):
     tokens = torch.randint(3, 50, (64, 6))  # as many as are packed without filling up
     with FlopCounterMode(display=False) as counter:
         decoder.loss(torch.randn(64, 8, requires_grad=True), tokens).backward()
-    assert speed.flops(decoder, 64, 6, 384) == pytest.approx(counter.get_total_flops(), rel=0.05)
+    assert world.flops(decoder, 64, 6, 384) == pytest.approx(counter.get_total_flops(), rel=0.05)
 
 
 def test_quality_compares_the_defaults_with_the_slow_way(
-    bench, sounds, captions, clap_folder, tmp_path
+    sounds, captions, clap_folder, tmp_path, monkeypatch
 ):
-    import quality
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "quality"))
+    import fast_defaults as quality
 
     test = tmp_path / "data" / "test"
     test.mkdir(parents=True)
@@ -165,10 +169,8 @@ def test_quality_compares_the_defaults_with_the_slow_way(
     command = ["--data", str(tmp_path / "data"), "--seeds", "0", "1", "-o", str(tmp_path / "out")]
     for change in small:
         command += ["--set", change]
-    own = quality.train_decoder._batches
     rows = quality.main(command)
     assert [row[0] for row in rows] == ["ad", "pd"]
-    assert quality.train_decoder._batches is own
     recipes = {
         way: (tmp_path / "out" / f"{way}-0" / "recipe.toml").read_text() for way in quality.WAYS
     }
@@ -177,13 +179,13 @@ def test_quality_compares_the_defaults_with_the_slow_way(
 
 
 def test_ratios_are_medians_of_rounds(bench):
-    _, _, speed = bench
-    rows = speed.compared({"baseline": [1.0, 2.0, 4.0], "ours": [5.0, 4.0, 40.0]}, "clips/s")
+    *_, world = bench
+    rows = world.compared({"baseline": [1.0, 2.0, 4.0], "ours": [5.0, 4.0, 40.0]}, "clips/s")
     assert rows == [
         {"way": "baseline", "clips/s": 2.0, "times": 1.0},
         {"way": "ours", "clips/s": 5.0, "times": 5.0},
     ]
     calls = []
     ways = {name: lambda name=name: calls.append(name) or 1.0 for name in "ab"}
-    assert speed.rounds(ways, 2) == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
+    assert world.rounds(ways, 2) == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
     assert calls == list("ababab")
