@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsac.bridges.noise import NoiseInjection
 from wsac.bridges.memory import SupportMemory
+from wsac.bridges.noise import NoiseInjection
 from wsac.clap.public.public_clap import PublicClap
 from wsac.data.tokenizer import Tokenizer
 from wsac.data.tokens import TokenRows
