@@ -87,7 +87,7 @@ def test_the_gap_is_measured_kept_and_used(folder, run, clap_folder):
     )
     code, _, err = run("gap", "--pairs", folder / "short.csv", *clap)
     assert code == 1
-    assert "short.csv, line 3: audio or caption is empty" in err
+    assert "short.csv: line 3: audio or caption is empty" in err
     assert Gap.load(kept).pls_text is not None
     for words, message in (
         (("gap", "--audio", folder / "sounds", *clap), "give --audio FOLDER and --captions FILE"),

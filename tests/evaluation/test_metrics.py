@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 
 from wsac.evaluation import METRICS, SETS, Item, MissingError, Models, Score, evaluate
-from wsac.evaluation.metrics.ngram.bleu import bleu, bleu_from_counts
+from wsac.evaluation.metrics.ngram.bleu import bleu, bleu_from_counts, self_bleu
 from wsac.evaluation.metrics.ngram.cider import cider_d
 from wsac.evaluation.metrics.ngram.counts import Words, count_grams
 from wsac.evaluation.metrics.ngram.diversity import distinct, length, novelty, vocabulary
 from wsac.evaluation.metrics.ngram.ptb import tokenize
 from wsac.evaluation.metrics.ngram.rouge import rouge_l
-from wsac.evaluation.metrics.ngram.self_bleu import self_bleu
 from wsac.evaluation.results import load, save
 from wsac.evaluation.statistics import compare, intervals
 from wsac.types import WsacError

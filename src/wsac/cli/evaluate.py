@@ -269,15 +269,14 @@ def _score_dataset(
     skip: bool,
 ) -> Report:
     from wsac.data.datasets.layouts import find_dataset
-    from wsac.evaluation.dataset import caption_dataset
-    from wsac.evaluation.pairing import Pairs
+    from wsac.evaluation.pairing import caption_dataset
 
     names = _metric_names(metrics, "fast", models)
     clips = find_dataset(about["dataset"], about["root"], split)
     options = {"model": about["model"], "device": models.device, **decoding}
-    captions = caption_dataset(clips, skip_invalid=skip, **options)
+    pairs = caption_dataset(clips, skip_invalid=skip, **options)
     about |= {} if about["dataset"] == "folder" else {"split": clips.split}
-    return _score(Pairs(*captions, tuple(clips.problems)), names, models, about | decoding)
+    return _score(pairs, names, models, about | decoding)
 
 
 def _score(pairs: Pairs, names: list[str], models: Models, about: dict[str, Any]) -> Report:

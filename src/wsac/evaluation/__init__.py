@@ -1,7 +1,8 @@
-"""Metrics of captions, one a file: ``evaluate(items, "fast")`` gives a Report of Scores.
+"""Scores of captions, their comparison and reports: ``evaluate(items, "fast")`` gives a Report.
 
 >>> from wsac.evaluation import Item, evaluate
->>> report = evaluate([Item("1", "a dog barks", ("a dog is barking", "barking")), Item("2", "rain", ("it rains",))])
+>>> dog = Item("1", "a dog barks", ("a dog is barking", "barking"))
+>>> report = evaluate([dog, Item("2", "rain", ("it rains",))])
 >>> report.scores["cider_d"].corpus
 """
 

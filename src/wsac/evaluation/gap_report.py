@@ -133,7 +133,7 @@ def legend(figures: Mapping[str, Any]) -> list[str]:
     if "cosine" in next(iter(figures["bridges"].values())):
         lines += [
             "cosine: with its own text; R@1, R@10: its own text is among the first 1 or 10 of all",
-            "the bridges were fitted on these very pairs, pls most of all: its figures are too good",
+            "the bridges were fitted on these very pairs, pls most of all: its figures flatter",
         ]
     return lines
 

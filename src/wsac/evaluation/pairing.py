@@ -1,4 +1,7 @@
-"""Candidates and references joined to items; nothing is dropped silently."""
+"""Items to be scored: from tables, joined by id, or from a captioner on a dataset.
+
+Nothing is dropped silently.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wsac.data.captions.records import Faults
 from wsac.data.captions.tables import Row, Table, read_table
+from wsac.data.datasets.layouts import Dataset
 from wsac.evaluation.metrics.items import Item
-from wsac.types import CorpusError
+from wsac.types import AudioError, CorpusError
 
 Texts = dict[str, str]  # the candidate of each id
 References = dict[str, tuple[str, ...]]  # the references of each id
@@ -68,6 +73,32 @@ def read_pairs(
         raise CorpusError(f"{faults.message()}; {remedy}")
     items = [Item(key, texts[key], known[key], find_sound(sounds[key], audio)) for key in keys]
     return Pairs(items, faults.counts(), tuple(notes))
+
+
+def caption_dataset(dataset: Dataset, *, skip_invalid: bool = False, **options: Any) -> Pairs:
+    """Caption every recording of a dataset, uncertain captions included.
+
+    skip_invalid: leave out and count recordings that cannot be decoded. options: as for
+    ``caption_files``. Raises AudioError when a recording cannot be decoded, or nothing is left.
+    """
+    from wsac.inference.batch import caption_files
+
+    paths = [item.audio for item in dataset.items]
+    by_file = {result.file: result for result in caption_files(paths, **options)}
+    items, failed = [], []
+    for item in dataset.items:  # two clips may share a file
+        result = by_file[str(Path(item.audio))]
+        if isinstance(result, AudioError):
+            failed.append(result)
+        else:
+            text = result.text or result.guess
+            items.append(Item(item.id, text, item.references, item.audio, result.confidence))
+    if failed and not (skip_invalid and items):
+        remedy = "get them again" + ", or leave them out: --skip-invalid" * bool(items)
+        counts = f"{len(failed):,} of {len(paths):,} recordings cannot be captioned"
+        raise AudioError(f"{failed[0]}; {counts}; {remedy}")
+    skipped = {"recordings that cannot be decoded": len(failed)} if failed else {}
+    return Pairs(items, skipped, tuple(dataset.problems))
 
 
 def digest(items: Sequence[Item]) -> str:

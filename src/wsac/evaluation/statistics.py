@@ -1,8 +1,8 @@
 """How certain a figure is, and whether two captioners differ: bootstrap and permutation tests.
 
-Every figure is a function of sums over items: of the values of single items, or of the counts behind
-BLEU and METEOR. So a resample is a vector of weights, and all metrics of all resamples are a few
-products of matrices. CIDEr-D keeps the document frequencies of the whole set: its items are
+Every figure is a function of sums over items: of the values of single items, or of the counts
+behind BLEU and METEOR. So a resample is a vector of weights, and all metrics of all resamples are a
+few products of matrices. CIDEr-D keeps the document frequencies of the whole set: its items are
 resampled, not its references.
 """
 

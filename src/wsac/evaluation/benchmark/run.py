@@ -1,7 +1,6 @@
 """One table over corpora, training bridges, inference bridges and seeds, resumable row by row.
 
-Every captioner is trained once and every sound embedded once, whatever the number of rows that share
-them.
+Rows share captioners, which are trained once, and sounds, which are embedded once.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ GAP_TEXTS = 5000  # texts that the gap is fitted on, at most
 def run_benchmark(
     recipe: BenchmarkRecipe, out: str | Path, *, own: Sequence[Data] = (), device: str = "auto"
 ) -> dict[str, Any]:
-    """Train, caption and score every row for every seed; returns the table, also written to ``out``.
+    """Train, caption and score every row for every seed. Returns the table and writes it to ``out``.
 
     own: data of the recipe, by name, that are ready instead of being prepared as it says. Work
     that is finished in ``out`` is not repeated. Raises RecipeError for impossible rows, before

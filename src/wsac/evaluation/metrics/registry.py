@@ -13,12 +13,11 @@ from wsac.types import ModelError, WsacError, did_you_mean
 from .items import Item, MissingError, Score
 from .java.meteor import meteor
 from .java.spice import spice, spider
-from .ngram.bleu import bleu
+from .ngram.bleu import bleu, self_bleu
 from .ngram.cider import cider_d
 from .ngram.counts import Words
 from .ngram.diversity import distinct, length, novelty, vocabulary
 from .ngram.rouge import rouge_l
-from .ngram.self_bleu import self_bleu
 
 
 @dataclass(frozen=True, slots=True)

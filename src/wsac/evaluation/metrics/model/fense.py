@@ -55,7 +55,7 @@ def fense(items: Sequence[Item], encoder: SentenceEncoder, checker: FluencyCheck
 
 
 def penalised(score: Score, errors: Score, name: str) -> Score:
-    """Another metric with FENSE's penalty, such as spider_fl of spider: score · (1 - 0.9 · error).
+    """A metric with FENSE's penalty, such as spider_fl of spider: score · (1 - 0.9 · error).
 
     errors: from ``fer``. The corpus figure is the mean over the items. Raises CorpusError for a
     metric that has no value for a single caption. Source: the DCASE challenge of 2023.

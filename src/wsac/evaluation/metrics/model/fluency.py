@@ -54,7 +54,7 @@ class FluencyChecker(nn.Module):
         return self.clf(hidden[:, 0])
 
     def probabilities(self, captions: Sequence[str]) -> np.ndarray:
-        """``[N, 6]`` float32 in the order of LABELS. As in FENSE, case and punctuation are removed."""
+        """``[N, 6]`` float32 in the order of LABELS; case and punctuation do not count."""
         texts = [re.sub(r"[^\w\s]", "", caption).lower() for caption in captions]
         return load_or_make(self.fingerprint, texts, lambda: self._probabilities(texts)).numpy()
 

@@ -1,4 +1,4 @@
-"""How varied captions are: vocabulary, length, share of different n-grams, share of new captions."""
+"""How varied captions are: vocabulary, length, shares of different n-grams and new captions."""
 
 from __future__ import annotations
 
