@@ -1,4 +1,4 @@
-"""What people see on the terminal: tables on stdout, progress and notes on stderr, nothing moving in a pipe."""
+"""The terminal: tables and JSON on stdout, messages and progress bars on stderr, no bars in a pipe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 class Tick(Protocol):
@@ -15,45 +15,34 @@ class Tick(Protocol):
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
 
-_speaks = True
+_talks = True
 
 
 def be_quiet() -> None:
-    """From now on this process says nothing and shows no progress: another one of its kind does."""
-    global _speaks
-    _speaks = False
+    """Silence this process: in a distributed run, the first process reports for all."""
+    global _talks
+    _talks = False
 
 
 def say(message: str) -> None:
     """Print one plain line on stderr."""
-    if _speaks:
+    if _talks:
         print(message, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterator[Tick]:
     """A progress bar on stderr with rate and remaining time; silent when stderr is not a terminal."""
-    if not (_speaks and sys.stderr.isatty()):
+    if not (_talks and sys.stderr.isatty()):
         yield lambda advance=1, note="": None
         return
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns: list[str | rich.ProgressColumn] = ["{task.description}", rich.BarColumn()]
+    columns += [rich.MofNCompleteColumn(), "{task.fields[rate]}", rich.TimeRemainingColumn()]
+    columns.append("{task.fields[note]}")
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total, completed=done, rate="", note="")
 
         def tick(advance: int = 1, note: str = "") -> None:
@@ -65,9 +54,9 @@ def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterat
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table on stdout. Columns whose name ends in ``>`` are right-aligned; the first is broken last.
+    """Print a table on stdout. A column whose name ends in ``>`` is right-aligned; the first wraps last.
 
-    In a pipe nothing is broken: lines are as long as they are.
+    In a pipe no line wraps.
     """
     from rich.console import Console
     from rich.table import Table
@@ -75,21 +64,16 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
 
     grid = Table(title=title, title_justify="left")
     cells = [[str(cell) for cell in row] for row in rows]
-    for i, name in enumerate(columns):
-        right = name.endswith(">")
-        widest = max((len(row[0]) for row in cells), default=0) if i == 0 else 0
-        grid.add_column(
-            name.removesuffix(">"),
-            justify="right" if right else "left",
-            overflow="fold",
-            min_width=min(widest, 44),
-        )
+    width = min(44, max((len(row[0]) for row in cells), default=0))
+    for name in columns:
+        side: Literal["left", "right"] = "right" if name.endswith(">") else "left"
+        grid.add_column(name.removesuffix(">"), justify=side, overflow="fold", min_width=width)
+        width = 0
     for row in cells:
         grid.add_row(*(Text(cell) for cell in row))  # Text: brackets in a caption are not markup
-    width = None if sys.stdout.isatty() else 10_000
-    Console(width=width).print(grid)
+    Console(width=None if sys.stdout.isatty() else 10_000).print(grid)
 
 
 def print_json(value: Any) -> None:
-    """A value for programs, on stdout."""
+    """Print a value as indented JSON on stdout."""
     print(json.dumps(value, indent=2, ensure_ascii=False))

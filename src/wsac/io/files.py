@@ -19,23 +19,25 @@ if TYPE_CHECKING:
     from torch import Tensor, dtype
 
 
-def _cannot_write(target: Path, error: OSError) -> WsacError:
-    return WsacError(
-        f"{target}: cannot write ({error.strerror or error}); check the path and the free space"
-    )
+def _cannot_write(target: str | Path, reason: Any) -> WsacError:
+    return WsacError(f"{target}: cannot write ({reason}); check the path and the free space")
+
+
+def _part_of(target: Path) -> Path:
+    """A hidden name beside the target; it has the suffix of the target, by which some writers choose a format."""
+    return target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
 
 
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; rename it to ``target`` on success, delete it on any failure.
 
-    The temporary name keeps the suffix of the target, as some writers choose their format by it.
     Raises WsacError when the folder cannot be made or written.
     """
     target = Path(target)
     if not target.name:
         raise WsacError(f"'{target}': this is a folder; name a file in it")
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    temporary = _part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
@@ -44,7 +46,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
-        raise _cannot_write(target, error) from error
+        raise _cannot_write(target, error.strerror or error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -54,45 +56,42 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 def atomic_folder(target: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``target``; rename it to ``target`` on success, delete it on any failure.
 
-    Raises WsacError when there is something at ``target`` already, other than an empty folder, and when it cannot be
-    made or written.
+    Raises WsacError when ``target`` exists and is not an empty folder, and when it cannot be written.
     """
     target = Path(target)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part") if target.name else target
     try:
         if not target.name or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-            raise WsacError(
-                f"'{target}': there is something here already; name a new folder, or delete this one"
-            )
+            remedy = "name a new folder, or delete this one"
+            raise WsacError(f"'{target}': there is something here already; {remedy}")
+        temporary = _part_of(target)
         temporary.mkdir(parents=True)
-        yield temporary
-        if target.exists():
-            target.rmdir()
-        temporary.replace(target)
-    except OSError as error:
-        raise _cannot_write(target, error) from error
-    finally:
-        if temporary != target:
+        try:
+            yield temporary
+            if target.exists():
+                target.rmdir()
+            temporary.replace(target)
+        finally:
             shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise _cannot_write(target, error.strerror or error) from error
 
 
 def write_text(target: str | Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
-    with atomic_path(target) as path:
-        path.write_text(text, encoding="utf-8")
+    write_bytes(target, text.encode("utf-8"))
 
 
-def write_bytes(target: str | Path, value: bytes) -> None:
-    """Write value, whole or not at all."""
+def write_bytes(target: str | Path, content: bytes) -> None:
+    """Write bytes, whole or not at all."""
     with atomic_path(target) as temporary:
-        temporary.write_bytes(value)
+        temporary.write_bytes(content)
 
 
 def write_wav(target: str | Path, samples: np.ndarray, sample_rate: int) -> None:
     """Write mono samples [T] as 16-bit WAV, whole or not at all."""
     import soundfile
 
-    encoded = io.BytesIO()  # libsndfile would not say that a disk is full
+    encoded = io.BytesIO()  # libsndfile would not report a full disk
     soundfile.write(encoded, samples, sample_rate, format="WAV", subtype="PCM_16")
     write_bytes(target, encoded.getvalue())
 
@@ -113,24 +112,21 @@ def write_tensors(
     with atomic_path(target) as path:
         try:
             save_file(owned, path, metadata=meta)
-        except SafetensorError as error:  # what a full disk is called there
-            raise WsacError(
-                f"{target}: cannot write ({error}); check the path and the free space"
-            ) from error
+        except SafetensorError as error:  # a full disk, for example
+            raise _cannot_write(target, error) from error
 
 
 def write_tensor(
     target: str | Path, name: str, parts: Iterable[Tensor], shape: tuple[int, ...], kind: dtype
 ) -> None:
-    """Write one tensor as safetensors, whole or not at all, from parts that follow each other: it is nowhere in memory.
+    """Write one tensor as safetensors, whole or not at all, from successive parts: it is never in memory.
 
     kind: float32, float16 or int8.
     """
     short = {"torch.float32": "F32", "torch.float16": "F16", "torch.int8": "I8"}[str(kind)]
     size = math.prod(shape) * kind.itemsize
-    header = json.dumps(
-        {name: {"dtype": short, "shape": shape, "data_offsets": [0, size]}}
-    ).encode()
+    entry = {"dtype": short, "shape": shape, "data_offsets": [0, size]}
+    header = json.dumps({name: entry}).encode()
     header += b" " * (-len(header) % 8)
     with atomic_path(target) as path, path.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)

@@ -1,4 +1,4 @@
-"""Where tensors live, and what the processor can."""
+"""Devices, and what the processor supports."""
 
 from __future__ import annotations
 
@@ -19,29 +19,25 @@ def pick_device(name: str) -> str:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise RecipeError(
-            f"device '{name}' does not work here ({reason}); use cpu or auto"
-        ) from error
+        what = f"does not work here ({str(error).splitlines()[0]}); use cpu or auto"
+        raise RecipeError(f"device '{name}' {what}") from error
     return name
 
 
 def has_bfloat16(device: torch.device | str = "cpu") -> bool:
-    """Whether the device multiplies bfloat16 matrices itself; elsewhere that is emulated, and slow."""
-    if torch.device(device).type == "cuda":
+    """Whether the device multiplies bfloat16 matrices in hardware; emulation is slow."""
+    kind = torch.device(device).type
+    if kind == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return torch.device(device).type == "cpu" and bool(
-        {"avx512_bf16", "amx_bf16", "bf16"} & processor_flags()
-    )
+    return kind == "cpu" and not processor_flags().isdisjoint(("avx512_bf16", "amx_bf16", "bf16"))
 
 
 @lru_cache(maxsize=1)
 def processor_flags(path: str = "/proc/cpuinfo") -> frozenset[str]:
-    """What the processor says that it can; nothing where there is no such file."""
+    """The features that the processor reports; none where there is no such file."""
     try:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return frozenset()
-    return frozenset(
-        next((line.split() for line in lines if line.startswith(("flags", "Features"))), ())
-    )
+    features = (line.split() for line in lines if line.startswith(("flags", "Features")))
+    return frozenset(next(features, ()))

@@ -1,4 +1,4 @@
-"""Randomness that depends on nothing but the seed and the place where it is used, so that a resumed run repeats."""
+"""Randomness that depends only on the seed and the place of its use, so that a resumed run repeats exactly."""
 
 from __future__ import annotations
 
