@@ -49,7 +49,7 @@ NOT_RUN = re.compile(r"^\s*<!--\s*not run\b:?(?P<reason>.*?)-->\s*$")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. line: where its text begins, from 1. skip: why it is not run, None to run it."""
+    """A fenced block. line: where its text begins, from 1. skip: why it is not run, or None."""
 
     language: str
     text: str
