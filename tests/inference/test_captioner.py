@@ -1,8 +1,6 @@
-"""The captioner: sound in, sentences out, whatever the source; one folder on disk."""
+"""The captioner: sounds in, captions out, whatever the source."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ import soundfile
 import torch
 from torch.testing import assert_close
 
-from wsac import AudioError, Caption, Captioner, ModelError, RecipeError
+from wsac import AudioError, Caption, RecipeError
 from wsac.clap.sounds import embed_many, embed_sound
 from wsac.data.soundworld import KINDS
 from wsac.decoder.generation import GenerationOptions, generate_best, generate_samples
@@ -33,35 +31,76 @@ def test_a_path_an_array_and_a_tensor_are_the_same_sound(captioner, wav):
     assert captioner.caption(path).text == captions[0].text
 
 
-def test_sounds_heard_together_are_heard_one_by_one(clap, wav, tmp_path, monkeypatch):
+@pytest.fixture
+def mixed(wav, tmp_path):
+    """A short file, a broken one, samples, and a silent file."""
     path, samples = wav
-    soundfile.write(tmp_path / "short.wav", samples[:20_000], 16_000, subtype="FLOAT")
     soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
     (tmp_path / "broken.wav").write_text("no sound")
+    return [path, tmp_path / "broken.wav", samples[:5000], tmp_path / "silent.wav"]
+
+
+def test_embedding_many_is_embedding_one_by_one(clap, mixed, monkeypatch):
     monkeypatch.setattr("wsac.clap.sounds.FILES_AT_ONCE", 3)
     monkeypatch.setattr("wsac.clap.sounds.LONG", 2.0)  # the siren is long: it is streamed
-    sounds = [
-        path,
-        tmp_path / "short.wav",
-        tmp_path / "broken.wav",
-        samples[:5000],
-        tmp_path / "silent.wav",
-    ]
-    found = list(embed_many(clap, sounds))
-    with pytest.raises(AudioError) as broken:
-        embed_sound(clap, sounds[2])
-    assert isinstance(found[2], AudioError)
-    assert str(found.pop(2)) == str(broken.value)
-    for one, sound in zip(found, sounds[:2] + sounds[3:], strict=True):
+    for sound, together in zip(mixed, embed_many(clap, mixed), strict=True):
+        assert together.file == ("" if isinstance(sound, np.ndarray) else str(sound))
+        if isinstance(together, AudioError):
+            with pytest.raises(AudioError) as broken:
+                embed_sound(clap, sound)
+            assert str(together) == str(broken.value)
+            continue
         alone = embed_sound(clap, sound)
-        assert_close(one.embedding, alone.embedding)
-        assert (one.start, one.end, one.notes, one.silent) == (
-            alone.start,
-            alone.end,
-            alone.notes,
-            alone.silent,
-        )
-    assert [one.silent for one in found] == [False, False, False, True]
+        assert_close(together.embedding, alone.embedding)
+        for name in ("start", "end", "notes", "silent"):
+            assert getattr(together, name) == getattr(alone, name)
+    assert together.silent
+
+
+def test_many_captions_stream_in_order_with_errors_in_place(captioner, mixed):
+    taken = []
+
+    def sounds():
+        for sound in mixed * 12:
+            taken.append(sound)
+            yield sound
+
+    stream = captioner.caption_many(sounds())
+    results = [next(stream)]
+    assert len(taken) == 32, "the stream reads more than a batch ahead"
+    results += stream
+    assert len(results) == 48
+    assert [str(result) for result in results[4:]] == [str(result) for result in results[:-4]]
+    for sound, result in zip(mixed, results, strict=False):
+        assert isinstance(result, AudioError) == (sound is mixed[1])
+        assert result.file == ("" if isinstance(sound, np.ndarray) else str(sound))
+        if isinstance(result, Caption):
+            alone = captioner.caption(sound)
+            assert (result.text, result.notes) == (alone.text, alone.notes)
+    assert results[3].text == "Silence"
+    assert results[3].notes[0].startswith("silent: ")
+    with pytest.raises(AudioError, match=r"broken\.wav"):
+        captioner.caption_batch(mixed)
+
+
+def test_windows_of_many_sounds(captioner, mixed):
+    results = list(captioner.caption_many(mixed, window_seconds=1.0))
+    files = [str(mixed[0])] * 4 + [str(mixed[1]), "", str(mixed[3])]
+    assert [result.file for result in results] == files
+    assert isinstance(results[4], AudioError)
+    assert results[-1].notes[0].startswith("silent: ")
+    assert [result.text for result in results[:4]] == [
+        caption.text for caption in captioner.caption_windows(mixed[0], window_seconds=1.0)
+    ]
+
+
+def test_captions_of_embeddings_are_those_of_their_sounds(captioner, mixed):
+    sounds = [captioner.embed(sound) for sound in (mixed[0], mixed[2])]
+    embeddings = torch.stack([sound.embedding for sound in sounds])
+    written, described = captioner.caption_embeddings(embeddings), captioner.describe(sounds)
+    assert [caption.text for caption in written] == [caption.text for caption in described]
+    assert [caption.end for caption in described] == [sound.end for sound in sounds]
+    assert captioner.caption_embeddings(embeddings[:0]) == captioner.describe([]) == []
 
 
 def test_windows_cover_the_sound_with_their_times(captioner, wav):
@@ -106,18 +145,26 @@ def test_options_make_a_new_captioner(captioner, wav):
     assert (captioner.options.bridge, other.options.bridge) == ("pd", "ad")
     for bridge in ("ad", "nnd", "pd"):
         assert captioner.with_options(bridge=bridge).caption(wav[0]).logprob < 0
-    with pytest.raises(RecipeError, match="unknown here; choose of ad, coral, nnd, pd"):
-        captioner.with_options(bridge="best")
-    with pytest.raises(RecipeError, match="temperature -1"):
-        captioner.with_options(bridge="pd:temperature=-1")
-    with pytest.raises(RecipeError, match="choice 'vote'"):
-        captioner.with_options(choose="vote")
-    with pytest.raises(RecipeError, match="16 samples and no way to choose one"):
-        captioner.with_options(samples=16)
-    with pytest.raises(RecipeError, match="0 candidates"):
-        captioner.with_options(candidates=0)
-    with pytest.raises(RecipeError, match="give a whole number from 1"):
-        captioner.with_options(beam_size=0)
+    assert captioner.with_options(other.options).options == other.options
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bridge": "best"}, "unknown here; choose of ad, coral, nnd, pd"),
+        ({"bridge": "pd:temperature=-1"}, "temperature -1"),
+        ({"choose": "vote"}, "choice 'vote'"),
+        ({"samples": 16}, "16 samples and no way to choose one"),
+        ({"candidates": 0}, "0 candidates"),
+        ({"beam_size": 0}, "give a whole number from 1"),
+        ({"max_tokens": 5}, "unknown caption option 'max_tokens'; known: bridge, "),
+        ({"beams": 5}, "unknown caption option 'beams'"),
+        ({"samples": 1.5}, "samples = 1.5: give a whole number"),
+    ],
+)
+def test_impossible_options_are_explained(captioner, changes, words):
+    with pytest.raises(RecipeError, match=words):
+        captioner.with_options(**changes)
 
 
 def test_another_memory(captioner, wav):
@@ -145,10 +192,10 @@ def test_choosing_among_candidates(captioner, wav):
 
 
 def test_choosing_among_samples(captioner, wav):
-    heard = [captioner.embed(path) for path in wav[:2]]
+    sounds = [captioner.embed(audio) for audio in wav]
     other = captioner.with_options(choose="clap", samples=8)
-    texts = [caption.text for caption in other.describe(heard)]
-    audio = torch.stack([one.embedding for one in heard])
+    texts = [caption.text for caption in other.describe(sounds)]
+    audio = torch.stack([sound.embedding for sound in sounds])
     found = generate_samples(
         captioner.decoder, captioner.bridge(audio), GenerationOptions(4, 24), 8
     )
@@ -160,38 +207,7 @@ def test_choosing_among_samples(captioner, wav):
         assert text == written[int(fit.argmax())]
 
 
-def test_save_and_load_give_the_same_captions(captioner, wav, tmp_path):
-    captioner.save(tmp_path / "run", memory_precision="float32")
-    again = Captioner.load(tmp_path / "run")
-    moved = (tmp_path / "run").rename(tmp_path / "moved")
-    third = Captioner.load(moved)
-    assert again.options == captioner.options
-    assert again.caption(wav[0]) == third.caption(wav[0])
-    assert not [path for path in moved.rglob("*") if path.suffix in {".pkl", ".pt", ".bin"}]
-    captioner.save(tmp_path / "half", half=True, memory_precision="int8")
-    small, large = (
-        sum(p.stat().st_size for p in (tmp_path / d).glob("*.safetensors"))
-        for d in ("half", "moved")
-    )
-    assert small < 0.6 * large
-    assert Captioner.load(tmp_path / "half").caption(wav[0]).logprob < 0
-
-
-def test_wrong_folders_and_samples_are_explained(captioner, tmp_path):
-    with pytest.raises(ModelError, match="no captioner here"):
-        Captioner.load(tmp_path)
-    captioner.save(tmp_path)
-    card = json.loads((tmp_path / "captioner.json").read_text())
-    (tmp_path / "captioner.json").write_text(json.dumps(card | {"clap_fingerprint": "another"}))
-    with pytest.raises(ModelError, match="trained with CLAP another"):
-        Captioner.load(tmp_path)
-    (tmp_path / "captioner.json").write_text("{")
-    with pytest.raises(Exception, match="not valid JSON"):
-        Captioner.load(tmp_path)
-    (tmp_path / "captioner.json").write_text(json.dumps(card))
-    (tmp_path / "decoder.safetensors").unlink()
-    with pytest.raises(ModelError, match="not a captioner of this version"):
-        Captioner.load(tmp_path)
+def test_wrong_sounds_are_explained(captioner):
     for bad in (np.zeros((2, 100)), np.zeros(0)):
         with pytest.raises(AudioError, match="mono samples"):
             captioner.caption(bad)

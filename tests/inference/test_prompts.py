@@ -1,4 +1,4 @@
-"""Retrieval-augmented decoding: what is retrieved, how it is written, that the decoder reads it, on disk and off."""
+"""Retrieval-augmented decoding: retrieval, the prompt, and a decoder that reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zero-shot tagging: the laws of a Tagger, the rows of many files, and `wsac tag` as people use it."""
+"""Zero-shot tagging: the laws of a Tagger, many files, and `wsac tag` as people use it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(capsys, clap_folder):
     return call
 
 
-# -- the laws of a Tagger -------------------------------------------------------------------------------------------
+# the laws of a Tagger
 def test_tags_are_sorted_cosines_whose_probabilities_sum_to_one(tagger, clap):
     tags = tagger.tag(noise(1.5))
     assert sorted(tag.label for tag in tags) == sorted(LABELS)  # shown as written
@@ -162,11 +162,11 @@ def test_windows_have_times_and_the_tags_of_their_samples(tagger, folder):
     assert scrap == [(0, 1), (1, 2.05)]
 
 
-def test_what_is_heard_can_be_tagged_again(tagger, clap):
-    heard = embed_sound(clap, noise(1.5))
-    assert isinstance(heard, AudioEmbedding)
-    assert (heard.start, heard.end, heard.notes, heard.silent) == (0, 1.5, (), False)
-    assert tagger.tag_embeddings([heard])[0] == tagger.tag(noise(1.5))
+def test_an_embedding_can_be_tagged(tagger, clap):
+    sound = embed_sound(clap, noise(1.5))
+    assert isinstance(sound, AudioEmbedding)
+    assert (sound.start, sound.end, sound.notes, sound.silent) == (0, 1.5, (), False)
+    assert tagger.tag_embeddings([sound])[0] == tagger.tag(noise(1.5))
 
 
 def test_silence_has_no_tags(tagger):
@@ -211,7 +211,7 @@ def test_wrong_sounds_are_explained(tagger):
         tagger.tag("missing.wav")
 
 
-# -- many files -----------------------------------------------------------------------------------------------------
+# many files
 def test_rows_of_files_and_of_windows(folder, clap_folder):
     rows = {
         Path(row.file).name: row
@@ -241,7 +241,7 @@ def test_a_file_of_labels(tmp_path):
     assert read_labels(path) == ["dog bark", "rain, heavy"]
 
 
-# -- the command ----------------------------------------------------------------------------------------------------
+# the command
 def test_json_holds_every_row(run, folder):
     code, out, err = run(
         folder, folder / "missing.mp3", "--labels", "dog bark, rain,church_bells", "--json"
@@ -363,7 +363,7 @@ def test_wrong_usage(run):
     assert run("x.wav", "--labels", "a,b", "--top", "many")[0] == 2
 
 
-# -- the bundled CLAP, and the benchmark ----------------------------------------------------------------------------
+# the bundled CLAP, and the benchmark
 def test_the_bundled_clap_is_the_default(capsys, tmp_path):
     """The first thing that people do. Broadband noise is nearer to rain than to a beep."""
     soundfile.write(tmp_path / "noise.wav", noise(5.0), RATE)

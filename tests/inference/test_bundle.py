@@ -1,0 +1,101 @@
+"""A captioner's folder: the same captions after loading, old formats, and what a broken one says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from wsac import Captioner, ModelError, WsacError
+from wsac.inference.bundle import find_captioner, set_calibration, set_default_options
+from wsac.inference.caption_options import CaptionOptions
+from wsac.inference.confidence import FEATURES, Calibration, Logistic
+
+SOUND = torch.from_numpy(0.1 * np.sin(np.arange(16_000) / 5)).float()
+ROW = (0.0,) * len(FEATURES)
+CALIBRATION = Calibration(Logistic(ROW, 0.5, ROW, (1.0,) * len(FEATURES)), threshold=0.4)
+
+
+@pytest.fixture
+def folder(captioner, tmp_path):
+    captioner.save(tmp_path / "run", memory_precision="float32")
+    return tmp_path / "run"
+
+
+def change(folder, **changes):
+    card = json.loads((folder / "captioner.json").read_text())
+    (folder / "captioner.json").write_text(json.dumps(card | changes))
+
+
+def test_save_and_load_give_the_same_captions(captioner, folder, tmp_path):
+    again = Captioner.load(folder)
+    moved = folder.rename(tmp_path / "moved")
+    third = Captioner.load(moved)
+    assert again.options == captioner.options
+    assert again.caption(SOUND) == third.caption(SOUND)
+    assert not [path for path in moved.rglob("*") if path.suffix in {".pkl", ".pt", ".bin"}]
+    captioner.save(tmp_path / "half", half=True, memory_precision="int8")
+    small, large = (
+        sum(path.stat().st_size for path in (tmp_path / name).glob("*.safetensors"))
+        for name in ("half", "moved")
+    )
+    assert small < 0.6 * large
+    assert Captioner.load(tmp_path / "half").caption(SOUND).logprob < 0
+
+
+def test_the_options_are_one_flat_table_on_disk(captioner, tmp_path):
+    options = CaptionOptions.make(bridge="nnd", beam_size=3, choose="clap", seed=7, top_p=0.5)
+    captioner.with_options(options).save(tmp_path)
+    table = json.loads((tmp_path / "captioner.json").read_text())["options"]
+    assert table.items() >= {"bridge": "nnd", "beam_size": 3, "seed": 7, "top_p": 0.5}.items()
+    assert not any(isinstance(value, dict) for value in table.values())
+    assert Captioner.load(tmp_path).options == options
+
+
+def test_defaults_and_calibration_change_in_place(folder):
+    before = json.loads((folder / "captioner.json").read_text())
+    options = CaptionOptions.make(bridge="ad", beam_size=1)
+    set_default_options(folder, options)
+    set_calibration(folder, CALIBRATION)
+    after = json.loads((folder / "captioner.json").read_text())
+    changed = {key for key in after if after[key] != before.get(key)}
+    assert changed == {"options", "confidence"}
+    again = Captioner.load(folder)
+    assert (again.options, again.calibration) == (options, CALIBRATION)
+
+
+def test_the_bundled_captioner_has_a_name():
+    assert (find_captioner("pocket") / "captioner.json").is_file()
+    assert str(find_captioner("runs/mine")) == "runs/mine"
+
+
+WRONG = [
+    ({"clap_fingerprint": "another"}, "trained with CLAP another"),
+    ({"version": 2}, "a captioner of format 2, but this wsac reads format 1"),
+    ({"version": None}, "not a captioner of this version .*version"),
+    ({"memory_entries": -1}, "not a captioner of this version .*memory_entries"),
+    ({"confidence": {"features": ["luck"]}}, "not a captioner of this version .*confidence"),
+    ({"prompt": {"phrases": ["a dog"], "count": 0}}, "not a captioner of this version .*count"),
+    ({"options": {"beam": 4}}, "unknown caption option 'beam'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), WRONG)
+def test_wrong_cards_are_explained_in_one_line(folder, changes, words):
+    change(folder, **changes)
+    with pytest.raises(WsacError, match=words) as caught:
+        Captioner.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_folders_are_explained(folder, tmp_path):
+    with pytest.raises(ModelError, match="no captioner here"):
+        Captioner.load(tmp_path)
+    (folder / "decoder.safetensors").unlink()
+    with pytest.raises(ModelError, match="not a captioner of this version"):
+        Captioner.load(folder)
+    (folder / "captioner.json").write_text("{")
+    with pytest.raises(WsacError, match="not valid JSON"):
+        Captioner.load(folder)
