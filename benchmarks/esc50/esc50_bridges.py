@@ -1,9 +1,12 @@
-"""What each bridge brings on real recordings: event recall on ESC-50 fold 5, against audio decoding without noise.
+"""What each bridge brings on real recordings: event recall on ESC-50 fold 5, against audio decoding
+without noise.
 
-    python benchmarks/esc50/esc50_bridges.py ../shared/audio --captions ../shared/captions/*.train.csv -o runs/esc50-bridges
+    python benchmarks/esc50/esc50_bridges.py ../shared/audio \\
+        --captions ../shared/captions/*.train.csv -o runs/esc50-bridges
 
-Every decoder reads the same captions and no sound. What bridges know of sounds (shift, centring, CORAL, Procrustes) is
-fitted on the recordings of folds 1 to 4 without their labels. pls is not here: there are no captions of these sounds.
+Every decoder reads the same captions and no sound. What bridges know of sounds (shift, centring,
+CORAL, Procrustes) is fitted on the recordings of folds 1 to 4 without their labels. pls is not
+here: there are no captions of these sounds.
 """
 
 from __future__ import annotations

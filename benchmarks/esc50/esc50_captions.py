@@ -1,10 +1,11 @@
-"""Event recall of a captioner on the 400 clips of ESC-50 fold 5, beside a majority and a random caption.
+"""Event recall of a captioner on the 400 clips of ESC-50 fold 5, beside a majority and a random
+caption.
 
 python benchmarks/esc50/esc50_captions.py ../shared/audio --captions ../shared/captions/*.train.csv
 
-A caption recalls its clip's event when it contains a word of the clip's class (esc50_synonyms.json).
-Baselines: "majority" says the most frequent training caption of every clip; "random" draws training captions, and its
-figure is the expectation over 2,000 of them.
+A caption recalls its clip's event when it contains a word of the clip's class
+(esc50_synonyms.json). Baselines: "majority" says the most frequent training caption of every clip;
+"random" draws training captions, and its figure is the expectation over 2,000 of them.
 """
 
 from __future__ import annotations

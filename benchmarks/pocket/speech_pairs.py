@@ -1,16 +1,18 @@
-"""Render synthetic speech, and sounds that nobody can name, to FLAC and list them as pairs ``audio,caption,label``.
+"""Render synthetic speech, and sounds that nobody can name, to FLAC and list them as pairs
+``audio,caption,label``.
 
     python benchmarks/pocket/speech_pairs.py runs/speech -o runs/speech.csv
     python benchmarks/pocket/speech_pairs.py runs/speech -o runs/speech-test.csv --part test
 
-The test part (foreign digits, noise, silence) has languages, voices and noise generators of its own.
+The test part (foreign digits, noise, silence) has languages, voices and noise generators of its
+own.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import re
+import json
 import shutil
 import subprocess
 import zlib
@@ -22,76 +24,36 @@ import soundfile
 import soxr
 
 RATE = 16_000  # Hz
-# fmt: off
-TRAIN = {"man": 90, "woman": 90, "child": 60, "whisper": 12, "radio": 16, "announcement": 16, "conversation": 40,
-         "crowd": 50, "children": 20, "hiss": 150, "word": 150}  # clips of each kind
+# espeak-ng's languages and voices, and what they say. "en" and "fr", not "en-gb" and "fr-fr": a
+# language takes a variant only under the name of its file. "foreign" is by languages that share a
+# script; the meaning does not matter. In "captions" {who} is "a man" or "several people", {sex} is
+# "male" or "female".
+PHRASES = json.loads(Path(__file__).with_name("speech_phrases.json").read_text(encoding="utf-8"))
+ENGLISH, MEN, WOMEN = PHRASES["english"], PHRASES["men"], PHRASES["women"]
+SENTENCES, FOREIGN, CAPTIONS = PHRASES["sentences"], PHRASES["foreign"], PHRASES["captions"]
+TRAIN = {  # clips of each kind
+    "man": 90,
+    "woman": 90,
+    "child": 60,
+    "whisper": 12,
+    "radio": 16,
+    "announcement": 16,
+    "conversation": 40,
+    "crowd": 50,
+    "children": 20,
+    "hiss": 150,
+    "word": 150,
+}
 TEST = {"spoken digit": 200, "noise": 100, "silence": 20}  # these are labels too
-LABELS = {"hiss": "unrecognisable", "word": "unrecognisable"}  # the others are "synthetic speech KIND"
-# en and fr, not en-gb and fr-fr: a language takes a variant only under the name of its file
-ENGLISH = "en-us en en-gb-scotland en-029 en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-us-nyc"
-MEN = "m1 m2 m3 m4 m5 m6 m7 m8 croak Alex Andy Denis Gene Lee Marco Michael caleb ed gustave john pablo quincy"
-WOMEN = "f1 f2 f3 f4 f5 Annie linda steph"
-VOICES = {"man": (MEN, 10, 65, 1.0), "woman": (WOMEN, 25, 65, 1.0), "child": (WOMEN, 68, 95, 0.87),  # pitch, tract size
-          "whispering man": ("whisper", 20, 70, 1.0), "whispering woman": ("whisperf", 20, 70, 1.0)}
-WORDS = "de fr es it pt-br nl sv nb da pl cs ru uk bg hr tr el ro hi bn ta te ar fa cmn ja yue id lt lv sq hy"
-TEST_LANGUAGES, TEST_VARIANTS = "fi hu ko cy sw eu ka vi is am", """adam benjamin david max robert travis victor grandpa
-paul klatt4 Alicia Andrea belinda aunty"""  # never in the train part
-SENTENCES = {"man": """it will be cloudy in the morning with some sunshine in the afternoon|we went to the market
-chop the onions and fry them gently in a little butter|what time does the film start tonight?|please pass me the salt
-once upon a time there lived an old miller with three sons|I really do not know what to say about that|are you sure?
-my sister is coming over for dinner on Sunday|stir the soup slowly until it begins to thicken|well, you never know
-the new bridge will be opened by the mayor next week|do you remember the summer we spent by the lake?|not at all
-a strong wind from the north will bring snow to the hills|the home team leads by two points, five minutes to go
-I would like a cup of coffee and a slice of cake, please|today we are going to bake bread without any yeast
-and now he is running down the wing, he shoots, oh, it is wide!|let me show you how to loosen the screws|turn left
-thank you all for coming here tonight|how much did you pay for those shoes?|the doctor said that I should rest""",
-"announcement": """the train to London will leave from platform four in ten minutes|flight seven nine is now boarding
-ladies and gentlemen, please take your seats, the concert is about to begin|do not leave your bags unattended
-the museum will close soon, please make your way to the exit|the next station is Market Square|attention please""",
-"radio": """unit five, please report your position, over|roger, we are two miles south of the harbour|copy that|go ahead
-tower, this is flight six one, requesting permission to land|hello, can you hear me? the line is very bad|stand by""",
-"child": """look mummy, I made a castle!|can I have an ice cream, please?|that is mine, give it back!|come on, catch me!
-why is the sky blue?|I want to go on the swing again|my teddy bear is called Tom and he is four|are we there yet?
-yesterday we saw a really big elephant at the zoo|I can count to ten: one, two, three, four, five!|wait for me!"""}
-FOREIGN = {  # by languages that share a script: what the words mean does not matter
-"de nl sv nb da": "Guten Morgen, heute scheint endlich wieder die Sonne|Könnten Sie mir sagen, wo der Bahnhof ist?",
-"fr ca ro": "Bonjour à tous, nous allons préparer une tarte aux pommes|Je ne sais pas où j'ai mis mes clés",
-"es it pt pt-br": "Mañana vamos a la playa con toda la familia|El partido terminó con dos goles en el último minuto",
-"pl cs hr lt": "Dzień dobry, poproszę dwa bilety do Krakowa|Wczoraj wieczorem oglądaliśmy bardzo dobry film",
-"ru uk bg": "Сегодня утром было очень холодно|Здравствуйте, скажите, пожалуйста, как пройти к музею?",
-"tr id": "Bugün hava çok güzel, parka gidelim mi?", "el": "Το πλοίο φεύγει από το λιμάνι στις οκτώ",
-"hi mr": "नमस्ते, आप कैसे हैं?|आज बाज़ार में बहुत भीड़ थी और सब्ज़ियाँ महँगी थीं",
-"ar fa ur": "مرحبا، كيف حالك اليوم؟|ذهبنا أمس إلى السوق واشترينا الخبز والفاكهة",
-"cmn-latn-pinyin": "jin1 tian1 tian1 qi4 hen3 hao3, wo3 men5 qu4 gong1 yuan2 ba5|ni3 xiang3 chi1 shen2 me5?"}
-# {who}: whom this clip lets hear, such as "a man" or "several people"; {sex}: male or female
-CAPTIONS = {"man woman child": """{who} speaks|{who} is speaking|{who} speaking|{who} talks|{who} is talking
-{who} tells a story|{who} talks to someone|{who} speaks nearby|{who} speaks clearly|{who} talks in a calm voice""",
-"man woman": "{sex} speech|an adult {sex} is talking|an adult {sex} speaks|a {sex} voice speaks|{who} gives a speech",
-"child": "a child speaks|a child is talking|a young child speaking|a kid talks|a small child speaks|child speech",
-"whisper": """{who} whispers|{who} is whispering|{who} whispering|a person whispers|someone whispers|quiet whispering
-someone is whispering softly|{who} speaks in a whisper|a person whispers into a microphone|{who} whispers something""",
-"radio": """{who} talks over a radio|{who} speaks over a radio|{who} speaks on a telephone|a voice speaks over a radio
-{who} talks on a two-way radio with static|radio communication with static|{who} speaks through an intercom
-a muffled voice on a phone|{who} speaks over a crackling radio|a distorted {sex} voice comes over a speaker""",
-"announcement": """an announcement is made over a loudspeaker in a large hall|{who} speaks over a loudspeaker
-{who} makes an announcement|{who} talks over an intercom|{who} speaks with an echo|a voice echoes|echoing speech
-a public announcement echoes in a station|a {sex} voice over a loudspeaker reverberates|a loudspeaker announcement""",
-"conversation": """a man and a woman are having a conversation|a man and a woman are talking|a woman and a man speak
-a man and woman talk|a man and a woman speak in turn|two people are talking|a man and a woman talk to each other
-a conversation between a man and a woman|an adult male and female are talking|a woman talks with a man""",
-"crowd": """{who} talk|{who} are talking|{who} are chatting|people talk in the background|people talking
-people are talking all at once|people chatter in a crowded room|many voices talk over one another|people speak
-indistinct chatter of many people|people have conversations in a busy place|a group of people talk among themselves""",
-"children": """children are talking|children talk|children are playing|several children talk|kids talk and play
-children speaking|a group of children talk|children chatter in a playground|many children talk at once
-young children speak in the background|children talk excitedly|a crowd of children chatting""",
-"hiss": """nothing but noise|an indistinct noise|no recognisable sound|only noise can be heard|an unidentifiable sound
-an unclear sound|a noise that cannot be identified|just noise|a meaningless noise|an unrecognisable noise""",
-"word": """an unintelligible utterance|a single unintelligible word|an unclear short utterance in an unknown language
-an unidentifiable short sound|a short unclear sound|a brief utterance that cannot be understood|an unrecognisable word
-one short word in an unknown language|a brief indistinct sound|a single unclear syllable|an unclear sound""",
-"spoken digit": "a single unintelligible word", "noise": "nothing but noise", "silence": "silence"}
-# fmt: on
+# the others are "synthetic speech KIND"
+LABELS = {"hiss": "unrecognisable", "word": "unrecognisable"}
+VOICES = {  # variants, lowest and highest pitch, size of the vocal tract
+    "man": (MEN, 10, 65, 1.0),
+    "woman": (WOMEN, 25, 65, 1.0),
+    "child": (WOMEN, 68, 95, 0.87),
+    "whispering man": (["whisper"], 20, 70, 1.0),
+    "whispering woman": (["whisperf"], 20, 70, 1.0),
+}
 Voice = tuple[
     str, str, int, int, float
 ]  # language, variant, words a minute, pitch 0-99, size of the vocal tract
@@ -143,8 +105,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def draw(kind: str, who: str, foreign: bool, rng: np.random.Generator) -> list[str]:
     """Draw six captions, or the only one; the last says so when a lone talker is foreign."""
-    lines = "|".join(lines for key, lines in CAPTIONS.items() if kind in (key, *key.split()))
-    phrases = re.split(r"[|\n]", lines)
+    phrases: list[str] = []
+    for key, lines in CAPTIONS.items():
+        if kind in (key, *key.split()):
+            phrases += lines
     chosen = [
         *rng.permutation(phrases)[: 6 - foreign],
         *["{who} speaks in a foreign language"] * foreign,
@@ -155,13 +119,15 @@ def draw(kind: str, who: str, foreign: bool, rng: np.random.Generator) -> list[s
 
 
 def render(kind: str, i: int, rng: np.random.Generator) -> tuple[np.ndarray, str, bool]:
-    """Make clip `i` of a kind. Returns its samples [T] float, who is heard, and whether a lone talker is foreign."""
+    """Make clip `i` of a kind. Returns its samples [T] float, who is heard, and whether a lone
+    talker is foreign.
+    """
     sex = kind if kind in ("man", "woman", "child") else ("man", "woman")[i % 2]
     voice = pick("whispering " * (kind == "whisper") + sex, rng, abroad=0.3 * (sex == kind))
     who = (
         f"a {rng.choice(['girl', 'boy', 'young girl', 'child', 'kid']) if sex == 'child' else sex}"
     )
-    foreign, seconds = voice[0] not in ENGLISH.split(), rng.uniform(3, 6.5)
+    foreign, seconds = voice[0] not in ENGLISH, rng.uniform(3, 6.5)
     lines = SENTENCES.get(kind, SENTENCES["man"])
     white = rng.standard_normal(int(seconds * RATE))
     match kind:
@@ -208,12 +174,14 @@ def render(kind: str, i: int, rng: np.random.Generator) -> tuple[np.ndarray, str
             )  # -100 to -76 dBFS, or nothing
         case "word" | "spoken digit":
             languages, variants = (
-                (WORDS, f"{MEN} {WOMEN}") if kind == "word" else (TEST_LANGUAGES, TEST_VARIANTS)
+                (PHRASES["words"], MEN + WOMEN)
+                if kind == "word"
+                else (PHRASES["test_languages"], PHRASES["test_variants"])
             )
-            language = languages.split()[i % len(languages.split())]
+            language = languages[i % len(languages)]
             voice = (
                 language,
-                str(rng.choice(variants.split())),
+                str(rng.choice(variants)),
                 rng.integers(140, 200),
                 rng.integers(20, 80),
                 1.0,
@@ -270,11 +238,11 @@ def render(kind: str, i: int, rng: np.random.Generator) -> tuple[np.ndarray, str
 def pick(sex: str, rng: np.random.Generator, abroad: float = 0.0) -> Voice:
     """Choose a voice; `abroad` is the probability of a foreign language."""
     variants, low, high, size = VOICES[sex]
-    language = rng.choice((" ".join(FOREIGN) if rng.random() < abroad else ENGLISH).split())
+    language = rng.choice(" ".join(FOREIGN).split() if rng.random() < abroad else ENGLISH)
     speed, pitch = int(rng.integers(125, 190)), int(rng.integers(low, high))
     return (
         str(language),
-        str(rng.choice(variants.split())),
+        str(rng.choice(variants)),
         speed,
         pitch,
         size * rng.uniform(0.95, 1.05),
@@ -282,9 +250,11 @@ def pick(sex: str, rng: np.random.Generator, abroad: float = 0.0) -> Voice:
 
 
 def speak(
-    voice: Voice, lines: str, rng: np.random.Generator, seconds: float = 0, longest: float = 8
+    voice: Voice, lines: list[str], rng: np.random.Generator, seconds: float = 0, longest: float = 8
 ) -> np.ndarray:
-    """Say some of the lines, or foreign ones, until `seconds` are filled; stop at `longest`. Returns [T] at RATE."""
+    """Say some of the lines, or foreign ones, until `seconds` are filled; stop at `longest`.
+    Returns [T] at RATE.
+    """
     language, variant, speed, pitch, size = voice
     lines = next(
         (text for key, text in FOREIGN.items() if seconds and language in key.split()), lines
@@ -302,7 +272,7 @@ def speak(
         "--stdout",
     ]
     spoken = np.zeros(0)
-    for line in cycle(rng.permutation(re.split(r"[|\n]", lines))):
+    for line in cycle(rng.permutation(lines)):
         wav = subprocess.run([*command, line], capture_output=True, check=True).stdout
         raw = (
             np.frombuffer(wav[44:], "<i2") / 32768
@@ -321,7 +291,9 @@ def speak(
 
 
 def place(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Put speech into a room and before a microphone: nothing may sound as clean as espeak-ng does."""
+    """Put speech into a room and before a microphone: nothing may sound as clean as espeak-ng
+    does.
+    """
     samples = echo(
         samples, rng, rng.uniform(0.15, 0.6), rng.uniform(0.1, 0.6) * (rng.random() < 0.4)
     )
@@ -341,7 +313,9 @@ def level(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def shape(
     samples: np.ndarray, slope: float = 0.0, low: float = 0.0, high: float = np.inf
 ) -> np.ndarray:
-    """Multiply the power by f^-slope (of white noise: 1 is pink, 2 brown, -1 blue) between two edges. Unit RMS."""
+    """Multiply the power by f^-slope (of white noise: 1 is pink, 2 brown, -1 blue) between two
+    edges. Unit RMS.
+    """
     f = np.maximum(np.fft.rfftfreq(len(samples), 1 / RATE), 0.01)  # Hz
     gain = np.maximum(f, 20) ** (-slope / 2) / np.sqrt((1 + (low / f) ** 8) * (1 + (f / high) ** 8))
     shaped = np.fft.irfft(np.fft.rfft(samples) * gain, len(samples))
@@ -349,7 +323,9 @@ def shape(
 
 
 def echo(samples: np.ndarray, rng: np.random.Generator, decay: float, wet: float) -> np.ndarray:
-    """Add exponentially decaying noise as an echo, 60 dB down after `decay` seconds; half of it outlasts the sound."""
+    """Add exponentially decaying noise as an echo, 60 dB down after `decay` seconds; half of it
+    outlasts the sound.
+    """
     t = np.arange(int(decay * RATE)) / RATE
     tail = rng.standard_normal(len(t)) * 10 ** (-3 * t / decay)
     n = len(samples) + len(t) // 2 if wet else len(samples)

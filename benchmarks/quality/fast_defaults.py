@@ -1,10 +1,13 @@
-"""Whether speed costs quality: the defaults against their slow reference on SoundWorld, CIDEr-D of the same seeds.
+"""Whether speed costs quality: the defaults against their slow reference on SoundWorld, CIDEr-D of
+the same seeds.
 
-    python benchmarks/quality/fast_defaults.py --data runs/paper-table/data/soundworld-*/ --seeds 0 1 2 3 -o runs/quality
+    python benchmarks/quality/fast_defaults.py --data runs/paper-table/data/soundworld-*/ \\
+        --seeds 0 1 2 3 -o runs/quality
 
-fast: bfloat16 where the processor computes in it, embeddings kept in float16, decoding with --precision auto. slow:
-float32 throughout, embeddings in float32. Both train on DATA/captions.txt and caption the scenes of DATA/test. The
-difference is given with a paired bootstrap over the scenes and with the spread over seeds. Goes on where it stopped.
+fast: bfloat16 where the processor computes in it, embeddings kept in float16, decoding with
+--precision auto. slow: float32 throughout, embeddings in float32. Both train on DATA/captions.txt
+and caption the scenes of DATA/test. The difference is given with a paired bootstrap over the scenes
+and with the spread over seeds. Goes on where it stopped.
 """
 
 from __future__ import annotations

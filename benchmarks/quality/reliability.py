@@ -1,10 +1,12 @@
-"""How far the confidence of captions can be trusted: a reliability diagram, its error, and what is abstained from.
+"""How far the confidence of captions can be trusted: a reliability diagram, its error, and what is
+abstained from.
 
     python benchmarks/quality/reliability.py runs/known-test.csv -o docs/reliability.png
 
-The CSV is one of known_sounds.py, of recordings that neither trained the models nor fitted the confidence. Silent ones
-count as abstained from: `wsac caption` says "Silence" of them by rule. The calibration error is that of the recordings
-with key words; of the others every caption is wrong, and what matters is how many are held back.
+The CSV is one of known_sounds.py, of recordings that neither trained the models nor fitted the
+confidence. Silent ones count as abstained from: `wsac caption` says "Silence" of them by rule. The
+calibration error is that of the recordings with key words; of the others every caption is wrong,
+and what matters is how many are held back.
 """
 
 from __future__ import annotations
@@ -60,13 +62,12 @@ def main() -> None:
     title = f"{options.model}: unsure below {threshold:g}"
     table(title, ("sounds", "count>", "right %>", "calibration error %>", "unsure %>"), rows)
     clear = judged.clear
-    kept = confidence[clear] >= threshold
+    confident = confidence[clear] >= threshold
+    right = judged.right[clear]
+    print(f"calibration error, clear sounds: {calibration_error(confidence[clear], right):.3f}")
     print(
-        f"calibration error, clear sounds: {calibration_error(confidence[clear], judged.right[clear]):.3f}"
-    )
-    print(
-        f"right captions among all clear sounds {100 * float(judged.right[clear].float().mean()):.1f} %, "
-        f"among those said with enough confidence {100 * float(judged.right[clear][kept].float().mean()):.1f} %"
+        f"right captions among all clear sounds {100 * float(right.float().mean()):.1f} %, "
+        f"among those above the threshold {100 * float(right[confident].float().mean()):.1f} %"
     )
     if options.output:
         points = diagram(confidence[clear], judged.right[clear])
@@ -83,7 +84,9 @@ def main() -> None:
 
 
 def diagram(confidence: torch.Tensor, right: torch.Tensor) -> list[tuple[float, float]]:
-    """(mean confidence, share of right captions) of each tenth of the range that holds ten captions or more."""
+    """(mean confidence, share of right captions) of each tenth of the range that holds ten captions
+    or more.
+    """
     place = (confidence * BINS).long().clamp(max=BINS - 1)
     found = [place == k for k in range(BINS)]
     return [

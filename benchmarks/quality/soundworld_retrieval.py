@@ -2,9 +2,9 @@
 
     python benchmarks/quality/soundworld_retrieval.py --seed 7 --scenes 500
 
-Retrieval: each recording against the first captions of all. Order: for each scene of the form "then", the recording
-must be nearer to a true caption than to the same sentence with its two events exchanged; scenes of that form are drawn
-on beyond the 500 until there are enough of them.
+Retrieval: each recording against the first captions of all. Order: for each scene of the form
+"then", the recording must be nearer to a true caption than to the same sentence with its two events
+exchanged; scenes of that form are drawn on beyond the 500 until there are enough of them.
 """
 
 from __future__ import annotations

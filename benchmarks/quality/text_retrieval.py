@@ -1,8 +1,10 @@
-"""BridgeContext one caption, find another of the same clip among all: how well a text tower understands English about sound.
+"""Given one caption, find another of the same clip among all: how well a text tower
+understands English about sound.
 
     python benchmarks/quality/text_retrieval.py ../shared/captions/Clotho.test.csv
 
-Each of the captions is a query; the other captions of its clip are relevant, all other captions are not.
+Each of the captions is a query; the other captions of its clip are relevant, all other captions are
+not.
 """
 
 from __future__ import annotations

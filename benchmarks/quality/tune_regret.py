@@ -1,11 +1,14 @@
-"""What choosing without labels loses against choosing with them (wsac tune), on ESC-50 fold 5 and on SoundWorld.
+"""What choosing without labels loses against choosing with them (wsac tune), on ESC-50 fold 5 and
+on SoundWorld.
 
     python benchmarks/quality/tune_regret.py --audio ../shared/audio --model pocket
-    python benchmarks/quality/tune_regret.py --soundworld runs/table/data/soundworld-*/test --model runs/table/runs/*
+    python benchmarks/quality/tune_regret.py --soundworld runs/table/data/soundworld-*/test \\
+        --model runs/table/runs/*
 
-Every setting that wsac tune tries is also scored with labels: event recall of ESC-50, CIDEr-D of SoundWorld. Regret is
-the score of the best setting by labels minus that of the setting that tune picks; the sounds are those tuned on, so the
-best by labels is an optimistic one. Repeated on random halves of the sounds, with the spread.
+Every setting that wsac tune tries is also scored with labels: event recall of ESC-50, CIDEr-D of
+SoundWorld. Regret is the score of the best setting by labels minus that of the setting that tune
+picks; the sounds are those tuned on, so the best by labels is an optimistic one. Repeated on random
+halves of the sounds, with the spread.
 """
 
 from __future__ import annotations
@@ -97,7 +100,9 @@ def main() -> None:
 
 
 def among(models: Sequence[str], found: Sequence[Sequence[Trial]], score: Score) -> tuple[str, ...]:
-    """All runs in competition: the choice of a run without labels against the best run and setting by labels."""
+    """All runs in competition: the choice of a run without labels against the best run and setting
+    by labels.
+    """
     everything = range(len(found[0][0].captions))
     best, first = (0.0, -1, found[0][0]), best_run(found)
     for i, trials in enumerate(found):

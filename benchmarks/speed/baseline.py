@@ -1,11 +1,13 @@
-"""The published procedure (WSAC, arXiv 2309.12242, and its code), written plainly: what speed.py measures ours against.
+"""The published procedure (WSAC, arXiv 2309.12242, and its code), written plainly: what speed.py
+measures ours against.
 
-Nothing here is clever. Each training step encodes its captions anew, pads them to 22 tokens and scores all of the
-vocabulary at every place, padding too; float32. A caption is made one clip at a time: the spectrogram as convolutions,
-the tower, a softmax over the memory by the formula, 30 tokens of which each reads the whole prefix again.
+Nothing here is clever. Each training step encodes its captions anew, pads them to 22 tokens and
+scores all of the vocabulary at every place, padding too; float32. A caption is made one clip at a
+time: the spectrogram as convolutions, the tower, a softmax over the memory by the formula, 30
+tokens of which each reads the whole prefix again.
 
-The modules are ours, with the same weights, so that what differs is the procedure. Towers are of the published size
-and random: CNN14 and BERT-base of WavCaps' CNN14-BERT, without downloads.
+The modules are ours, with the same weights, so that what differs is the procedure. Towers are of
+the published size and random: CNN14 and BERT-base of WavCaps' CNN14-BERT, without downloads.
 """
 
 from __future__ import annotations
@@ -72,7 +74,9 @@ TINY = Shape(
 
 
 def random_clap(shape: Shape, tokenizer: Tokenizer) -> PublicClap:
-    """WavCaps' CNN14-BERT with random weights and, for want of BERT's WordPieces, the words of the corpus."""
+    """WavCaps' CNN14-BERT with random weights and, for want of BERT's WordPieces, the words of the
+    corpus.
+    """
     torch.manual_seed(0)
     family = FAMILIES["wavcaps-cnn14"]
     return PublicClap(
@@ -81,7 +85,9 @@ def random_clap(shape: Shape, tokenizer: Tokenizer) -> PublicClap:
 
 
 class PlainDecoder(TransformerDecoder):
-    """The same network and the same weights, without scaled_dot_product_attention, cache or real tokens only."""
+    """The same network and the same weights, without scaled_dot_product_attention, cache or real
+    tokens only.
+    """
 
     def logits(self, embedding: Tensor, tokens: Tensor) -> Tensor:
         """[B, prefix + L, V] of every position. tokens: [B, L]."""
@@ -112,7 +118,9 @@ class PlainDecoder(TransformerDecoder):
 
 
 def usual_memory() -> None:
-    """What glibc's allocator comes to by itself: blocks above 32 MB are given back, and twice that at its top."""
+    """What glibc's allocator comes to by itself: blocks above 32 MB are given back, and twice that
+    at its top.
+    """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-3, 1 << 25)
@@ -135,7 +143,9 @@ def training_step(
     captions: Sequence[str],
     tokens: Tensor,
 ) -> float:
-    """Encode, add noise, decode, update. tokens: of these captions, by ``pad``; the encoder pads to the longest."""
+    """Encode, add noise, decode, update. tokens: of these captions, by ``pad``; the encoder pads to
+    the longest.
+    """
     decoder.train()
     with torch.no_grad():
         embedding = clap.encode_ids(clap.tokenize(captions))
@@ -159,7 +169,9 @@ def project(embedding: Tensor, memory: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def decode(decoder: PlainDecoder, embedding: Tensor) -> list[int]:
-    """Greedy tokens of one clip ``[1, D]``: the whole prefix again at every step, and a whole softmax."""
+    """Greedy tokens of one clip ``[1, D]``: the whole prefix again at every step, and a whole
+    softmax.
+    """
     tokens: list[int] = []
     for _ in range(STEPS):
         logits = decoder.logits(embedding, torch.tensor([tokens], dtype=torch.long))[:, -1]

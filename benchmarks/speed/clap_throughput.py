@@ -1,9 +1,12 @@
-"""Batched audio embedding against one clip at a time, as the original codes do it: same weights, one run, a ratio.
+"""Batched audio embedding against one clip at a time, as the original codes do it: same weights,
+one run, a ratio.
 
-    python benchmarks/speed/clap_throughput.py ../shared/audio/esc50 --family wavcaps-cnn14 --clips 64
+    python benchmarks/speed/clap_throughput.py ../shared/audio/esc50 --family wavcaps-cnn14 \\
+        --clips 64
 
-The weights are random, of the published size. The original way: the spectrogram as two convolutions with 1,024 taps
-(torchlibrosa), one clip a call, decoding in between. Rounds alternate; the median of their ratios is printed.
+The weights are random, of the published size. The original way: the spectrogram as two convolutions
+with 1,024 taps (torchlibrosa), one clip a call, decoding in between. Rounds alternate; the median
+of their ratios is printed.
 """
 
 from __future__ import annotations
@@ -23,8 +26,14 @@ from wsac.clap.public.public_clap import N_FFT, PublicClap
 from wsac.data.audio.find import find_audio
 from wsac.data.audio.stream import load_audio
 
-BERT = {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 64,
-        "max_position_embeddings": 128}  # fmt: skip  # no text is embedded here
+BERT = {  # no text is embedded here
+    "vocab_size": 512,
+    "hidden_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "intermediate_size": 64,
+    "max_position_embeddings": 128,
+}
 CNN14 = {"channels": [64, 128, 256, 512, 1024, 2048]}
 HTSAT = {"hidden_size": 768}
 
@@ -70,11 +79,13 @@ def main() -> None:
         ratios.append(seconds[0] / seconds[1])
         rates = [len(files) / one for one in seconds]
         print(
-            f"one clip at a time {rates[0]:.2f} clips/s, batches of {options.batch} {rates[1]:.2f} clips/s"
+            f"one clip at a time {rates[0]:.2f} clips/s, "
+            f"batches of {options.batch} {rates[1]:.2f} clips/s"
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{options.family}, {len(files)} clips: {statistics.median(ratios):.2f} times (median of {options.rounds}); "
+        f"{options.family}, {len(files)} clips: "
+        f"{statistics.median(ratios):.2f} times (median of {options.rounds}); "
         f"embeddings differ by at most {apart:.1e}; peak memory {peak:.0f} MB"
     )
 

@@ -1,4 +1,6 @@
-"""How costs grow with the corpus, the memory, the batch and the beam; each process's peak memory. Used by speed.py."""
+"""How costs grow with the corpus, the memory, the batch and the beam; each process's peak memory.
+Used by speed.py.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def in_child(work: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def most() -> float:
-    """MB that this process has held at most; ru_maxrss would begin with what its parent held. Linux only."""
+    """MB that this process has held at most; ru_maxrss would begin with what its parent held. Linux
+    only.
+    """
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
@@ -87,7 +91,9 @@ def peak(name: str, arguments: dict[str, Any]) -> float:
 
 
 def corpus(count: int, tiny: bool) -> dict[str, float]:
-    """Train for an epoch on so many captions of SoundWorld, from their file to the bundle. In a process of its own."""
+    """Train for an epoch on so many captions of SoundWorld, from their file to the bundle. In a
+    process of its own.
+    """
     from wsac.clap import load_clap
     from wsac.io.config import load_recipe
     from wsac.training.decoder import train
@@ -120,7 +126,8 @@ def write_corpus(path: Path, count: int) -> None:
 import numpy as np
 from pathlib import Path
 from wsac.data.soundworld import write_captions
-Path({str(path)!r}).write_text("\\n".join(write_captions(np.random.default_rng(0), {count})) + "\\n")
+captions = write_captions(np.random.default_rng(0), {count})
+Path({str(path)!r}).write_text("\\n".join(captions) + "\\n")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -1,9 +1,11 @@
-"""How fast the metrics are that need no model, against pycocoevalcap's way, and what 100,000 captions take of memory.
+"""How fast the metrics are that need no model, against pycocoevalcap's way, and what 100,000
+captions take of memory.
 
     python benchmarks/speed/metrics_speed.py ../shared/captions/Clotho.test.csv
 
-The first caption of each clip is scored against all five, by ours and by pycocoevalcap's tokenizer (Java), BLEU,
-ROUGE-L and CIDEr, in turns; the median of the ratios is printed. Needs the extra [meteor] and Java for the comparison.
+The first caption of each clip is scored against all five, by ours and by pycocoevalcap's tokenizer
+(Java), BLEU, ROUGE-L and CIDEr, in turns; the median of the ratios is printed. Needs the extra
+[meteor] and Java for the comparison.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def main() -> None:
     print(f"BLEU, ROUGE-L, CIDEr-D with intervals: {statistics.median(ours):.2f} s")
     print(f"the set fast, with intervals: {statistics.median(everything):.2f} s")
     print(
-        f"pycocoevalcap, BLEU, ROUGE-L, CIDEr-D: {statistics.median(theirs):.2f} s, {ratio:.1f} times ours"
+        f"pycocoevalcap, BLEU, ROUGE-L, CIDEr-D: {statistics.median(theirs):.2f} s, "
+        f"{ratio:.1f} times ours"
     )
     for count in (10_000, 100_000):
         subprocess.run(
@@ -58,7 +61,9 @@ def main() -> None:
 
 
 def alone(texts: list[list[str]], count: int) -> None:
-    """Score ``count`` captions that differ by a number, so that no cache of whole captions helps."""
+    """Score ``count`` captions that differ by a number, so that no cache of whole captions
+    helps.
+    """
     items = []
     for i in range(count):
         candidate, *rest = texts[i % len(texts)]
@@ -67,7 +72,8 @@ def alone(texts: list[list[str]], count: int) -> None:
     seconds = timed(lambda: evaluate(items, "fast"))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(
-        f"{count:,} captions: {seconds:.1f} s, {grown / 1024:,.0f} MB more than the items themselves"
+        f"{count:,} captions: {seconds:.1f} s, "
+        f"{grown / 1024:,.0f} MB more than the items themselves"
     )
 
 

@@ -1,4 +1,6 @@
-"""Sizes and latencies of the built-in models on this machine: python benchmarks/speed/pocket_speed.py"""
+"""Sizes and latencies of the built-in models on this machine: python
+benchmarks/speed/pocket_speed.py
+"""
 
 from __future__ import annotations
 

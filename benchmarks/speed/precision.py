@@ -2,9 +2,10 @@
 
     python benchmarks/speed/precision.py ../shared/captions/Clotho.test.csv
 
-"same prefix": after the same tokens, how often the likeliest next one is the same. "alone": each precision goes on from
-its own tokens, greedily, so that after one difference the rest of a caption mostly differs too. bfloat16 is emulated
-where the processor lacks it: the tokens are those that it would give to within rounding, the time says nothing.
+"same prefix": after the same tokens, how often the likeliest next one is the same. "alone": each
+precision goes on from its own tokens, greedily, so that after one difference the rest of a caption
+mostly differs too. bfloat16 is emulated where the processor lacks it: the tokens are those that it
+would give to within rounding, the time says nothing.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def main() -> None:
 
 @torch.inference_mode()
 def agreement(decoder: CaptionDecoder, embeddings: Tensor, precision: str) -> dict[str, float]:
-    """Shares of equal tokens, "same prefix" and "alone", and of equal "captions"; "nats": how far the log-probability
-    of a token is off, root mean square. embeddings: [B, D] unit norm."""
+    """Shares of equal tokens, "same prefix" and "alone", and of equal "captions"; "nats": how far
+    the log-probability of a token is off, root mean square. embeddings: [B, D] unit norm."""
     other = prepare(decoder, precision)
     real, sums = 0, {"same prefix": 0.0, "alone": 0.0, "captions": 0.0, "nats": 0.0}
     for some in embeddings.split(BATCH):
@@ -80,8 +81,10 @@ def agreement(decoder: CaptionDecoder, embeddings: Tensor, precision: str) -> di
 def greedy(
     decoder: CaptionDecoder, embedding: Tensor, given: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The likeliest token of each place [B, L], the end included and then padding, and the log-probability of what
-    stands there. given: [B, L] tokens to go on from instead of the likeliest; the log-probabilities are then theirs."""
+    """The likeliest token of each place [B, L], the end included and then padding, and the
+    log-probability of what stands there. given: [B, L] tokens to go on from instead of the
+    likeliest; the log-probabilities are then theirs.
+    """
     limit = decoder.max_tokens if given is None else given.shape[1]
     logits, state = decoder.prefill(embedding, limit)
     ended = torch.zeros(len(embedding), dtype=torch.bool)

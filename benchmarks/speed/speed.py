@@ -1,11 +1,14 @@
-"""How fast training and captioning are against the published procedure: A B A B in one process, medians of ratios.
+"""How fast training and captioning are against the published procedure: A B A B in one process,
+medians of ratios.
 
-    python benchmarks/speed/speed.py ../shared/captions/Clotho.train.csv --audio ../shared/audio/esc50 --json speed.json
+    python benchmarks/speed/speed.py ../shared/captions/Clotho.train.csv \\
+        --audio ../shared/audio/esc50 --json speed.json
 
-baseline.py is the other side. Training is measured in its steady state, and 30 epochs are reckoned from it with the
-one-off embedding and tokenising added, at the float32 rate of the same BERT-base. Weights are random. The vocabulary is
-learned from the captions; "same vocabulary" pads it to 50,257. docs/speed.md says more. --growth adds how costs grow
-with the corpus, the memory, the batch and the beam, and --picture draws them; --tiny only tries whether all runs.
+baseline.py is the other side. Training is measured in its steady state, and 30 epochs are reckoned
+from it with the one-off embedding and tokenising added, at the float32 rate of the same BERT-base.
+Weights are random. The vocabulary is learned from the captions; "same vocabulary" pads it to
+50,257. docs/speed.md says more. --growth adds how costs grow with the corpus, the memory, the batch
+and the beam, and --picture draws them; --tiny only tries whether all runs.
 """
 
 from __future__ import annotations
@@ -77,7 +80,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         "--tiny", action="store_true", help="miniature models: whether it runs, not how fast"
     )
     options = parser.parse_args(argv)
-    configure_process()  # before the first gradient: the thread that makes them keeps the heap that it begins with
+    # before the first gradient: the thread that makes them keeps the heap that it begins with
+    configure_process()
     captions = [example.caption for example in merge(options.captions).examples]
     files = find_audio(options.audio)[: options.clips] if options.audio else []
     world = World(
@@ -190,13 +194,17 @@ def training(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
 
 
 def captioning(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
-    """Clips a second from files to captions, greedy, projected on as many memories as there are captions."""
+    """Clips a second from files to captions, greedy, projected on as many memories as there are
+    captions.
+    """
     ways = {"baseline": baseline_captioning(world), "ours": our_captioning(world)}
     return compared(rounds(ways, world.rounds), "clips/s")
 
 
 def decoding(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
-    """Clips a second from embeddings to tokens; and of the first clips, how many have equal tokens."""
+    """Clips a second from embeddings to tokens; and of the first clips, how many have equal
+    tokens.
+    """
     plain, decoder = twins(world)
     embedding = random_units(4 * world.batch, world.shape.embed_dim)
     options = GenerationOptions(beam_size=1, max_tokens=baseline.STEPS)
@@ -260,7 +268,9 @@ def projection(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
 
 
 def beam(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
-    """Captions a second with beams of 1 and 4, of the published shape and of the default one; a cost of 3 is 0.33."""
+    """Captions a second with beams of 1 and 4, of the published shape and of the default one; a
+    cost of 3 is 0.33.
+    """
     rows = []
     embedding = random_units(world.batch, world.shape.embed_dim)
     default = TransformerDecoder(
@@ -325,7 +335,9 @@ MEASURE = {
 
 
 def gemm_peak(kind: torch.dtype, size: int) -> float:
-    """The most FLOP/s of a product of square matrices; slow where the processor lacks the precision."""
+    """The most FLOP/s of a product of square matrices; slow where the processor lacks the
+    precision.
+    """
     one, two = torch.randn(size, size).to(kind), torch.randn(size, size).to(kind)
     one @ two
     return max(rate(2 * size**3, lambda: one @ two) for _ in range(5))

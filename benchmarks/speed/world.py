@@ -1,4 +1,6 @@
-"""The models, training steps and captioning that speed.py and growth.py measure, and how rounds are compared."""
+"""The models, training steps and captioning that speed.py and growth.py measure, and how rounds are
+compared.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ from wsac.training.recipe import TrainingOptions
 
 @dataclass
 class World:
-    """What every section needs. steps: of training in a round; few: clips that the baseline makes in a round."""
+    """What every section needs. steps: of training in a round; few: clips that the baseline makes
+    in a round.
+    """
 
     shape: baseline.Shape
     captions: list[str]
@@ -119,7 +123,9 @@ class OurTraining:
 
 
 def flops(decoder: TransformerDecoder, batch: int, length: int, real: int) -> float:
-    """Of an update, forward and twice as many back: products of matrices only. real: tokens that are predicted."""
+    """Of an update, forward and twice as many back: products of matrices only. real: tokens that
+    are predicted.
+    """
     width, positions = decoder.width, decoder.before + length - 1
     block = (
         12 * width * width + 2 * positions * width
@@ -190,7 +196,9 @@ def rounds(ways: dict[str, Callable[[], float]], count: int) -> dict[str, list[f
 
 
 def compared(found: dict[str, list[float]], unit: str) -> list[dict[str, Any]]:
-    """A row a way: the median of its rates, and of the ratios to the first way in the same round."""
+    """A row a way: the median of its rates, and of the ratios to the first way in the same
+    round.
+    """
     base = next(iter(found.values()))
     return [
         {

@@ -1,4 +1,6 @@
-"""Training in several processes gives the weights that one process gives, and only the first writes and speaks."""
+"""Training in several processes gives the weights that one process gives, and only the first writes
+and speaks.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def test_without_accelerate_a_line_says_so(monkeypatch):
     importlib.util.find_spec("accelerate") is None, reason="needs accelerate (wsac[distributed])"
 )
 def test_two_processes_train_as_one(tiny_recipe, tmp_path):
-    """Without dropout nothing differs but the order in which gradients are added up; with a rest in the last update."""
+    """Without dropout nothing differs but the order in which gradients are added up; with a rest in
+    the last update.
+    """
     recipe = tiny_recipe(
         **{"training.batch_size": 15, "training.accumulate": 2, "training.precision": "float32"}
     )

@@ -1,4 +1,6 @@
-"""Contrastive training: what is put together and said of it, what happens to the pictures, the losses, the runs."""
+"""Contrastive training: what is put together and said of it, what happens to the pictures, the
+losses, the runs.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Tones of four pitches as four labels, three recordings each, and a click that can be counted."""
+    """Tones of four pitches as four labels, three recordings each, and a click that can be
+    counted.
+    """
     folder = tmp_path_factory.mktemp("pairs")
     with (folder / "pairs.csv").open("w", newline="") as file:
         rows = csv.writer(file)
@@ -90,7 +94,8 @@ def pitches(samples):
     return found
 
 
-# -- what is put together --------------------------------------------------------------------------------------------
+# -- what is put together
+# --------------------------------------------------------------------------------------------
 def test_crops_keep_their_length():
     rng = np.random.default_rng(0)
     for n in (10, 99, 100, 101, 1000):
@@ -219,7 +224,8 @@ def test_far_sounds_lose_their_treble_and_gain_an_echo():
     assert spectrum[200:800].mean() > 5 * spectrum[4000:].mean()
 
 
-# -- what happens to the pictures -------------------------------------------------------------------------------------
+# -- what happens to the pictures
+# -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["colour", "room", "noise", "band_limits", "spec_augment"])
 def test_a_disturbed_picture_stays_one(name):
     picture = (torch.randn(16, 64, 100, generator=torch.Generator().manual_seed(0)) * 2 - 6).clamp(
@@ -248,7 +254,8 @@ def test_a_room_only_adds_what_comes_later():
     assert (wet[:, :, 31:50].diff(dim=-1) < 0).all()
 
 
-# -- losses -----------------------------------------------------------------------------------------------------------
+# -- losses ----------------------------------------------------------------------------------------
+# -------------------
 def test_order_loss_is_of_directions_alone():
     rng = torch.Generator().manual_seed(0)
     text = F.normalize(torch.randn(8, 16, generator=rng), dim=-1)
@@ -305,7 +312,8 @@ def test_other_processes_draw_what_this_one_would():
     assert workers_for("cpu") == 0
 
 
-# -- retrieval --------------------------------------------------------------------------------------------------------
+# -- retrieval -------------------------------------------------------------------------------------
+# -------------------
 def test_recall_counts_ranks_and_ties():
     similarity = torch.tensor([[0.9, 0.1, 0.2], [0.5, 0.4, 0.3], [0.1, 0.1, 0.1]])
     found = recall_at(similarity, torch.eye(3, dtype=torch.bool), (1, 2, 3))
@@ -324,7 +332,8 @@ def test_label_embeddings_are_means_of_captions(clap, folder):
     assert_close(one, both / both.norm())
 
 
-# -- runs -------------------------------------------------------------------------------------------------------------
+# -- runs ------------------------------------------------------------------------------------------
+# -------------------
 def tiny_recipe(folder, **changes):
     sizes = {
         "embed_dim": 16,
@@ -400,7 +409,8 @@ def test_training_tells_sounds_apart_and_says_so(trained, folder):
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(10, 201, 10))
     assert [row["step"] for row in rows if "pairs zero_shot" in row] == [100, 200]
-    # what is measured is the moving average that is kept; saved in half precision, so nearly the same
+    # what is measured is the moving average that is kept; saved in half precision, so nearly the
+    # same
     assert rows[-1]["pairs audio_to_text_R@1"] == pytest.approx(
         scores["audio_to_text_R@1"], abs=0.1
     )
@@ -541,7 +551,9 @@ def test_sounds_that_are_missing_are_counted(folder, tmp_path, capsys):
 
 
 def test_the_order_of_sounds_is_learned(folder, tmp_path):
-    """Told from the same sounds in the other order, of pieces that were not trained on; chance is a half."""
+    """Told from the same sounds in the other order, of pieces that were not trained on; chance is a
+    half.
+    """
     sizes = {
         "embed_dim": 32,
         "audio_width": 32,
@@ -577,7 +589,9 @@ def test_the_order_of_sounds_is_learned(folder, tmp_path):
 
 
 def test_the_order_of_events_is_learned_from_text_alone(folder, tmp_path):
-    """Of a scene two true captions and one with its events exchanged: the text tower learns to keep them apart."""
+    """Of a scene two true captions and one with its events exchanged: the text tower learns to keep
+    them apart.
+    """
     names = ["bell", "dog", "siren", "drum", "horn", "bird"]
     lines = ["audio,caption,negative"]
     for i, (a, b) in enumerate((a, b) for a in names for b in names if a != b):

@@ -132,7 +132,9 @@ def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):
 
 
 def test_a_run_goes_on_from_another_captioner(tiny_recipe, tmp_path, run):
-    """Its decoder, vocabulary and shape, whatever the recipe has; and what is resumed is what was begun."""
+    """Its decoder, vocabulary and shape, whatever the recipe has; and what is resumed is what was
+    begun.
+    """
     train(tiny_recipe(), tmp_path / "first")
     before = load_file(tmp_path / "first" / "decoder.safetensors")
     still = {

@@ -308,7 +308,9 @@ def test_projection_in_bfloat16_is_near_and_float32(embeddings):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_hundred_thousand_captions_take_little_memory(tmp_path):
-    """In a process of its own: reading, tokens, embeddings and support memory, from file to bundle."""
+    """In a process of its own: reading, tokens, embeddings and support memory, from file to
+    bundle.
+    """
     code = """
 import sys, torch
 from pathlib import Path
@@ -331,7 +333,8 @@ def work(path, out):
     return float(texts[:, 0].float().sum()) + len(tokens)  # every page is read
 
 folder = sys.argv[1]
-names = [f"A {a} {b} {c}" for a in "dog cat bird car bell".split() for b in range(100) for c in range(200)]
+kinds = "dog cat bird car bell".split()
+names = [f"A {a} {b} {c}" for a in kinds for b in range(100) for c in range(200)]
 for count, name in ((1000, "few"), (100_000, "many")):
     with open(f"{folder}/{name}.txt", "w") as file:
         file.writelines(f"{line} plays near the old station\\n" for line in names[:count])

@@ -1,4 +1,4 @@
-"""The state of a training run in one safetensors file, replaced in one rename; and its log, metrics.jsonl."""
+"""A run on disk: its state in one safetensors file, its log in metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def digest(*parts: str | bytes) -> str:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl, without a last line that was cut short; none if the file is absent."""
+    """The rows of metrics.jsonl, without a truncated last line; none if the file is absent."""
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -227,7 +227,7 @@ class DecoderTraining:
         return self.step(self.epoch_batches[1][place], self.rate(step), step)
 
     def step(self, rows: Tensor, rate: float, step: int) -> Tensor:
-        """Update the weights once, on ``rows``, and return the loss, which a GPU may still be computing.
+        """Update the weights once, on ``rows``; the loss may still be being computed by a GPU.
 
         Noise and dropout depend on seed and step alone.
         """
@@ -262,7 +262,7 @@ class DecoderTraining:
 
     @torch.inference_mode()
     def validation_loss(self) -> float:
-        """Cross-entropy per token of held-out captions, in float32, with the same noise every time."""
+        """Cross-entropy per token of held-out captions, in float32, always with the same noise."""
         material, decoder = self.material, self.average.eval()
         device = next(decoder.parameters()).device
         rng = generator_for(self.options.seed, "validation")

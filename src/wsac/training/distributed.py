@@ -1,4 +1,4 @@
-"""Training in several processes, each on its share of an update: ``accelerate launch -m wsac train …``."""
+"""Training in several processes that share an update: ``accelerate launch -m wsac train …``."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ LOSS_EVERY = 16  # steps between two reads of the losses: each read makes the CP
 class TrainState:
     """The progress of a run, as its checkpoint stores it.
 
-    inputs: digest of the training material. best: lowest validation loss. stale: evaluations since then.
+    inputs: digest of the training material. best: lowest validation loss. stale: evaluations since.
     loss_sum, loss_count: training losses since the last evaluation. last: the latest of them.
     """
 
@@ -44,7 +44,7 @@ class TrainState:
         return self.loss_sum / max(1, self.loss_count)
 
     def add_losses(self, losses: list[Tensor]) -> None:
-        """Add the losses of the latest steps and clear the list. Raises ModelError if one is not finite."""
+        """Add the latest losses and clear the list. Raises ModelError if one is not finite."""
         for step, loss in enumerate(losses, self.step - len(losses)):
             self.last = loss.item()
             if not math.isfinite(self.last):
@@ -68,8 +68,9 @@ class TrainState:
 class Training(Protocol):
     """What differs between trainings.
 
-    title, unit: of the progress bar. weights: everything a checkpoint stores. total, save_every: steps.
-    save_seconds: the longest time between checkpoints. patience: stale evaluations that end the run, 0 for never.
+    title, unit: of the progress bar. weights: everything a checkpoint stores. total, save_every:
+    steps. save_seconds: the longest time between checkpoints. patience: stale evaluations that end
+    the run, 0 for never.
     """
 
     title: str
@@ -107,8 +108,9 @@ class Training(Protocol):
 def run(training: Training, out: Path) -> TrainState:
     """Train to the end, from the checkpoint in ``out`` if there is one, and return the last state.
 
-    A resumed run gives the same weights, bit for bit, as an uninterrupted one. Only the first process writes files.
-    Raises ModelError if a loss is not finite, RecipeError if the material has changed since the checkpoint.
+    A resumed run gives the same weights, bit for bit, as an uninterrupted one. Only the first
+    process writes files.
+    Raises ModelError if a loss is not finite, RecipeError if the material has changed.
     """
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     total, is_first = training.total, training.processes.is_first

@@ -1,4 +1,4 @@
-"""What a decoder learns from: captions, their embeddings, and the split into training and validation."""
+"""What a decoder learns from: captions, embeddings, and their split for validation."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def embed_pairs(paths: Sequence[str], clap: ClapEncoder, bridge: str) -> Tensor:
 
 
 def split_rows(count: int, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """Rows to train on and rows for validation, both rising. Raises CorpusError if none are left to train on."""
+    """Rows for training and for validation, rising. Raises CorpusError if none are left to train
+    on.
+    """
     order = torch.randperm(count, generator=generator_for(recipe.training.seed, "split"))
     held = round(count * recipe.corpus.validation)
     if recipe.corpus.validation:  # a loss over two captions says nothing
@@ -114,7 +116,7 @@ def make_prompter(
     captions: Sequence[str],
     labels: Sequence[str],
 ) -> Prompter | None:
-    """What the decoder reads before it writes: labels, else ``captions``, those of the memory. None if off."""
+    """Prompts of the labels, else of the memory's ``captions``; None if prompts are off."""
     if not options.count:
         return None
     size = {"count": options.count, "tokens": options.tokens}

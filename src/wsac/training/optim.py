@@ -23,7 +23,9 @@ def adamw(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
 
 
 def learning_rate(step: int, total: int, *, peak: float, warmup: int, schedule: str) -> float:
-    """The rate at a step, counted from 0: linear warm-up, then cosine or linear to 0, or constant."""
+    """The rate at a step, counted from 0: linear warm-up, then cosine or linear to 0, or
+    constant.
+    """
     if step < warmup:
         return peak * (step + 1) / warmup
     if schedule == "constant":
@@ -33,7 +35,9 @@ def learning_rate(step: int, total: int, *, peak: float, warmup: int, schedule: 
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[object]:
-    """For the forward pass. precision: float32, bfloat16, or auto: bfloat16 where hardware has it."""
+    """For the forward pass. precision: float32, bfloat16, or auto: bfloat16 where hardware has
+    it.
+    """
     if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return nullcontext()
     return torch.autocast(device.partition(":")[0], torch.bfloat16)

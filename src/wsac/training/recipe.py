@@ -15,7 +15,7 @@ class CorpusOptions(Section):
 
     pairs: CSV files audio,caption instead, to train on embeddings of the sounds: the supervised
     captioner that text-only ones are compared with.
-    validation: share of the captions held out, at least ten or a tenth of a small corpus; 0 for none.
+    validation: share of the captions held out, at least ten or a tenth of a small corpus; 0: none.
     """
 
     captions: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class CorpusOptions(Section):
 
 
 class BridgeOptions(Section):
-    """train: applied to text embeddings, such as ``shift+noise:variance=0.001``; see ``wsac bridges``.
+    """train: applied to text embeddings, such as ``shift+noise:variance=0.001``; see wsac bridges.
 
     gap: a file of ``wsac gap --save``, for bridges that need one; "" for none.
     """
@@ -59,7 +59,7 @@ class TrainingOptions(Section):
     evaluate_every, save_every: steps; 0 for once per epoch, but at least 50 steps. Checkpoints are
     also written every 30 seconds.
     patience: evaluations without a better validation loss that end the run; 0 for never.
-    average: decay of a moving average of the weights, which is then evaluated and saved; 0 for none.
+    average: decay of a moving average of the weights, which is then evaluated and saved; 0: none.
     precision: of the forward pass: float32, bfloat16, or auto: bfloat16 where the hardware has it.
     """
 

@@ -44,7 +44,8 @@ def first_decoder(
         )
     if lost := tokenizer.lost(texts):
         say(
-            f"note: {lost} of {len(texts)} captions have pieces that the vocabulary of {recipe.start} "
-            "lacks; these pieces are left out. To keep them, train with decoder.vocabulary=all"
+            f"note: {lost} of {len(texts)} captions have pieces that the vocabulary of "
+            f"{recipe.start} lacks; these pieces are left out. To keep them, train with "
+            "decoder.vocabulary=all"
         )
     return decoder, tokenizer, (folder / "decoder.safetensors").read_bytes()

@@ -44,7 +44,7 @@ def colour(log_mel: Tensor, *, chance: float = 0.5, decibels: float = 9.0) -> Te
 
 
 def room(log_mel: Tensor, *, chance: float = 0.25) -> Tensor:
-    """Late reverberation, -60 dB after 0.2 to 1.2 s: the power of each frame decays over the next ones."""
+    """Late reverberation: the power of each frame decays by 60 dB in 0.2 to 1.2 s."""
     power = log_mel.exp()
     decay = torch.exp(-13.8 * FRAME_SECONDS / _uniform(log_mel, 0.2, 1.2))  # per frame
     tail = power
@@ -66,7 +66,7 @@ def noise(log_mel: Tensor, *, chance: float = 0.3) -> Tensor:
 
 
 def band_limits(log_mel: Tensor, *, chance: float = 0.25) -> Tensor:
-    """Nothing above some band, as in old codecs and telephones, or below one, as with small microphones."""
+    """Nothing above some band, as by telephone, or below one, as with small microphones."""
     mels = log_mel.shape[1]
     place = torch.arange(mels, device=log_mel.device).view(1, mels, 1)
 

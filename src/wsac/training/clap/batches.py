@@ -1,4 +1,4 @@
-"""The batches of contrastive training: events, scenes or twins, drawn in this process or ahead by others."""
+"""The batches of contrastive training: events, scenes or twins."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Batches(Dataset[Batch]):
 
 
 def draw_ahead(draw: Draw, steps: range, workers: int) -> Iterator[Batch]:
-    """The batches of the steps, drawn ahead by ``workers`` processes; their number changes nothing."""
+    """The batches of the steps, drawn ahead by ``workers`` processes, always the same."""
     loader = DataLoader(
         Batches(draw, steps),
         batch_size=None,

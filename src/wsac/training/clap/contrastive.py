@@ -59,7 +59,7 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
 
 @dataclass(slots=True)
 class ClapTraining:
-    """A CLAP in training. text_loss: of a batch size of captions. draw: sounds and captions of a step."""
+    """A CLAP in training. text_loss: by ``text_objective``. draw: by ``sampler``."""
 
     title: ClassVar[str] = "train-clap"
     unit: ClassVar[str] = "steps"
@@ -87,7 +87,7 @@ class ClapTraining:
 
     @classmethod
     def prepare(cls, recipe: ClapRecipe, out: Path, device: str) -> ClapTraining:
-        """Read pairs and captions, decode the audio and make the towers; writes recipe.toml to ``out``."""
+        """Read pairs and captions, decode the audio, make the towers; writes recipe.toml."""
         clips, scenes = read_pairs(recipe.pairs), read_pairs(recipe.scenes) if recipe.scenes else []
         validation = {name: read_pairs([path]) for name, path in _names(recipe.validation).items()}
         texts, groups = _texts(recipe, clips)
@@ -252,7 +252,7 @@ def _optimizer(recipe: ClapRecipe, model: PocketClap) -> torch.optim.AdamW:
 
 
 def _rate(recipe: ClapRecipe, step: int, part: str) -> float:
-    """Each stage warms up and decays. With the pairs the text tower's rate is a third of its first."""
+    """Each stage warms up and decays. The text tower slows down to a third with the pairs."""
     if step < recipe.text_steps:
         peak, total = recipe.text_learning_rate, recipe.text_steps
     else:

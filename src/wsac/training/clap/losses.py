@@ -1,4 +1,4 @@
-"""The losses of the pocket CLAP: teacher's geometry and paraphrases, pairs of sound and text, labels."""
+"""The losses of the pocket CLAP: texts alone, pairs of sound and text, labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def text_objective(
 ) -> Callable[[np.random.Generator, int], Tensor]:
     """A function of a generator and a batch size: the loss of the text tower on texts alone.
 
-    targets: the teacher's embeddings [N, D] of the texts. groups: rows of texts that are paraphrases.
+    targets: the teacher's embeddings [N, D] of the texts. groups: rows that are paraphrases.
     scenes: those with false captions teach what sentence encoders neglect, above all the order of
     events, which the audio tower can follow only once the text tower knows it.
     """
@@ -117,7 +117,7 @@ def order_loss(audio: Tensor, text: Tensor) -> Tensor:
 def label_loss(audio: Tensor, prototypes: Tensor, labels: Sequence[Sequence[int]]) -> Tensor:
     """Cross-entropy over all labels; the target is shared among those that sound and near-synonyms.
 
-    audio: [B, D] over the temperature. prototypes: [L, D] unit norm, constant. labels: B lists of rows.
+    audio: [B, D] over the temperature. prototypes: [L, D] unit norm, constant. labels: their rows.
     """
     present = torch.zeros(len(audio), len(prototypes), device=audio.device)
     for row, own in enumerate(labels):

@@ -39,7 +39,7 @@ class Example:
 class Composer:
     """Composes examples from clips whose captions fit any excerpt.
 
-    balance: a clip of a class of n clips is drawn with weight n ** -balance; 1 balances the classes.
+    balance: a clip of a class of n is drawn with weight n ** -balance; 1 balances the classes.
     """
 
     def __init__(self, clips: Sequence[Clip], store: AudioStore, balance: float) -> None:
@@ -149,7 +149,7 @@ class Composer:
         return samples
 
     def _piece(self, row: int, length: int, rng: Generator) -> np.ndarray:
-        """The loudest of four random crops, so that the sound can be heard, within 3 dB of the same level."""
+        """The loudest of four random crops, faded, within 3 dB of the same level."""
         piece = max((crop(self.store[row], length, rng) for _ in range(4)), key=loudness)
         return faded(piece, self.rate) * (10 ** (rng.uniform(-3, 3) / 20) / loudness(piece))
 
@@ -161,7 +161,9 @@ class Composer:
         pattern: str,
         rng: Generator,
     ) -> Example:
-        """Fill the pattern. The false caption has ``other`` in the place of an event, or swaps the last two."""
+        """Fill the pattern. The false caption replaces an event by ``other``, or swaps the last
+        two.
+        """
         events = [self._caption(row, rng) for row in rows]
         labels, wrong = self._labels_of(rows), list(events)
         if other is None:
@@ -221,7 +223,7 @@ def crop(samples: np.ndarray, length: int, rng: Generator) -> np.ndarray:
 
 
 def resampled(samples: np.ndarray, speed: float) -> np.ndarray:
-    """Played faster and higher, or slower and lower: linear interpolation, speed near 1; never empty."""
+    """Played faster and higher or slower and lower, by linear interpolation; never empty."""
     count = max(1, int(len(samples) / speed))
     return np.interp(np.arange(count) * speed, np.arange(len(samples)), samples).astype(np.float32)
 

@@ -20,7 +20,7 @@ ERRORS_SHOWN = 5  # further files that cannot be decoded are only counted
 
 
 class AudioStore:
-    """All clips as int16 at one sample rate in ``<folder>/<name>.i16``, decoded once, then memory-mapped.
+    """All clips as int16 at one sample rate in ``<folder>/<name>.i16``, decoded once.
 
     key: a digest of the files, which have the same key after a copy that changes only their dates.
     Raises AudioError if no file can be decoded.

@@ -1,4 +1,4 @@
-"""Sentence geometry for the text tower from a pretrained sentence encoder, at training time only."""
+"""Sentence geometry for the text tower, from a pretrained sentence encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsac.types import ModelError
 def teach(
     captions: Sequence[str], teacher: str, dim: int, *, batch_size: int = 128, device: str = "cpu"
 ) -> Tensor:
-    """Targets [N, dim], unit norm: mean-pooled teacher embeddings, centred, on their principal axes.
+    """Targets [N, dim], unit norm: mean-pooled embeddings, centred, on their principal axes.
 
     Centring removes what all captions share, which leaves more of the space to their differences.
     teacher: a folder or Hub id of a BERT-like encoder with mean pooling, such as all-MiniLM-L6-v2.
