@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import pickle
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from torch.testing import assert_close
 
@@ -19,6 +17,8 @@ from wsac.cli import main
 from wsac.types import ModelError
 
 LAYOUTS = (*FILES, "transformers", "transformers-fused")
+DECODER = "decoder.layers=1 decoder.width=16 decoder.heads=2 decoder.vocab_size=300"
+SIZES = f"{DECODER} training.epochs=1".split()
 
 
 def write(kind, folder):
@@ -30,19 +30,6 @@ def write(kind, folder):
 @pytest.fixture(scope="module", params=LAYOUTS)
 def checkpoint(request, tmp_path_factory):
     return request.param, write(request.param, tmp_path_factory.mktemp("public"))
-
-
-@pytest.fixture
-def sounds(tmp_path):
-    """Three recordings of half a second, two and twelve seconds."""
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    for name, seconds in (("short", 0.5), ("middle", 2.0), ("long", 12.0)):
-        soundfile.write(
-            folder / f"{name}.wav", 0.1 * rng.standard_normal(int(8000 * seconds)), 8000
-        )
-    return folder
 
 
 def test_weights_arrive_where_they_belong(checkpoint):
@@ -234,23 +221,9 @@ def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
     _, path = checkpoint
     (tmp_path / "captions.txt").write_text("\n".join(WORDS * 4) + "\n")
     out = tmp_path / "run"
-    sizes = [
-        "decoder.layers=1",
-        "decoder.width=16",
-        "decoder.heads=2",
-        "decoder.vocab_size=300",
-        "training.epochs=1",
-    ]
-    command = [
-        "train",
-        "--captions",
-        str(tmp_path / "captions.txt"),
-        "--clap",
-        str(path),
-        "--out",
-        str(out),
-    ]
-    assert main([*command, *(word for size in sizes for word in ("--set", size))]) == 0
+    captions = ["--captions", str(tmp_path / "captions.txt")]
+    command = ["train", *captions, "--clap", str(path), "--out", str(out)]
+    assert main([*command, *(word for size in SIZES for word in ("--set", size))]) == 0
     assert not (out / "clap").exists()  # a large one is named, not copied
     capsys.readouterr()
     assert main(["caption", str(sounds), "--model", str(out), "--json"]) == 0
@@ -260,25 +233,11 @@ def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
     assert main(["clap", "info", str(path), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["embed_dim"], facts["sample_rate"]) == (32, load_clap(path).sample_rate)
-    assert (
-        main(
-            [
-                "clap",
-                "embed",
-                str(path),
-                "--text",
-                "a dog",
-                "--audio",
-                str(sounds / "short.wav"),
-                "--json",
-            ]
-        )
-        == 0
-    )
+    files = ["--text", "a dog", "--audio", str(sounds / "short.wav")]
+    assert main(["clap", "embed", str(path), *files, "--json"]) == 0
     assert np.array(json.loads(capsys.readouterr().out)["similarity"]).shape == (2, 2)
-    assert (
-        main(["embed", "audio", str(sounds), "-o", str(tmp_path / "emb"), "--clap", str(path)]) == 0
-    )
+    out = str(tmp_path / "emb")
+    assert main(["embed", "audio", str(sounds), "-o", out, "--clap", str(path)]) == 0
     array, names = read_embeddings(tmp_path / "emb")
     assert array.shape == (3, 32)
     assert [name.rpartition("/")[2] for name in names] == ["long.wav", "middle.wav", "short.wav"]
@@ -288,23 +247,9 @@ def test_a_clap_that_has_moved_is_given_by_hand(sounds, tmp_path, capsys):
     (tmp_path / "before").mkdir()
     path = write_file("wavcaps-cnn14", tmp_path / "before")
     (tmp_path / "captions.txt").write_text("\n".join(WORDS * 4) + "\n")
-    sizes = [
-        "decoder.layers=1",
-        "decoder.width=16",
-        "decoder.heads=2",
-        "decoder.vocab_size=300",
-        "training.epochs=1",
-    ]
-    command = [
-        "train",
-        "--captions",
-        str(tmp_path / "captions.txt"),
-        "--clap",
-        str(path),
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    assert main([*command, *(word for size in sizes for word in ("--set", size))]) == 0
+    captions = ["--captions", str(tmp_path / "captions.txt")]
+    command = ["train", *captions, "--clap", str(path), "--out", str(tmp_path / "run")]
+    assert main([*command, *(word for size in SIZES for word in ("--set", size))]) == 0
     (tmp_path / "before").rename(tmp_path / "after")
     capsys.readouterr()
     command = ["caption", str(sounds / "short.wav"), "--model", str(tmp_path / "run"), "--json"]
@@ -314,193 +259,3 @@ def test_a_clap_that_has_moved_is_given_by_hand(sounds, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)[0]["caption"]
     assert main([*command, "--clap", "pocket"]) == 1
     assert "trained with CLAP wavcaps-cnn14" in capsys.readouterr().err
-
-
-# -- collections -----------------------------------------------------------------------------------------------------
-def test_a_collection_is_embedded_once(clap, clap_folder, sounds, tmp_path, capsys):
-    out = tmp_path / "emb"
-    (sounds / "bad.wav").write_bytes(b"RIFF")
-    command = [
-        "embed",
-        "audio",
-        str(sounds),
-        "-o",
-        str(out),
-        "--clap",
-        str(clap_folder),
-        "--shard",
-        "2",
-        "--json",
-    ]
-    assert main([*command, "--dtype", "float32"]) == 1
-    done = json.loads(capsys.readouterr().out)
-    assert done == {"files": 4, "embedded": 3, "errors": 1, "shards": 2, "reused": 0}
-    first = np.concatenate([np.load(path) for path in sorted(out.glob("*.npy"))])
-    with (out / "files.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["row"]) for row in rows] == [0, 1, 2]
-    for row, embedding in zip(rows, first, strict=True):
-        samples, rate = soundfile.read(row["file"], dtype="float32")
-        assert float(row["seconds"]) == pytest.approx(len(samples) / rate, abs=0.01)
-        from wsac.clap.sounds import embed_sound
-
-        assert_close(
-            torch.from_numpy(embedding), embed_sound(clap, row["file"]).embedding, rtol=0, atol=1e-5
-        )
-    with (out / "errors.csv").open() as file:
-        assert "bad.wav" in next(csv.DictReader(file))["file"]
-
-    stamps = {path: path.stat().st_mtime_ns for path in out.glob("*.npy")}
-    assert main([*command, "--dtype", "float32"]) == 1
-    assert json.loads(capsys.readouterr().out)["reused"] == 2
-    assert {path: path.stat().st_mtime_ns for path in out.glob("*.npy")} == stamps
-    assert main([*command, "--dtype", "float16"]) == 1
-    assert "embeddings of another dtype" in capsys.readouterr().err
-
-    soundfile.write(
-        sounds / "short.wav", 0.3 * np.sin(np.arange(4000) / 3), 8000
-    )  # changed: its shard is stale
-    assert main([*command, "--dtype", "float32"]) == 1
-    assert json.loads(capsys.readouterr().out)["reused"] == 1
-    second = np.concatenate([np.load(path) for path in sorted(out.glob("*.npy"))])
-    assert np.array_equal(first[:2], second[:2])
-    assert not np.array_equal(first[2], second[2])
-
-
-def test_a_collection_is_not_lost_to_another(clap_folder, sounds, tmp_path, capsys):
-    out = tmp_path / "emb"
-    command = ["embed", "audio", "-o", str(out), "--clap", str(clap_folder)]
-    assert main([*command, str(sounds)]) == 0
-    kept = (out / "files.csv").read_bytes()
-    assert main([*command, str(sounds / "short.wav")]) == 1
-    assert "also holds 2 recordings that are not named" in capsys.readouterr().err
-    assert (out / "files.csv").read_bytes() == kept
-    (sounds / "long.wav").unlink()  # what is gone need not be named
-    assert main([*command, str(sounds)]) == 0
-    assert len(read_embeddings(out)[1]) == 2
-
-
-def test_nothing_embedded_leaves_nothing(clap_folder, tmp_path, capsys):
-    command = ["embed", "audio", str(tmp_path / "none.wav"), "--clap", str(clap_folder), "-o"]
-    assert main([*command, str(tmp_path / "emb")]) == 1
-    assert "none of the 1 recordings can be embedded" in capsys.readouterr().err
-    assert not (tmp_path / "emb").exists()
-    (tmp_path / "file").write_text("mine")
-    assert main([*command, str(tmp_path / "file")]) == 1
-    assert "give --out a folder" in capsys.readouterr().err
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-def test_an_interrupted_collection_goes_on(clap, sounds, tmp_path, monkeypatch):
-    import wsac.clap.collections as module
-
-    calls = []
-    original = module._embed_shard
-
-    def stop_at_second(*args):
-        if len(calls) == 1 and not calls[0]:
-            raise KeyboardInterrupt
-        calls.append(False)
-        return original(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_embed_shard", stop_at_second)
-        with pytest.raises(KeyboardInterrupt):
-            module.embed_folder(clap, [str(sounds)], tmp_path / "emb", shard=2)
-    done = module.embed_folder(clap, [str(sounds)], tmp_path / "emb", shard=2)
-    assert (done["reused"], done["shards"], done["embedded"]) == (1, 2, 3)
-    whole, _ = (
-        tmp_path / "whole",
-        module.embed_folder(clap, [str(sounds)], tmp_path / "whole", shard=2),
-    )
-    for path in sorted(whole.glob("*.npy")):
-        assert path.read_bytes() == (tmp_path / "emb" / path.name).read_bytes()
-
-
-# -- traps of the original codes, a test each --------------------------------------------------------------------------
-@pytest.mark.parametrize("fused", [False, True])
-def test_log_mel_is_that_of_the_processor(fused, tmp_path):
-    """transformers' extractor, as the public files set it, on a clip of one window, which it neither cuts nor pads."""
-    from transformers import ClapFeatureExtractor
-
-    clap = load_clap(write_folder(tmp_path, fused=fused))
-    way = "fusion" if fused else "rand_trunc"
-    extractor = ClapFeatureExtractor(
-        frequency_min=50, frequency_max=14_000, truncation=way, padding="repeatpad"
-    )
-    time = np.arange(480_000) / 48_000
-    sound = 0.2 * np.sin(2 * np.pi * (200 + 300 * time) * time) + 0.02 * np.random.default_rng(
-        0
-    ).standard_normal(480_000)
-    theirs = extractor(sound, sampling_rate=48_000, return_tensors="pt").input_features[0, 0]
-    ours = clap.log_mel(clap.prepare(torch.from_numpy(sound).float()[None]))[0]
-    assert_close(ours[: len(theirs)], theirs.float(), rtol=0, atol=1e-3)
-
-
-def test_ms_clap_2023_hears_44_khz_with_filters_for_32(tmp_path):
-    filters = load_clap(write_file("msclap-2023", tmp_path)).log_mel.filters
-    others = {name: model(name).log_mel.filters for name in ("wavcaps-htsat", "msclap-2022")}
-    assert torch.equal(filters, others["wavcaps-htsat"])
-    assert not torch.equal(filters, others["msclap-2022"])
-
-
-def test_laion_rounds_samples_to_16_bits_and_transformers_does_not(tmp_path):
-    rough = 0.1 * torch.randn(1, 480_000, generator=torch.Generator().manual_seed(0))
-    levels = {name: model(name).prepare(rough) * 32767 for name in ("laion", "transformers")}
-    assert_close(levels["laion"], levels["laion"].round(), rtol=0, atol=2e-3)
-    assert torch.equal(levels["transformers"], rough * 32767)
-
-
-def test_layer_norms_of_roberta_have_the_epsilon_of_their_file(tmp_path):
-    found = {
-        kind: write(kind, tmp_path / kind)
-        for kind in ("laion", "transformers")
-        if not (tmp_path / kind).mkdir()
-    }
-    layers = {
-        kind: load_clap(path).text.model.embeddings.LayerNorm.eps for kind, path in found.items()
-    }
-    assert layers == {"laion": 1e-5, "transformers": 1e-12}
-
-
-def test_no_clip_is_ever_called_longer(monkeypatch, tmp_path):
-    """The fused towers do otherwise with a clip that is_longer; their extractor marks one of a batch at random."""
-    clap = load_clap(write_file("laion-fused", tmp_path))
-    seen = []
-    inner = clap.audio.model.forward
-    monkeypatch.setattr(
-        clap.audio.model,
-        "forward",
-        lambda **given: seen.append(given["is_longer"]) or inner(**given),
-    )
-    clap.embed_audio([0.1 * torch.randn(n) for n in (48_000, 480_000, 900_000)])
-    assert seen
-    assert not any(bool(flags.any()) for flags in seen)
-
-
-def test_wavcaps_htsat_takes_no_more_than_its_frames(tmp_path):
-    """1,024 frames are 10.24 s: windows are 10 s, and what is longer is cut into several."""
-    clap = load_clap(write_file("wavcaps-htsat", tmp_path))
-    assert clap.window_seconds == 10
-    shapes = []
-    clap.log_mel.register_forward_hook(lambda *given: shapes.append(given[2].shape[1]))
-    clap.embed_audio([0.1 * torch.randn(int(32_000 * 10.3)), 0.1 * torch.randn(32_000 * 21)])
-    assert max(shapes) <= 1024
-
-
-def test_the_sixth_block_pools_in_wavcaps_and_not_in_ms_clap():
-    from wsac.clap.public.cnn14 import Cnn14
-
-    features = torch.randn(1, 320, 64)
-    pooled = []
-    for pools in (True, False):
-        torch.manual_seed(0)
-        tower = Cnn14([4, 4, 8, 8, 8, 16], pools_last=pools, fc=False).eval()
-        blocks = []
-        tower.conv_block6.register_forward_hook(lambda *given, kept=blocks: kept.append(given[2]))
-        found = tower(features)
-        last = torch.nn.functional.avg_pool2d(blocks[0], 2) if pools else blocks[0]
-        bands = last.mean(dim=3)
-        assert_close(found, bands.amax(dim=2) + bands.mean(dim=2))
-        pooled.append(found)
-    assert not torch.allclose(*pooled)

@@ -83,9 +83,7 @@ class SupportMemory:
         return torch.randperm(len(self), generator=rng)[:size].sort().values
 
     def save(self, path: str | Path, precision: str = "float16") -> None:
-        """Write ``memory.safetensors`` in float32, float16 or int8 (scaled to each entry's
-        maximum).
-        """
+        """Write safetensors in float32, float16 or int8, scaled to the maximum of each entry."""
 
         def rounded(tile: Tensor) -> Tensor:
             if precision != "int8":

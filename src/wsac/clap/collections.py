@@ -1,16 +1,16 @@
-"""Embeddings of a whole collection of recordings on disk: sharded, resumable, readable with NumPy alone.
+"""Embeddings of a collection of recordings on disk: sharded, resumable, readable with NumPy alone.
 
-A folder holds ``embeddings-00000.npy``, … (``[n, D]``, float16 or float32), ``files.csv`` (row, file, seconds; rows are
-counted on from shard to shard), ``errors.csv`` (file, error) and ``index.json`` (fingerprint of the CLAP, dtype).
+A folder holds ``embeddings-00000.npy``, … (``[n, D]``, float16 or float32), ``files.csv`` (row,
+file, seconds; row counts through all shards), ``errors.csv`` (file, error) and ``index.json``
+(fingerprint of the CLAP, dtype).
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ import torch
 
 from wsac.data.audio.find import find_audio
 from wsac.io.console import progress, say
-from wsac.io.files import atomic_path, read_json, write_json, write_text
+from wsac.io.files import atomic_path, read_json, write_json
 from wsac.types import AudioError, ModelError, RecipeError
 
-from . import ClapEncoder
+from .encoder import ClapEncoder
 from .sounds import embed_many
 from .texts import cache_folder
 
@@ -37,11 +37,13 @@ def embed_folder(
     *,
     dtype: str = "float16",
     shard: int = SHARD,
-) -> dict[str, Any]:
-    """Embed files, folders and globs into the folder ``out``; complete shards of an earlier run are kept.
+) -> dict[str, int]:
+    """Embed files, folders and globs into the folder ``out``; complete shards of an earlier run
+    stay.
 
-    Returns figures: files, embedded, errors, shards, reused. Raises AudioError when there is no sound, ModelError for a
-    folder that holds embeddings of another CLAP or precision, and RecipeError for bad options.
+    Returns counts: files, embedded, errors, shards, reused. Raises AudioError when there is no
+    sound, ModelError for a folder with embeddings of another CLAP or precision, RecipeError for bad
+    options.
     """
     if dtype not in ("float16", "float32"):
         raise RecipeError(f"dtype '{dtype}': choose float16 or float32")
@@ -51,75 +53,50 @@ def embed_folder(
     if out.exists() and not out.is_dir():
         raise RecipeError(f"{out}: a file; give --out a folder")
     index = {"fingerprint": clap.fingerprint, "dtype": dtype, "dim": clap.embed_dim, "shard": shard}
-    if (out / "index.json").is_file():
-        before = read_json(out / "index.json")
-        changed = [key for key, value in index.items() if before.get(key) != value]
-        if changed:
-            raise ModelError(
-                f"{out}: holds embeddings of another {' and '.join(changed)}; give another --out"
-            )
-        others = _others(out, files)
-        if others:
-            raise RecipeError(
-                f"{out}: also holds {len(others):,} recordings that are not named, such as {others[0]}; "
-                "name them too, or give another --out"
-            )
+    _check_folder(out, index, files)
     write_json(out / "index.json", index)
     rows: list[tuple[int, str, float]] = []
     errors: list[tuple[str, str]] = []
     reused = 0
+    shards = range(0, len(files), shard)
     with progress("embed", len(files), unit="files") as tick:
-        for number, first in enumerate(range(0, len(files), shard)):
-            part = files[first : first + shard]
+        for number, start in enumerate(shards):
+            part = files[start : start + shard]
             done = _finished(out, number, part)
             if done is None:
                 done = _embed_shard(clap, part, out, number, dtype, tick)
             else:
                 reused += 1
                 tick(len(part))
-            rows += [
-                (len(rows) + i, file, seconds) for i, (file, seconds) in enumerate(done["files"])
-            ]
+            for file, seconds in done["files"]:
+                rows.append((len(rows), file, seconds))
             errors += [(file, error) for file, error in done["errors"]]
     if not rows:
-        for path in (
-            *out.glob("embeddings-*"),
-            out / "index.json",
-            out / "files.csv",
-            out / "errors.csv",
-        ):
+        own = (out / name for name in ("index.json", "files.csv", "errors.csv"))
+        for path in (*out.glob("embeddings-*"), *own):
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # of others' files it is not ours to remove
+        with suppress(OSError):  # files of others stay
             out.rmdir()
-        raise AudioError(
-            f"{errors[0][1] or errors[0][0]}; none of the {len(files):,} recordings can be embedded"
-        )
+        reason = errors[0][1] or errors[0][0]
+        raise AudioError(f"{reason}; none of the {len(files):,} recordings can be embedded")
     _write_csv(out / "files.csv", ("row", "file", "seconds"), rows)
     _write_csv(out / "errors.csv", ("file", "error"), errors)
     for file, error in errors[:5]:
         say(f"error: {error or file}")
-    shards = -(-len(files) // shard)
-    for stale in sorted(out.glob("embeddings-*.npy"))[shards:]:
+    for stale in sorted(out.glob("embeddings-*.npy"))[len(shards) :]:
         stale.unlink()
-        _facts(out, int(stale.stem.rpartition("-")[2])).unlink(missing_ok=True)
-    return {
-        "files": len(files),
-        "embedded": len(rows),
-        "errors": len(errors),
-        "shards": shards,
-        "reused": reused,
-    }
+        stale.with_suffix(".json").unlink(missing_ok=True)
+    counts = {"files": len(files), "embedded": len(rows), "errors": len(errors)}
+    return counts | {"shards": len(shards), "reused": reused}
 
 
 def read_embeddings(folder: str | Path) -> tuple[np.ndarray, list[str]]:
-    """All embeddings ``[N, D]`` (memory-mapped when there is one shard) and the names of their files."""
+    """All embeddings ``[N, D]``, memory-mapped when there is one shard, and their files' names."""
     folder = Path(folder)
-    shards = [
-        np.load(path, mmap_mode="r", allow_pickle=False)
-        for path in sorted(folder.glob("embeddings-*.npy"))
-    ]
-    if not shards:
+    paths = sorted(folder.glob("embeddings-*.npy"))
+    if not paths:
         raise ModelError(f"{folder}: no embeddings here; wsac embed audio writes them")
+    shards = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
     with (folder / "files.csv").open(newline="", encoding="utf-8") as file:
         names = [row["file"] for row in csv.DictReader(file)]
     return shards[0] if len(shards) == 1 else np.concatenate(shards), names
@@ -128,53 +105,46 @@ def read_embeddings(folder: str | Path) -> tuple[np.ndarray, list[str]]:
 def embed_sounds(paths: Sequence[str | Path], clap: ClapEncoder) -> torch.Tensor:
     """``[N, D]`` unit norm, from the cache where the files have not changed since.
 
-    Raises AudioError when any of them cannot be decoded, as figures without them would be of another set.
+    Raises AudioError when a file cannot be decoded, as results without it would be of another set.
     """
     if not paths:
         raise AudioError("no sounds to embed")
-    rows, embeddings, figures = _cached(paths, clap)
-    known = [row for row in rows if row is not None]
-    if len(known) < len(rows):
-        what = f"cannot be decoded, one of {figures['errors']} of {figures['files']}"
-        raise AudioError(
-            f"{paths[rows.index(None)]}: {what}; leave it and its captions out, or get the file again"
-        )
-    return torch.from_numpy(np.array(embeddings[known]))
+    decodable, embeddings = _from_cache(paths, clap)
+    missing = [path for path, good in zip(paths, decodable, strict=True) if not good]
+    if missing:
+        what = f"cannot be decoded, one of {len(missing)} of {len(paths)}"
+        remedy = "leave it and its captions out, or get the file again"
+        raise AudioError(f"{missing[0]}: {what}; {remedy}")
+    return embeddings
 
 
 def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[str], torch.Tensor]:
-    """The same of those files that can be decoded, and their names; the others are said.
+    """The names and embeddings ``[N, D]`` of the files that can be decoded; the others are
+    reported.
 
     Raises AudioError when none can.
     """
-    rows, embeddings, _ = _cached(paths, clap)
-    kept = {i: row for i, row in enumerate(rows) if row is not None}
-    if not kept:
+    decodable, embeddings = _from_cache(paths, clap)
+    names = [str(path) for path, good in zip(paths, decodable, strict=True) if good]
+    if not names:
         raise AudioError(f"none of the {len(paths)} sounds can be decoded; see the lines above")
-    return [str(paths[i]) for i in kept], torch.from_numpy(
-        np.array(embeddings[list(kept.values())])
-    )
+    return names, embeddings
 
 
-def _cached(
-    paths: Sequence[str | Path], clap: ClapEncoder
-) -> tuple[list[int | None], np.ndarray, dict[str, Any]]:
-    """The row of each file, None where it cannot be decoded; the embeddings; and what embed_folder tells."""
+def _from_cache(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[bool], torch.Tensor]:
+    """Whether each file can be decoded, and the embeddings of those that can."""
     names = [str(Path(path).absolute()) for path in paths]
-    key = "\0".join((clap.fingerprint, *names))
-    folder = (
-        cache_folder()
-        / "sounds"
-        / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
-    )
-    figures = embed_folder(clap, names, folder, dtype="float32")
-    embeddings, known = read_embeddings(folder)
-    places = {name: row for row, name in enumerate(known)}
-    return [places.get(name) for name in names], embeddings, figures
+    key = "\0".join((clap.fingerprint, *names)).encode(errors="surrogateescape")
+    folder = cache_folder() / "sounds" / hashlib.sha256(key).hexdigest()[:32]
+    embed_folder(clap, names, folder, dtype="float32")
+    embeddings, embedded = read_embeddings(folder)
+    rows = {name: row for row, name in enumerate(embedded)}
+    order = [rows[name] for name in names if name in rows]
+    return [name in rows for name in names], torch.from_numpy(np.array(embeddings[order]))
 
 
 def _embed_shard(
-    clap: ClapEncoder, part: Sequence[Path], out: Path, number: int, dtype: str, tick
+    clap: ClapEncoder, part: Sequence[Path], out: Path, number: int, dtype: str, tick: Any
 ) -> dict[str, Any]:
     rows, files, errors = [torch.empty(0, clap.embed_dim)], [], []
     for file, sound in zip(part, embed_many(clap, part), strict=True):
@@ -184,51 +154,50 @@ def _embed_shard(
             rows.append(sound.embedding[None])
             files.append((str(file), round(sound.end, 3)))
         tick()
-    with atomic_path(_shard(out, number)) as path, path.open("wb") as target:
+    with atomic_path(_shard(out, number, "npy")) as path, path.open("wb") as target:
         np.save(target, torch.cat(rows).numpy().astype(dtype), allow_pickle=False)
     done = {"key": _key(part), "files": files, "errors": errors}
-    write_json(_facts(out, number), done)
+    write_json(_shard(out, number, "json"), done)
     return done
 
 
-def _others(out: Path, files: Sequence[Path]) -> list[str]:
-    """Recordings that the folder holds, that are still there, and that are not among the files."""
+def _check_folder(out: Path, index: dict[str, Any], files: Sequence[Path]) -> None:
+    """Refuse a folder that holds other embeddings, or existing recordings that are not named."""
+    if not (out / "index.json").is_file():
+        return
+    before = read_json(out / "index.json")
+    if changed := [key for key, value in index.items() if before.get(key) != value]:
+        what = " and ".join(changed)
+        raise ModelError(f"{out}: holds embeddings of another {what}; give another --out")
     named = {str(file) for file in files}
-    held = [
-        name
-        for path in sorted(out.glob("embeddings-*.json"))
-        for name, _ in read_json(path)["files"]
-    ]
-    return [name for name in held if name not in named and Path(name).is_file()]
+    stored = [read_json(path)["files"] for path in sorted(out.glob("embeddings-*.json"))]
+    names = [name for shard in stored for name, _ in shard]
+    if others := [name for name in names if name not in named and Path(name).is_file()]:
+        what = f"{len(others):,} recordings that are not named, such as {others[0]}"
+        raise RecipeError(f"{out}: also holds {what}; name them too, or give another --out")
 
 
 def _finished(out: Path, number: int, part: Sequence[Path]) -> dict[str, Any] | None:
-    """What is known of a shard that an earlier run finished on the same files, unchanged since."""
-    if not (_facts(out, number).is_file() and _shard(out, number).is_file()):
+    """What an earlier run wrote about a shard, if it is complete and its files have not changed."""
+    card = _shard(out, number, "json")
+    if not (card.is_file() and _shard(out, number, "npy").is_file()):
         return None
-    done = read_json(_facts(out, number))
+    done = read_json(card)
     return done if done["key"] == _key(part) else None
 
 
 def _key(part: Sequence[Path]) -> str:
-    facts = [
-        (str(path), path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else str(path)
-        for path in part
-    ]
+    facts: list[Any] = []
+    for path in part:
+        size = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else ()
+        facts.append((str(path), *size) if size else str(path))
     return json.dumps(facts)
 
 
-def _shard(out: Path, number: int) -> Path:
-    return out / f"embeddings-{number:05d}.npy"
+def _shard(out: Path, number: int, suffix: str) -> Path:
+    return out / f"embeddings-{number:05d}.{suffix}"
 
 
-def _facts(out: Path, number: int) -> Path:
-    return out / f"embeddings-{number:05d}.json"
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])

@@ -1,4 +1,4 @@
-"""The protocol that every CLAP follows here, and the one way to load one."""
+"""The protocol that every CLAP follows, and its crop policy."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from wsac.data.audio.windows import shortest_tail
 
 @runtime_checkable
 class ClapEncoder(Protocol):
-    """Both embeds return unit-norm ``[B, D]`` float32 and are deterministic: no random crops, no dropout."""
+    """Embeds texts and sounds in one space, always the same: no random crops, no dropout."""
 
-    fingerprint: str  # model, revision, crop policy, dtype: the key of every cached embedding
-    embed_dim: int
+    fingerprint: str  # of model, revision, crop policy and dtype: the key of cached embeddings
+    embed_dim: int  # D
     sample_rate: int  # Hz
     window_seconds: float  # the longest piece that is embedded at once
-    source: str  # what load_clap loads it by again; "" when it is only in memory, or small enough to be copied
+    source: str  # load_clap loads it again by this; "" for one in memory, or small enough to copy
 
     @property
-    def temperature(self) -> float: ...  # learned, of the softmax; 0.07 where a checkpoint has none
+    def temperature(self) -> float:
+        """The learned temperature of the softmax over cosines; 0.07 where a checkpoint has none."""
 
-    def embed_text(self, captions: Sequence[str]) -> Tensor: ...
+    def embed_text(self, captions: Sequence[str]) -> Tensor:
+        """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions."""
 
-    def embed_audio(self, waveforms: Sequence[Tensor]) -> Tensor: ...  # mono float32, any length
+    def embed_audio(self, waveforms: Sequence[Tensor]) -> Tensor:
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32, of any length."""
 
     def save(self, folder: str | Path) -> None: ...
 
@@ -36,8 +39,8 @@ class ClapEncoder(Protocol):
 class WindowPool:
     """The embedding of a sound that arrives in windows, equal to ``embed_audio`` of the whole.
 
-    The mean of the window embeddings, weighted by length, is normalised again; a tail shorter than a tenth of a window
-    is left out unless it is all there is.
+    It is the mean of the window embeddings, weighted by length and normalised again. A tail shorter
+    than a tenth of a window is left out, unless it is all there is.
     """
 
     def __init__(self, clap: ClapEncoder) -> None:
@@ -48,13 +51,13 @@ class WindowPool:
 
     def add(self, windows: Sequence[Tensor]) -> None:
         """windows: mono float32, each at most ``window_seconds`` long, in order."""
-        kept = [
-            w for i, w in enumerate(windows) if len(w) >= self._shortest or (self._empty and i == 0)
-        ]
-        if kept:
+        long = [window for window in windows if len(window) >= self._shortest]
+        if self._empty and windows and not long:
+            long = [windows[0]]
+        if long:
             self._empty = False
-            weights = torch.tensor([float(len(window)) for window in kept])
-            self._total = self._total + (weights[:, None] * self._clap.embed_audio(kept)).sum(dim=0)
+            weights = torch.tensor([float(len(window)) for window in long])
+            self._total = self._total + (weights[:, None] * self._clap.embed_audio(long)).sum(dim=0)
 
     def embedding(self) -> Tensor:
         """[D] unit norm."""
@@ -64,9 +67,10 @@ class WindowPool:
 def embed_windows(
     model: Any, waveforms: Sequence[Tensor], batch_size: int, device: torch.device
 ) -> Tensor:
-    """Unit-norm ``[B, D]`` on the CPU by the crop policy of ``WindowPool``; model has ``encode_audio`` and the sizes.
+    """Unit-norm ``[B, D]`` on the CPU by the crop policy of ``WindowPool``.
 
-    Only windows of equal length share a batch, so that batching changes nothing.
+    model: has ``encode_audio`` and the sizes of a ClapEncoder. Only windows of equal length share a
+    batch, so that batching changes nothing.
     """
     size = round(model.window_seconds * model.sample_rate)
     pieces: list[tuple[int, Tensor]] = []
@@ -76,13 +80,13 @@ def embed_windows(
             windows.pop()
         pieces += ((row, window) for window in windows)
     pieces.sort(key=lambda piece: len(piece[1]))
-    out = torch.zeros(len(waveforms), model.embed_dim)
-    first = 0
-    while first < len(pieces):
-        length = len(pieces[first][1])
-        batch = [piece for piece in pieces[first : first + batch_size] if len(piece[1]) == length]
+    total = torch.zeros(len(waveforms), model.embed_dim)
+    start = 0
+    while start < len(pieces):
+        length = len(pieces[start][1])
+        batch = [piece for piece in pieces[start : start + batch_size] if len(piece[1]) == length]
         stacked = torch.stack([window for _, window in batch]).to(device)
         rows = torch.tensor([row for row, _ in batch])
-        out.index_add_(0, rows, model.encode_audio(stacked).cpu() * length)
-        first += len(batch)
-    return F.normalize(out, dim=-1)
+        total.index_add_(0, rows, model.encode_audio(stacked).cpu() * length)
+        start += len(batch)
+    return F.normalize(total, dim=-1)

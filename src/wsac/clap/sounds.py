@@ -1,6 +1,4 @@
-"""Sounds to embeddings: one sound, many sounds, or the successive windows of a sound. Files are
-streamed.
-"""
+"""Sounds to embeddings: one sound, many sounds, or successive windows. Files are streamed."""
 
 from __future__ import annotations
 
@@ -33,12 +31,12 @@ LONG = 30.0  # seconds; longer files are streamed, so memory does not grow with 
 
 @dataclass(frozen=True, slots=True)
 class AudioEmbedding:
-    """The embedding of a sound or of a part of it. embedding: [D] unit norm; start, end: its span
-    in seconds.
+    """The embedding of a sound or of a part of it.
 
-    notes: what is wrong with the file, if anything. silent: the sound never exceeds -60 dBFS. A
-    CLAP recognises phantoms in silence, so the embedding of a silent sound is not to be captioned.
-    file: its path, "" for samples.
+    embedding: [D] unit norm. start, end: the span of the part in seconds. notes: what is wrong with
+    the file, if anything. silent: the sound never exceeds -60 dBFS. A CLAP recognises phantoms in
+    silence, so the embedding of a silent sound is not to be captioned. file: its path, "" for
+    samples.
     """
 
     embedding: Tensor

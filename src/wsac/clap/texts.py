@@ -1,6 +1,6 @@
-"""Embeddings on disk: computed once, memory-mapped after, readable with NumPy alone.
+"""Text embeddings on disk: computed once, memory-mapped after, readable with NumPy alone.
 
-A cache entry is ``<folder>/<key>.npy``, its name a hash of what made it (the CLAP's fingerprint) and of every text.
+A cache entry is ``<folder>/<key>.npy``, named by a hash of the CLAP's fingerprint and of all texts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,10 +20,9 @@ from wsac.io.files import atomic_path
 from wsac.runtime.process import return_freed_memory
 from wsac.types import WsacError
 
-if TYPE_CHECKING:
-    from . import ClapEncoder
+from .encoder import ClapEncoder
 
-AT_ONCE = 4096  # captions embedded between two looks at the clock; among so many, equal lengths find each other
+AT_ONCE = 4096  # captions embedded between two steps of the progress bar; equal lengths batch well
 
 
 def cache_folder() -> Path:
@@ -37,59 +35,52 @@ def cache_folder() -> Path:
 def load_or_make(
     key: str, texts: Sequence[str], make: Callable[[], Tensor], folder: Path | None = None
 ) -> Tensor:
-    """The tensor ``[N, D]`` for (key, texts): memory-mapped from the cache, or made and stored first."""
+    """The tensor ``[N, D]`` for (key, texts): memory-mapped from the cache, or made and stored."""
     path = _entry(key, texts, folder)
-    if (found := _mapped(path)) is not None:
-        return found
-    made = make()
+    if (stored := _mapped(path)) is not None:
+        return stored
+    tensor = make()
     try:
         with atomic_path(path) as temporary:
-            np.save(temporary, made.numpy(), allow_pickle=False)
+            np.save(temporary, tensor.numpy(), allow_pickle=False)
     except WsacError as error:
         _without_cache(error)
-    return made
+    return tensor
 
 
 def embed_texts(clap: ClapEncoder, captions: Sequence[str], *, half: bool = False) -> Tensor:
-    """Unit-norm text embeddings ``[N, D]`` of the captions, memory-mapped from the cache, where they are made once.
+    """Unit-norm text embeddings ``[N, D]``, memory-mapped from the cache, where they are made once.
 
-    They are written as they are made, so that memory holds none of them. half: as float16, for many captions of which
-    some are read at a time; unit norm only after ``.float()`` and normalising.
+    They are written as they are made, so none stays in memory. half: float16, for many captions
+    that are read in parts; unit norm only after ``.float()`` and normalising.
     """
-    kind = np.dtype(np.float16 if half else np.float32)
+    dtype = np.dtype(np.float16 if half else np.float32)
     path = _entry(f"{clap.fingerprint}/float16" if half else clap.fingerprint, captions)
-    if (found := _mapped(path)) is not None:
-        return found
+    if (stored := _mapped(path)) is not None:
+        return stored
 
     def parts() -> Iterator[np.ndarray]:
         with progress("text embeddings", len(captions), unit="captions") as tick:
-            for first in range(0, len(captions), AT_ONCE):
-                part = (
-                    clap.embed_text(captions[first : first + AT_ONCE])
-                    .numpy()
-                    .astype(kind, copy=False)
-                )
-                yield part
+            for start in range(0, len(captions), AT_ONCE):
+                part = clap.embed_text(captions[start : start + AT_ONCE]).numpy()
+                yield part.astype(dtype, copy=False)
                 return_freed_memory()  # every length leaves holes that fit no other
                 tick(len(part))
 
+    shape = (len(captions), clap.embed_dim)
+    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     try:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            shape = {
-                "descr": kind.str,
-                "fortran_order": False,
-                "shape": (len(captions), clap.embed_dim),
-            }
-            np.lib.format.write_array_header_1_0(file, shape)
+            np.lib.format.write_array_header_1_0(file, header)
             for part in parts():
                 part.tofile(file)
-        if (found := _mapped(path)) is not None:
-            return found
+        if (stored := _mapped(path)) is not None:
+            return stored
     except WsacError as error:
-        if not isinstance(error.__cause__, OSError):  # not of the disk, but of the CLAP
+        if not isinstance(error.__cause__, OSError):  # an error of the CLAP, not of the disk
             raise
         _without_cache(error)
-    return torch.from_numpy(np.concatenate([*parts(), np.empty((0, clap.embed_dim), kind)]))
+    return torch.from_numpy(np.concatenate([*parts(), np.empty((0, clap.embed_dim), dtype)]))
 
 
 def _entry(key: str, texts: Sequence[str], folder: Path | None = None) -> Path:
@@ -100,11 +91,9 @@ def _entry(key: str, texts: Sequence[str], folder: Path | None = None) -> Path:
 
 
 def _mapped(path: Path) -> Tensor | None:
-    with suppress(OSError, ValueError, EOFError):  # absent, or cut short: made again
-        array = np.load(
-            path, mmap_mode="c", allow_pickle=False
-        )  # copy-on-write: tensors want a writable array
-        return torch.from_numpy(array)
+    with suppress(OSError, ValueError, EOFError):  # a missing or cut file is made again
+        # Copy-on-write, since tensors want a writable array.
+        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
     return None
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int, low: float, high: float) -> Tensor:
-    """Triangular filters ``[n_mels, n_fft // 2 + 1]`` on the HTK mel scale (2595 log10(1 + f / 700)), peak 1.
+    """Triangular filters ``[n_mels, n_fft // 2 + 1]`` on the HTK mel scale, with peaks of 1.
 
-    sample_rate, low, high: Hz.
+    The scale is 2595 log10(1 + f / 700). sample_rate, low, high: Hz.
     """
     lowest, highest = (2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (low, high))
     mels = torch.linspace(lowest, highest, n_mels + 2, dtype=torch.float64)
@@ -23,7 +23,7 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, low: float, high: flo
 
 
 class LogMel(nn.Module):
-    """Waveform ``[B, T]`` → log-mel power in nats, ``[B, n_mels, 1 + T // hop]``, floored at -14 (about -60 dB)."""
+    """Waveform ``[B, T]`` → log-mel power ``[B, n_mels, 1 + T // hop]``, in nats, at least -14."""
 
     window: Tensor
     filters: Tensor
@@ -38,17 +38,14 @@ class LogMel(nn.Module):
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        # constant padding, as reflection fails on clips shorter than half a window
         spectrum = torch.stft(
-            waveforms,
-            self.n_fft,
-            self.hop,
+            *(waveforms, self.n_fft, self.hop),
             window=self.window,
-            pad_mode="constant",
+            pad_mode="constant",  # reflection fails on clips shorter than half a window
             return_complex=True,
         )
         power = spectrum.real.square() + spectrum.imag.square()  # [B, n_fft // 2 + 1, frames]
         with torch.autocast(
             waveforms.device.type, enabled=False
-        ):  # quiet bands would vanish in half precision
+        ):  # half precision loses quiet bands
             return (self.filters @ power / self.n_fft).clamp(min=math.exp(-14.0)).log()

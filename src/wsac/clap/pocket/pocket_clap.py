@@ -1,4 +1,4 @@
-"""The built-in CLAP: a small residual CNN over log-mels and a small transformer over BPE tokens, in one space."""
+"""The built-in CLAP: a residual CNN over log-mels and a transformer over BPE tokens."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from .towers import AudioTower, PocketConfig, TextTower
 class PocketClap(nn.Module):
     """A ClapEncoder small enough to ship in a wheel.
 
-    Crop policy: audio longer than ``window_seconds`` is cut into windows from its start (the tail included when it is
-    at least a tenth of a window); the mean of their embeddings, weighted by length, is normalised again.
+    Crop policy: audio longer than ``window_seconds`` is cut into windows from its start (the tail
+    included when it is at least a tenth of a window). The mean of their embeddings, weighted by
+    length, is normalised again.
     """
 
     def __init__(self, config: PocketConfig, tokenizer: Tokenizer) -> None:
@@ -39,12 +40,11 @@ class PocketClap(nn.Module):
 
     @property
     def temperature(self) -> float:
-        """What cosines are divided by before a softmax, learned in training."""
+        """Divides cosines before a softmax; learned in training."""
         return float(self.log_temperature.detach().exp().clamp(0.02, 1))
 
-    # -- towers, differentiable -------------------------------------------------------------------------------------
     def encode_audio(self, waveforms: Tensor) -> Tensor:
-        """Equal-length waveforms ``[B, T]`` → unit-norm ``[B, D]``; silence makes them half a second at least."""
+        """Waveforms ``[B, T]`` → unit-norm ``[B, D]``. They are padded to at least half a second."""
         waveforms = F.pad(waveforms, (0, max(0, self.sample_rate // 2 - waveforms.shape[-1])))
         return F.normalize(self.audio(self.log_mel(waveforms)).float(), dim=-1)
 
@@ -53,18 +53,17 @@ class PocketClap(nn.Module):
         return F.normalize(self.text(tokens).float(), dim=-1)
 
     def encode_captions(self, captions: Sequence[str], *, batch_size: int = 0) -> Tensor:
-        """Captions → unit-norm ``[B, D]``, differentiable; similar lengths go together, so that little is padding.
+        """Captions → unit-norm ``[B, D]``, differentiable. Similar lengths share a batch to save
+        padding.
 
-        batch_size: 0 takes 64 on a processor, and on a GPU, which would rather have padding than calls, 1,024.
+        batch_size: 0 takes 64 on a CPU and 1,024 on a GPU, where padding costs less than calls.
         """
         batch_size = batch_size or (64 if self.log_temperature.device.type == "cpu" else 1024)
         order = sorted(range(len(captions)), key=lambda i: (len(captions[i]), i))
-        parts = [
-            self.encode_text(
-                self.tokenize([captions[i] for i in order[first : first + batch_size]])
-            )
-            for first in range(0, len(order), batch_size)
-        ]
+        parts = []
+        for start in range(0, len(order), batch_size):
+            batch = [captions[i] for i in order[start : start + batch_size]]
+            parts.append(self.encode_text(self.tokenize(batch)))
         back = torch.empty(len(order), dtype=torch.long)
         back[order] = torch.arange(len(order))
         return torch.cat(parts)[back.to(parts[0].device)]
@@ -76,7 +75,6 @@ class PocketClap(nn.Module):
         padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
         return padded.to(self.log_temperature.device)
 
-    # -- the ClapEncoder interface ----------------------------------------------------------------------------------
     @torch.inference_mode()
     def embed_text(self, captions: Sequence[str], *, batch_size: int = 256) -> Tensor:
         """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions."""
@@ -86,57 +84,44 @@ class PocketClap(nn.Module):
 
     @torch.inference_mode()
     def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 32) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32 at ``sample_rate``, any length."""
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono, at ``sample_rate``, any length."""
         return embed_windows(self, waveforms, batch_size, self.log_temperature.device)
 
-    # -- disk -------------------------------------------------------------------------------------------------------
     def save(self, folder: str | Path) -> None:
         """Write ``clap.json``, ``clap.safetensors`` (matrices in float16) and ``tokenizer.json``."""
         folder = Path(folder)
-        state = {
-            name: (
-                value.half() if value.ndim > 1 else value
-            ).contiguous()  # statistics and biases stay in float32
-            for name, value in self.state_dict().items()
-        }
+        state = self.state_dict()
+        for name, value in state.items():
+            if value.ndim > 1:  # statistics and biases stay in float32
+                state[name] = value.half()
         write_tensors(folder / "clap.safetensors", state)
         self.tokenizer.save(folder / "tokenizer.json")
         write_json(folder / "clap.json", {"kind": "pocket", **asdict(self.config)})
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> PocketClap:
-        """Read a folder that ``save`` wrote. Raises ModelError when it is incomplete or does not fit."""
+        """Read what ``save`` wrote. Raises ModelError when it is incomplete or does not fit."""
         from safetensors import SafetensorError
         from safetensors.torch import load as load_bytes
 
-        folder = Path(folder)
+        folder, misfit = Path(folder), (AssertionError, SafetensorError)
         raw = read_json(folder / "clap.json")
         raw.pop("kind", None)
         try:
             config = PocketConfig(**{**raw, "channels": tuple(raw["channels"])})
             model = cls(config, Tokenizer.load(folder / "tokenizer.json"))
             weights = (folder / "clap.safetensors").read_bytes()
-            model.load_state_dict(
-                {
-                    name: value.float() if value.is_floating_point() else value
-                    for name, value in load_bytes(weights).items()
-                }
-            )
+            state = load_bytes(weights)
+            floats = {
+                name: value.float() for name, value in state.items() if value.is_floating_point()
+            }
+            model.load_state_dict(state | floats)
         except OSError as error:
-            raise ModelError(
-                f"{folder}: clap.safetensors cannot be read or is missing ({error.strerror}); the folder is incomplete"
-            ) from error
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-            AssertionError,
-            SafetensorError,
-        ) as error:
-            raise ModelError(
-                f"{folder}: not a pocket CLAP of this version ({str(error).splitlines()[0]})"
-            ) from error
+            what = f"clap.safetensors cannot be read or is missing ({error.strerror})"
+            raise ModelError(f"{folder}: {what}; the folder is incomplete") from error
+        except (LookupError, TypeError, ValueError, RuntimeError, *misfit) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{folder}: not a pocket CLAP of this version ({reason})") from error
         digest = hashlib.sha256(weights)
         digest.update((folder / "tokenizer.json").read_bytes())
         model.fingerprint = f"pocket-{digest.hexdigest()[:16]}-w{config.window_seconds:g}-float32"

@@ -1,4 +1,4 @@
-"""The towers of the pocket CLAP: a residual CNN that keeps time in order, and a small transformer over BPE tokens."""
+"""The towers of the pocket CLAP: a residual CNN that keeps the order of time, and a transformer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wsac.data.tokenizer import PAD
 
 @dataclass(frozen=True, slots=True)
 class PocketConfig:
-    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into such windows and their embeddings averaged."""
+    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into windows of this length."""
 
     embed_dim: int = 256
     sample_rate: int = 16_000  # Hz
@@ -62,9 +62,9 @@ class Residual(nn.Module):
 class AudioTower(nn.Module):
     """Log-mel ``[B, n_mels, frames]`` → embedding ``[B, D]``, not normalised.
 
-    Every stage but the last halves time and frequency. What is left of the frequencies is kept apart (a pitch is a
-    place, not a texture), and a transformer with positions sees the moments in their order: "a bell, then a dog" and
-    "a dog, then a bell" must not be pooled to the same thing.
+    Every stage but the last halves time and frequency. The bands that remain are not pooled, as a
+    pitch is a place and not a texture. A transformer with positions sees the moments in their
+    order, so that "a bell, then a dog" and "a dog, then a bell" differ.
     """
 
     def __init__(self, config: PocketConfig) -> None:
@@ -98,7 +98,7 @@ class AudioTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Token ids ``[B, L]`` → embedding ``[B, D]``, not normalised: pre-norm transformer, mean over real tokens."""
+    """Token ids ``[B, L]`` → embedding ``[B, D]``, not normalised: the mean over real tokens."""
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class TextTower(nn.Module):
 
 
 def _transformer(width: int, heads: int, layers: int) -> nn.TransformerEncoder:
-    """Pre-norm and without dropout, whose masks cost more than the rest of a small layer on a CPU."""
+    """Pre-norm, without dropout: its masks cost more than the rest of a small layer on a CPU."""
     layer = nn.TransformerEncoderLayer(
         width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
     )

@@ -1,6 +1,4 @@
-"""The public CLAPs: what their families do to sounds and texts, and which checkpoints are known by
-name.
-"""
+"""The public CLAPs: the front ends of their families, and the checkpoints known by name."""
 
 from __future__ import annotations
 

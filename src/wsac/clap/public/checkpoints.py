@@ -1,6 +1,4 @@
-"""Reading public checkpoints from disk: pickles of tensors, ClapModel folders, and the folders that
-wsac writes.
-"""
+"""Reading public CLAPs from disk: pickles of tensors, ClapModel folders, and converted folders."""
 
 from __future__ import annotations
 
@@ -98,9 +96,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _numpy_scalars() -> list[Any]:
-    """Two training codes save learning rates as numpy floats; to read those runs no code of the
-    file.
-    """
+    """Two training codes save learning rates as numpy floats; reading those runs no code."""
     import numpy as np
     from numpy._core import multiarray
 
@@ -214,9 +210,7 @@ def _find_tokenizer(place: Path) -> Path | None:
 
 
 def read_tokenizer(path: Path) -> Any:
-    """A tokenizer.json as a ``tokenizers.Tokenizer`` without truncation and padding. Raises
-    ModelError.
-    """
+    """A ``tokenizers.Tokenizer`` without truncation and padding. Raises ModelError."""
     from tokenizers import Tokenizer
 
     try:

@@ -26,8 +26,7 @@ N_FFT, MELS, LOW, HIGH = 1024, 64, 50.0, 14_000.0
 class LogMelDecibels(nn.Module):
     """Waveform ``[B, T]`` → log-mel power in dB, ``[B, frames, 64]``, floored at -100 dB.
 
-    Equal to torchlibrosa's within 0.005 dB. filters ``[513, 64]`` are the checkpoint's own where it
-    has them.
+    Equal to torchlibrosa's within 0.005 dB. filters: [513, 64], the checkpoint's own if it has any.
     """
 
     filters: Tensor
@@ -77,9 +76,7 @@ class Htsat(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Ids ``[B, L]`` and mask → pooled ``[B, width]``: [CLS] of BERT, RoBERTa's pooler, GPT-2's
-    last token.
-    """
+    """Ids and mask ``[B, L]`` → pooled ``[B, width]``: [CLS], RoBERTa's pooler, GPT-2's last token."""
 
     def __init__(self, kind: str, config: dict[str, Any]) -> None:
         super().__init__()
@@ -163,8 +160,8 @@ class PublicClap(nn.Module):
         self.audio_projection = projection(width, embed_dim)
         self.text_projection = projection(text.get("hidden_size") or text["n_embd"], embed_dim)
         self.register_buffer("scale", torch.tensor(0.07))
-        self.embed_dim, self.sample_rate = embed_dim, family.sample_rate
-        self.window_seconds = family.window_seconds
+        self.sample_rate, self.window_seconds = family.sample_rate, family.window_seconds
+        self.embed_dim = embed_dim
         self.fingerprint, self.source = "public-untrained", ""
 
     @property
@@ -173,9 +170,7 @@ class PublicClap(nn.Module):
         return float(self.scale)
 
     def prepare(self, waveforms: Tensor) -> Tensor:
-        """Equal-length windows ``[B, T]`` in the length and precision that the family's towers were
-        trained on.
-        """
+        """Windows ``[B, T]`` of equal length, as long and as precise as the towers are used to."""
         if self.family.int16:
             waveforms = (waveforms.clamp(-1, 1) * 32767).trunc() / 32767
         length, window = waveforms.shape[-1], round(self.window_seconds * self.sample_rate)
@@ -203,9 +198,7 @@ class PublicClap(nn.Module):
         return F.normalize(self.text_projection(pooled).float(), dim=-1)
 
     def tokenize(self, captions: Sequence[str]) -> list[list[int]]:
-        """Ids with the family's special tokens, at most ``text_tokens``. Raises ModelError without
-        a tokenizer.
-        """
+        """At most ``text_tokens`` ids with special tokens. Raises ModelError without a tokenizer."""
         if self.tokenizer is None:
             raise ModelError(
                 f"this {self.family.name} checkpoint has no tokenizer beside it; put the "
@@ -224,9 +217,7 @@ class PublicClap(nn.Module):
 
     @torch.inference_mode()
     def embed_text(self, captions: Sequence[str], *, batch_size: int = 64) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions; similar lengths
-        share a batch.
-        """
+        """Unit-norm ``[B, D]`` float32 on the CPU; captions of similar length share a batch."""
         rows = self.tokenize(captions)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         out = torch.empty(len(rows), self.embed_dim)
@@ -237,9 +228,7 @@ class PublicClap(nn.Module):
 
     @torch.inference_mode()
     def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 8) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32 at ``sample_rate``, any
-        length.
-        """
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono, at ``sample_rate``, any length."""
         return embed_windows(self, waveforms, batch_size, self.scale.device)
 
     def save(self, folder: str | Path) -> None:
@@ -253,18 +242,14 @@ class PublicClap(nn.Module):
 
 
 def temperature_of(scales: dict[str, Tensor]) -> float:
-    """From the scalars of a checkpoint: WavCaps has the temperature, the others the logarithm of
-    its inverse.
-    """
+    """Of a checkpoint's scalars: WavCaps has the temperature, others the logarithm of its inverse."""
     if "temp" in scales:
         return float(scales["temp"])
     return math.exp(-float(next(iter(scales.values())))) if scales else 0.07
 
 
 def clean_caption(caption: str) -> str:
-    """WavCaps' cleaning: lower case, punctuation and the spaces before it become spaces, double
-    spaces one (once).
-    """
+    """WavCaps' cleaning: lower case, no punctuation; double spaces become single, in one pass."""
     caption = re.sub(r'\s([,.!?;:"](?:\s|$))', r"\1", caption.lower())
     caption = re.sub(r'[(,.!?;:|*")]', " ", caption.replace("  ", " "))
     return caption.replace("  ", " ")

@@ -148,9 +148,7 @@ def audio_config(state: dict[str, Tensor], family: Family) -> dict[str, Any]:
 
 
 def text_config(state: dict[str, Tensor], family: Family) -> dict[str, Any]:
-    """Arguments of BertConfig, ClapTextConfig or GPT2Config. An attention head is 64 wide in all of
-    them.
-    """
+    """Arguments of BertConfig, ClapTextConfig or GPT2Config. Attention heads are 64 wide."""
     model = "text.model."
     if family.text == "gpt2":
         tokens = state[f"{model}wte.weight"]

@@ -1,0 +1,91 @@
+"""Traps of the original codes of public CLAPs, a test for each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+from transformers import ClapFeatureExtractor
+
+from miniatures.public_checkpoints import model, write_file, write_folder
+from wsac.clap import load_clap
+from wsac.clap.public.cnn14 import Cnn14
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_log_mel_is_that_of_the_processor(fused, tmp_path):
+    """transformers' extractor, as the public files set it, on a clip of one window, which it neither cuts nor pads."""
+    clap = load_clap(write_folder(tmp_path, fused=fused))
+    way = "fusion" if fused else "rand_trunc"
+    extractor = ClapFeatureExtractor(
+        frequency_min=50, frequency_max=14_000, truncation=way, padding="repeatpad"
+    )
+    time = np.arange(480_000) / 48_000
+    sound = 0.2 * np.sin(2 * np.pi * (200 + 300 * time) * time) + 0.02 * np.random.default_rng(
+        0
+    ).standard_normal(480_000)
+    theirs = extractor(sound, sampling_rate=48_000, return_tensors="pt").input_features[0, 0]
+    ours = clap.log_mel(clap.prepare(torch.from_numpy(sound).float()[None]))[0]
+    assert_close(ours[: len(theirs)], theirs.float(), rtol=0, atol=1e-3)
+
+
+def test_ms_clap_2023_hears_44_khz_with_filters_for_32(tmp_path):
+    filters = load_clap(write_file("msclap-2023", tmp_path)).log_mel.filters
+    others = {name: model(name).log_mel.filters for name in ("wavcaps-htsat", "msclap-2022")}
+    assert torch.equal(filters, others["wavcaps-htsat"])
+    assert not torch.equal(filters, others["msclap-2022"])
+
+
+def test_laion_rounds_samples_to_16_bits_and_transformers_does_not(tmp_path):
+    rough = 0.1 * torch.randn(1, 480_000, generator=torch.Generator().manual_seed(0))
+    levels = {name: model(name).prepare(rough) * 32767 for name in ("laion", "transformers")}
+    assert_close(levels["laion"], levels["laion"].round(), rtol=0, atol=2e-3)
+    assert torch.equal(levels["transformers"], rough * 32767)
+
+
+def test_layer_norms_of_roberta_have_the_epsilon_of_their_file(tmp_path):
+    paths = [write_file("laion", tmp_path / "laion"), write_folder(tmp_path / "folder")]
+    layers = [load_clap(path).text.model.embeddings.LayerNorm.eps for path in paths]
+    assert layers == [1e-5, 1e-12]
+
+
+def test_no_clip_is_ever_called_longer(monkeypatch, tmp_path):
+    """The fused towers do otherwise with a clip that is_longer; their extractor marks one of a batch at random."""
+    clap = load_clap(write_file("laion-fused", tmp_path))
+    seen = []
+    inner = clap.audio.model.forward
+    monkeypatch.setattr(
+        clap.audio.model,
+        "forward",
+        lambda **given: seen.append(given["is_longer"]) or inner(**given),
+    )
+    clap.embed_audio([0.1 * torch.randn(n) for n in (48_000, 480_000, 900_000)])
+    assert seen
+    assert not any(bool(flags.any()) for flags in seen)
+
+
+def test_wavcaps_htsat_takes_no_more_than_its_frames(tmp_path):
+    """1,024 frames are 10.24 s: windows are 10 s, and what is longer is cut into several."""
+    clap = load_clap(write_file("wavcaps-htsat", tmp_path))
+    assert clap.window_seconds == 10
+    shapes = []
+    clap.log_mel.register_forward_hook(lambda *given: shapes.append(given[2].shape[1]))
+    clap.embed_audio([0.1 * torch.randn(int(32_000 * 10.3)), 0.1 * torch.randn(32_000 * 21)])
+    assert max(shapes) <= 1024
+
+
+def test_the_sixth_block_pools_in_wavcaps_and_not_in_ms_clap():
+    features = torch.randn(1, 320, 64)
+    pooled = []
+    for pools in (True, False):
+        torch.manual_seed(0)
+        tower = Cnn14([4, 4, 8, 8, 8, 16], pools_last=pools, fc=False).eval()
+        blocks = []
+        tower.conv_block6.register_forward_hook(lambda *given, kept=blocks: kept.append(given[2]))
+        found = tower(features)
+        last = torch.nn.functional.avg_pool2d(blocks[0], 2) if pools else blocks[0]
+        bands = last.mean(dim=3)
+        assert_close(found, bands.amax(dim=2) + bands.mean(dim=2))
+        pooled.append(found)
+    assert not torch.allclose(*pooled)
