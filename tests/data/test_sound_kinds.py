@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from oracles.sound_measures import RATE, brightness, count_strokes, fundamental, sweeps
-from wsac.data.soundworld import (
-    KINDS,
-    Event,
-    render_event,
-)
+from wsac.data.soundworld import KINDS, Event, render_event
 from wsac.data.soundworld.words import WORDS
 
 

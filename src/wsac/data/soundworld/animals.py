@@ -5,13 +5,16 @@ A low voice belongs to a large body, so the throat is longer too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from .synthesis import Array, Formant, band, glide, swell, unit_peak
 from .take import Take
-from .voices import Peaks, voice
+from .voices import voice
+
+Mouth = Callable[[Array], Array]  # a frequency at positions [F, 1] along a call
 
 
 class Call(NamedTuple):
@@ -30,14 +33,16 @@ class Call(NamedTuple):
     rough: float
 
 
-def _calls(take: Take, call: Call, peaks: Peaks) -> Array:
-    """Repeat a call, voiced through formants that are those of pitch 1."""
+def _calls(take: Take, call: Call, *peaks: tuple[float | Mouth, float, float]) -> Array:
+    """Repeat a call, voiced through formants (centre or its curve, width, gain) of pitch 1."""
     body = take.pitch**0.65
     period, pitch = take.vary(call.period), take.vary(call.pitch) * take.pitch
     manner = {"tilt": call.tilt, "breath": call.breath, "rough": call.rough}
 
     def sized(x: Array) -> tuple[Formant, ...]:
-        return tuple((centre * body, width * body, gain) for centre, width, gain in peaks(x))
+        centres = [centre(x) if callable(centre) else centre for centre, _, _ in peaks]
+        pairs = zip(centres, peaks, strict=True)
+        return tuple((centre * body, width * body, gain) for centre, (_, width, gain) in pairs)
 
     def cry(_: int) -> Array:
         size = take.samples(take.uniform(*call.length))
@@ -48,68 +53,56 @@ def _calls(take: Take, call: Call, peaks: Peaks) -> Array:
     return take.repeat(cry, period, 0.12)
 
 
+def _mouth(frequency: float, positions: tuple[float, ...], values: tuple[float, ...]) -> Mouth:
+    """The centre of a formant as a mouth moves: ``frequency`` times a curve."""
+    return lambda x: frequency * np.interp(x, positions, values)
+
+
 def dog(take: Take) -> Array:
     """Barks: a rough pitch arch, a mouth that opens and shuts, and a burst of breath."""
-
-    def peaks(x: Array) -> tuple[Formant, ...]:
-        mouth = np.interp(x, (0, 0.5, 1), (0.75, 1.15, 0.85))
-        return (700 * mouth, 350, 1.0), (1500 * mouth, 500, 0.7), (2900 * mouth, 900, 0.35)
-
-    bend, breath = (1.0, 1.4, 1.25, 0.7), take.uniform(0.3, 0.6)
-    return _calls(take, Call(0.55, (0.14, 0.22), 330, bend, (0.12, 0.6), 0.5, breath, 0.35), peaks)
+    breath = take.uniform(0.3, 0.6)
+    call = Call(0.55, (0.14, 0.22), 330, (1.0, 1.4, 1.25, 0.7), (0.12, 0.6), 0.5, breath, 0.35)
+    low, middle, high = (_mouth(f, (0, 0.5, 1), (0.75, 1.15, 0.85)) for f in (700, 1500, 2900))
+    return _calls(take, call, (low, 350, 1.0), (middle, 500, 0.7), (high, 900, 0.35))
 
 
 def cat(take: Take) -> Array:
     """Meows: a mouth that opens and closes over a bending pitch."""
-
-    def peaks(x: Array) -> tuple[Formant, ...]:
-        lower = np.interp(x, (0, 0.35, 0.7, 1), (500, 1150, 1000, 600))
-        upper = np.interp(x, (0, 0.3, 0.7, 1), (2500, 2300, 1700, 1200))
-        return (lower, 350, 1.0), (upper, 500, 0.6), (4200, 900, 0.2)
-
     bend = (0.85, 1.35, 1.3, 1.15, 0.85)
-    return _calls(take, Call(1.1, (0.55, 0.75), 480, bend, (0.2, 0.45), 0.35, 0.06, 0.05), peaks)
+    call = Call(1.1, (0.55, 0.75), 480, bend, (0.2, 0.45), 0.35, 0.06, 0.05)
+    low = _mouth(1, (0, 0.35, 0.7, 1), (500, 1150, 1000, 600))
+    high = _mouth(1, (0, 0.3, 0.7, 1), (2500, 2300, 1700, 1200))
+    return _calls(take, call, (low, 350, 1.0), (high, 500, 0.6), (4200, 900, 0.2))
 
 
 def cow(take: Take) -> Array:
     """A long low moo that opens from a hum."""
-
-    def peaks(x: Array) -> tuple[Formant, ...]:
-        lower = np.interp(x, (0, 0.3, 0.8, 1), (250, 520, 560, 350))
-        return (lower, 160, 1.0), (lower * 2 + 150, 250, 0.5), (2300, 500, 0.12)
-
     bend = (0.9, 1.25, 1.35, 1.3, 0.85)
-    return _calls(take, Call(1.6, (0.95, 1.2), 120, bend, (0.25, 0.3), 0.6, 0.08, 0.2), peaks)
+    call = Call(1.6, (0.95, 1.2), 120, bend, (0.25, 0.3), 0.6, 0.08, 0.2)
+    low = _mouth(1, (0, 0.3, 0.8, 1), (250, 520, 560, 350))
+    high = (lambda x: low(x) * 2 + 150), 250, 0.5
+    return _calls(take, call, (low, 160, 1.0), high, (2300, 500, 0.12))
 
 
 def sheep(take: Take) -> Array:
     """A bleat: a bright open vowel, shaken seven times a second."""
-
-    def peaks(x: Array) -> tuple[Formant, ...]:
-        return (780, 220, 1.0), (1750, 300, 0.7), (2700, 500, 0.35)
-
     shake = tuple(1 + (0.05 if i % 2 else -0.05) for i in range(11))
-    return _calls(take, Call(1.1, (0.65, 0.8), 290, shake, (0.1, 0.25), 0.4, 0.12, 0.35), peaks)
+    call = Call(1.1, (0.65, 0.8), 290, shake, (0.1, 0.25), 0.4, 0.12, 0.35)
+    return _calls(take, call, (780, 220, 1.0), (1750, 300, 0.7), (2700, 500, 0.35))
 
 
 def duck(take: Take) -> Array:
     """Quacks: a nasal buzz of a seventh of a second."""
-
-    def peaks(x: Array) -> tuple[Formant, ...]:
-        return (1150 - 150 * x, 260, 1.0), (2300, 400, 0.7), (3300, 700, 0.3)
-
-    bend = (1.0, 1.1, 0.9)
-    return _calls(take, Call(0.45, (0.13, 0.17), 190, bend, (0.15, 0.4), 0.15, 0.15, 0.3), peaks)
+    call = Call(0.45, (0.13, 0.17), 190, (1.0, 1.1, 0.9), (0.15, 0.4), 0.15, 0.15, 0.3)
+    low = (lambda x: 1150 - 150 * x), 260, 1.0
+    return _calls(take, call, low, (2300, 400, 0.7), (3300, 700, 0.3))
 
 
 def crow(take: Take) -> Array:
     """Caws: harsh, flat, falling a little."""
-
-    def peaks(x: Array) -> tuple[Formant, ...]:
-        return (1300 - 200 * x, 500, 1.0), (2000, 700, 0.8), (3600, 900, 0.3)
-
-    bend = (1.0, 1.08, 1.05, 0.9)
-    return _calls(take, Call(0.7, (0.28, 0.36), 400, bend, (0.1, 0.25), 0.1, 0.5, 0.6), peaks)
+    call = Call(0.7, (0.28, 0.36), 400, (1.0, 1.08, 1.05, 0.9), (0.1, 0.25), 0.1, 0.5, 0.6)
+    low = (lambda x: 1300 - 200 * x), 500, 1.0
+    return _calls(take, call, low, (2000, 700, 0.8), (3600, 900, 0.3))
 
 
 def frog(take: Take) -> Array:

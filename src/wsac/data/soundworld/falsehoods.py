@@ -5,8 +5,8 @@ They test what a model attends to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -59,8 +59,10 @@ def false_order(scene: Scene, rng: np.random.Generator) -> str:
 def false_kind(scene: Scene, rng: np.random.Generator) -> str:
     """Name another kind, unlike all in the scene, in the place of one, without its parameters."""
     unlike = [name for name in KINDS if not any(alike(name, kind) for kind in scene.events)]
-    other = pick(rng, unlike)
-    return _altered(scene, rng, lambda event: Event(other, seconds=event.seconds))
+    other, phrases = pick(rng, unlike), phrases_of(scene, rng)
+    i = int(rng.integers(len(phrases)))
+    phrases[i] = say_event(Event(other, seconds=scene.described[i].seconds), rng)
+    return compose(scene.form, pick(rng, FORMS[scene.form].templates), phrases)
 
 
 def false_parameter(scene: Scene, rng: np.random.Generator) -> str | None:
@@ -70,26 +72,9 @@ def false_parameter(scene: Scene, rng: np.random.Generator) -> str | None:
         places += [(i, name) for name in notable(event) if name in ("pitch", "rate", "count")]
     if not places:
         return None
-    i, name = pick(rng, places)
-
-    def contradict(event: Event) -> Event:
-        if name != "count":
-            return replace(event, **{name: -getattr(event, name)})
-        counts = [count for count in range(1, MAX_COUNT + 1) if count != event.count]
-        return replace(event, count=pick(rng, counts))
-
-    return _altered(scene, rng, contradict, name, i)
-
-
-def _altered(
-    scene: Scene,
-    rng: np.random.Generator,
-    change: Callable[[Event], Event],
-    must: str | None = None,
-    at: int | None = None,
-) -> str:
-    """A caption with one event changed. must: a parameter of it to mention. at: default, any."""
-    phrases, events = phrases_of(scene, rng), scene.described
-    at = int(rng.integers(len(events))) if at is None else at
-    phrases[at] = say_event(change(events[at]), rng, must)
+    (i, name), phrases = pick(rng, places), phrases_of(scene, rng)
+    event = scene.described[i]
+    counts = [count for count in range(1, MAX_COUNT + 1) if count != event.count]
+    change: dict[str, Any] = {name: pick(rng, counts) if name == "count" else -getattr(event, name)}
+    phrases[i] = say_event(replace(event, **change), rng, must=name)
     return compose(scene.form, pick(rng, FORMS[scene.form].templates), phrases)

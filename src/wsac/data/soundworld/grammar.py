@@ -19,21 +19,14 @@ def write_references(scene: Scene, rng: np.random.Generator, count: int = 5) -> 
     Each names every event in its place. They differ in words and in the parameters they mention.
     Raises ValueError when the grammar does not yield enough.
     """
-    return tuple(_distinct(lambda: write_caption(scene, rng), count, 40, "captions of one scene"))
+    return tuple(distinct(lambda: write_caption(scene, rng), count, 40, "captions of one scene"))
 
 
-def distinct_captions(
-    rng: np.random.Generator, count: int, draw: Callable[[np.random.Generator], Scene]
-) -> list[str]:
-    """Write ``count`` distinct captions, one for each scene that is drawn.
+def distinct(write: Callable[[], str], count: int, tries: int, what: str) -> list[str]:
+    """Write until there are ``count`` distinct captions, at most ``tries`` times a caption.
 
-    Raises ValueError when twenty scenes a caption do not yield enough.
+    what: their name in the ValueError that is raised when there are fewer.
     """
-    return _distinct(lambda: write_caption(draw(rng), rng), count, 20, "distinct captions")
-
-
-def _distinct(write: Callable[[], str], count: int, tries: int, what: str) -> list[str]:
-    """Write until there are ``count`` distinct captions, at most ``tries`` times a caption."""
     captions: dict[str, None] = {}
     for _ in range(tries * count):
         if len(captions) >= count:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .grammar import distinct_captions, write_references
+from .grammar import distinct, write_caption, write_references
 from .kinds import KINDS, RATE, Kind
 from .scene import BACKGROUNDS, FORMS, MAX_COUNT, SHARES, Event, Form, Placed, Scene, alike
 from .take import LEAD
@@ -53,7 +53,11 @@ def write_captions(
 
     Raises ValueError when there are not enough, or outside 1 to 4 events.
     """
-    return distinct_captions(rng, count, lambda rng: sample_scene(rng, events, captions=0))
+
+    def write() -> str:
+        return write_caption(sample_scene(rng, events, captions=0), rng)
+
+    return distinct(write, count, 20, "distinct captions")
 
 
 def demo_scenes(seconds: float = 10.0) -> tuple[tuple[str, Scene], ...]:
@@ -86,7 +90,7 @@ def _place(rng: np.random.Generator, name: str, total: float) -> Scene:
     background = None
     if form.background:
         kinds.append(BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))])
-        event = replace(_draw(rng, kinds[0], total, form, counted=False), seconds=total)
+        event = replace(_draw(rng, kinds[0], total, form, "background"), seconds=total)
         background = Placed(event, 0.0, round(float(rng.uniform(-8, -4)), 1))
     steps: list[tuple[Placed, ...]] = []
     shares = _shares(rng, name, turns, total)
@@ -96,12 +100,12 @@ def _place(rng: np.random.Generator, name: str, total: float) -> Scene:
         if name == "again" and i == 2:
             steps.append((replace(steps[0][0], start=round(at, 3)),))
         else:
-            level = i == remarkable and size == 1 and (name != "again" or i == 1)
+            special = i == remarkable and size == 1 and (name != "again" or i == 1)
             share = float(min(shares[i], total - at))
             share *= 1.0 if turns > 1 else rng.uniform(0.6, 1)
-            events = _step(rng, kinds, size, share, form, level)
-            pairs = enumerate(events)
-            steps.append(tuple(Placed(event, round(at, 3), -2.0 * n) for n, event in pairs))
+            events = _step(rng, kinds, size, share, form, "remarkable" if special else "event")
+            places = [Placed(event, round(at, 3), -2.0 * n) for n, event in enumerate(events)]
+            steps.append(tuple(places))
         at = max(placed.end for placed in steps[-1]) + float(rng.uniform(-0.1, 0.3))
     if turns == 1:  # it need not start at once
         spare = max(0.0, total - steps[0][0].event.seconds)
@@ -121,7 +125,7 @@ def _shares(rng: np.random.Generator, form: str, turns: int, total: float) -> np
 
 
 def _step(
-    rng: np.random.Generator, kinds: list[str], size: int, share: float, form: Form, level: bool
+    rng: np.random.Generator, kinds: list[str], size: int, share: float, form: Form, role: str
 ) -> list[Event]:
     """One event, or two that start together, of kinds unlike ``kinds``, to which they are added."""
     events = []
@@ -130,7 +134,7 @@ def _step(
         kinds.append(kind)
         if size == 1 and "length" in KINDS[kind].parameters and rng.random() < 0.25:
             share = min(share, float(rng.uniform(SHORTEST, 1.8)))
-        events.append(_draw(rng, kind, share, form, level))
+        events.append(_draw(rng, kind, share, form, role))
     longest = max(event.seconds for event in events)
     return [event if event.count else replace(event, seconds=longest) for event in events]
 
@@ -145,16 +149,12 @@ def _unlike(rng: np.random.Generator, names: list[str]) -> str:
 
 
 def _draw(
-    rng: np.random.Generator,
-    name: str,
-    share: float,
-    form: Form,
-    level: bool = False,
-    counted: bool = True,
+    rng: np.random.Generator, name: str, share: float, form: Form, role: str = "event"
 ) -> Event:
     """An event of a kind that fits into ``share`` seconds of a scene of this form.
 
-    level: it may be fainter, louder, nearer or farther. counted: its strokes may have a number.
+    role: "event", "background" (its strokes have no number) or "remarkable" (its loudness or its
+    distance may differ from the others).
     """
     kind = KINDS[name]
 
@@ -165,12 +165,12 @@ def _draw(
 
     pitch, rate = lean("pitch", 0.5), lean("rate", 0.5)
     count: int | None = None
-    if counted and "count" in kind.parameters and rng.random() < 0.8:
+    if role != "background" and "count" in kind.parameters and rng.random() < 0.8:
         count, rate = _fitting(int(rng.integers(1, MAX_COUNT + 1)), rate, kind, share)
         needed = LEAD + (count - 1) * 1.05 * kind.period / RATE[rate] + kind.tail
         share = min(share, max(SHORTEST, needed))
     loudness = distance = 0
-    if level:
+    if role == "remarkable":
         if rng.random() < 0.5:
             loudness = lean("loudness", 1.0)
         else:

@@ -1,4 +1,4 @@
-"""The parts of a synthetic sound that need no chance: responses, tones, envelopes, filters.
+"""The parts of a synthetic sound that need no chance: responses, curves, envelopes, sums.
 
 Signals are mono float64 arrays [T] while they are built. Frequencies are in Hz, times in seconds.
 A *response* is a function from frequencies to gains.
@@ -6,8 +6,7 @@ A *response* is a function from frequencies to gains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable
 
 import numpy as np
 
@@ -56,55 +55,9 @@ def formants(*peaks: Formant, floor: float = 0.02) -> Response:
     return response
 
 
-def filtered(signal: Array, sample_rate: int, response: Response) -> Array:
-    """Apply a response with zero phase. The end is padded so that it does not wrap round."""
-    padded = fast_length(len(signal) + sample_rate // 8)
-    gains = response(np.fft.rfftfreq(padded, 1 / sample_rate))
-    return np.fft.irfft(np.fft.rfft(signal, padded) * gains, padded)[: len(signal)]
-
-
-def moving_filter(signal: Array, sample_rate: int, response: MovingResponse) -> Array:
-    """Filter a signal [T] by a response that changes, in overlapping frames of 64 ms.
-
-    response: gains for F positions, from 0 to 1 along the signal, and B frequencies.
-    """
-    frame = max(16, int(0.064 * sample_rate) // 4 * 4)
-    hop, count = frame // 2, len(signal)
-    padded = np.zeros((count // hop + 3) * hop)
-    padded[hop : hop + count] = signal
-    window = np.sin(np.pi * (np.arange(frame) + 0.5) / frame)
-    blocks = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop] * window  # [F, frame]
-    position = np.clip(np.arange(len(blocks)) * hop / count, 0, 1)[:, None]
-    gains = response(position, np.fft.rfftfreq(frame, 1 / sample_rate)[None])
-    blocks = np.fft.irfft(np.fft.rfft(blocks) * gains, frame) * window
-    out = np.zeros(len(padded))
-    out[: len(blocks) * hop] += blocks[:, :hop].ravel()
-    out[hop : (len(blocks) + 1) * hop] += blocks[:, hop:].ravel()
-    return out[hop : hop + count]
-
-
 def glide(count: int, *values: float) -> Array:
     """A curve [count] through equally spaced values."""
     return np.interp(np.linspace(0, len(values) - 1, count), np.arange(len(values)), values)
-
-
-@lru_cache(maxsize=256)
-def _cycle(gains: tuple[float, ...]) -> Array:
-    """One cycle [2049] of a sum of sines with these gains. The last sample repeats the first."""
-    size = 2048
-    spectrum = np.zeros(size // 2 + 1, complex)
-    spectrum[1 : len(gains) + 1] = -0.5j * size * np.array(gains)
-    cycle = np.fft.irfft(spectrum, size)
-    return np.append(cycle, cycle[0])
-
-
-def tone(frequency: Array, sample_rate: int, gains: Sequence[float]) -> Array:
-    """A gliding tone [T] with partial k at ``gains[k - 1]``, without aliased partials."""
-    limit = max(1, int(0.46 * sample_rate / max(float(frequency.max()), 1.0)))
-    phase = np.cumsum(frequency) * (2048 / sample_rate) % 2048
-    table = _cycle(tuple(float(gain) for gain in gains[:limit]))
-    left = phase.astype(np.int64)
-    return table[left] + (phase - left) * np.diff(table)[left]
 
 
 def falling(power: float, partials: int = 60) -> list[float]:

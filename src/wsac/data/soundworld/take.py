@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
-from . import synthesis
 from .synthesis import Array, MovingResponse, Response, add_at, fast_length, sample_count, unit_rms
 
+CYCLE = 2048  # samples in the table of one cycle of a tone
 LEAD = 0.06  # seconds before the first stroke
 Range = tuple[float, float]  # lowest and highest
 Mode = tuple[float, float, float]  # Hz, gain, decay seconds to -60 dB
@@ -80,15 +81,41 @@ class Take:
         return (np.arange(size or self.size) * (rate / self.sample_rate) + phase) % 1
 
     def tone(self, frequency: float | Array, gains: Sequence[float]) -> Array:
-        """A tone with partial k at ``gains[k - 1]``, steady or along a curve [T]."""
+        """A tone with partial k at ``gains[k - 1]``, steady or along a curve [T] of frequencies.
+
+        Partials that would alias are left out.
+        """
         curve = frequency if isinstance(frequency, np.ndarray) else np.full(self.size, frequency)
-        return synthesis.tone(curve, self.sample_rate, gains)
+        limit = max(1, int(0.46 * self.sample_rate / max(float(curve.max()), 1.0)))
+        phase = np.cumsum(curve) * (CYCLE / self.sample_rate) % CYCLE
+        table = _cycle(tuple(float(gain) for gain in gains[:limit]))
+        left = phase.astype(np.int64)
+        return table[left] + (phase - left) * np.diff(table)[left]
 
     def filtered(self, signal: Array, response: Response) -> Array:
-        return synthesis.filtered(signal, self.sample_rate, response)
+        """Apply a response with zero phase. The end is padded so that it does not wrap round."""
+        padded = fast_length(len(signal) + self.sample_rate // 8)
+        gains = response(np.fft.rfftfreq(padded, 1 / self.sample_rate))
+        return np.fft.irfft(np.fft.rfft(signal, padded) * gains, padded)[: len(signal)]
 
     def moving_filter(self, signal: Array, response: MovingResponse) -> Array:
-        return synthesis.moving_filter(signal, self.sample_rate, response)
+        """Filter a signal [T] by a response that changes, in overlapping frames of 64 ms.
+
+        response: gains for F positions, from 0 to 1 along the signal, and B frequencies.
+        """
+        frame = max(16, int(0.064 * self.sample_rate) // 4 * 4)
+        hop, count = frame // 2, len(signal)
+        padded = np.zeros((count // hop + 3) * hop)
+        padded[hop : hop + count] = signal
+        window = np.sin(np.pi * (np.arange(frame) + 0.5) / frame)
+        blocks = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop] * window
+        position = np.clip(np.arange(len(blocks)) * hop / count, 0, 1)[:, None]
+        gains = response(position, np.fft.rfftfreq(frame, 1 / self.sample_rate)[None])  # [F, B]
+        blocks = np.fft.irfft(np.fft.rfft(blocks) * gains, frame) * window
+        out = np.zeros(len(padded))
+        out[: len(blocks) * hop] += blocks[:, :hop].ravel()
+        out[hop : (len(blocks) + 1) * hop] += blocks[:, hop:].ravel()
+        return out[hop : hop + count]
 
     def struck(self, seconds: float, modes: Sequence[Mode]) -> Array:
         """Ring the modes of an object that is hit once, with random phases."""
@@ -168,3 +195,12 @@ class Take:
     def add(self, out: Array, piece: Array, start: float = 0.0) -> None:
         """Add a piece into a signal at a time in seconds."""
         add_at(out, piece, int(start * self.sample_rate))
+
+
+@lru_cache(maxsize=256)
+def _cycle(gains: tuple[float, ...]) -> Array:
+    """One cycle [CYCLE + 1] of a sum of sines. The last sample repeats the first."""
+    spectrum = np.zeros(CYCLE // 2 + 1, complex)
+    spectrum[1 : len(gains) + 1] = -0.5j * CYCLE * np.array(gains)
+    cycle = np.fft.irfft(spectrum, CYCLE)
+    return np.append(cycle, cycle[0])
