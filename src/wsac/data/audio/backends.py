@@ -1,4 +1,4 @@
-"""Where samples come from: soundfile or PyAV behind one interface, and what a file says of its own length."""
+"""Decoders: soundfile or PyAV behind one interface, and the length that a file declares."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,9 @@ import numpy as np
 
 from wsac.types import AudioError
 
-BLOCK_FRAMES = 16384  # what a read error can cost, and far below a window in memory
-ESTIMATED_LENGTH = {
-    "aac",
-    "ac3",
-    "eac3",
-    "dts",
-    "mp3",
-}  # headerless streams: PyAV guesses their length from the size
+BLOCK_FRAMES = 16384  # lost at a read error; far below a window in memory
+# streams without a header: PyAV guesses their length from their size
+ESTIMATED_LENGTH = {"aac", "ac3", "eac3", "dts", "mp3"}
 
 
 class Source(ABC):
@@ -49,9 +45,8 @@ def open_source(path: Path) -> Source:
     except FileNotFoundError:
         raise AudioError(f"{path}: no such file; check the path") from None
     except OSError as error:
-        raise AudioError(
-            f"{path}: cannot read ({error.strerror}); check the path and its permissions"
-        ) from error
+        what = f"cannot read ({error.strerror}); check the path and its permissions"
+        raise AudioError(f"{path}: {what}") from error
     if not head:
         raise AudioError(f"{path}: empty (0 bytes); is the download complete?")
     source: Source | None = None
@@ -63,9 +58,8 @@ def open_source(path: Path) -> Source:
         with suppress(soundfile.SoundFileError):  # then PyAV may know it
             source = SoundfileSource(path, head)
     if source is None and head.isascii() and "".join(head.decode().split()).isprintable():
-        raise AudioError(
-            f"{path}: holds text, not sound; was a web page or a pointer saved in its place?"
-        )
+        what = "holds text, not sound; was a web page or a pointer saved in its place?"
+        raise AudioError(f"{path}: {what}")
     source = source or AvSource(path, head)
     if head[:4] == b"OggS" and not _ogg_has_end(path):
         source.declared_seconds, source.cut = None, "the stream stops without its end mark"
@@ -89,9 +83,8 @@ class SoundfileSource(Source):
         import soundfile
 
         try:
-            while len(
-                frames := self.handle.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
-            ):  # [T, C]
+            read = partial(self.handle.read, BLOCK_FRAMES, dtype="float32", always_2d=True)
+            while len(frames := read()):  # [T, C]
                 yield _mono(frames.T), self.handle.samplerate
         except soundfile.SoundFileError:  # flac: the next frame is incomplete or damaged
             self.cut = "the data stop making sense"
@@ -107,13 +100,10 @@ class AvSource(Source):
             options = {"protocol_whitelist": "file"}
             self.handle = av.open(str(path.absolute()), metadata_errors="replace", options=options)
         except (av.FFmpegError, ValueError) as error:
+            what = "no known sound format, or corrupt; does another player open it?"
             if head[4:8] == b"ftyp":
-                raise AudioError(
-                    f"{path}: truncated, its index (moov) is missing; fetch the file again"
-                ) from error
-            raise AudioError(
-                f"{path}: no known sound format, or corrupt; does another player open it?"
-            ) from error
+                what = "truncated, its index (moov) is missing; fetch the file again"
+            raise AudioError(f"{path}: {what}") from error
         self.audio = audio = self.handle.streams.best("audio")
         if audio is None or audio.codec_context is None:
             self.close()
@@ -122,13 +112,10 @@ class AvSource(Source):
         # matroska declares one length for all tracks: then follow them all, to see where the data end
         self.streams = [audio] if length else list(self.handle.streams)
         length = length or (self.handle.duration or 0) / av.time_base
-        if length and (
-            self.handle.format.name not in ESTIMATED_LENGTH or _has_mpeg_length(path, head)
-        ):
-            adjusted = head[:4] in (
-                b"RIFF",
-                b"caff",
-            )  # there ffmpeg declares what is left, not what was written
+        exact = self.handle.format.name not in ESTIMATED_LENGTH or _has_mpeg_length(path, head)
+        if length and exact:
+            # of these ffmpeg declares what is left, not what was written
+            adjusted = head[:4] in (b"RIFF", b"caff")
             self.declared_seconds = length * (_declared_share(path, head) if adjusted else 1)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
@@ -148,9 +135,8 @@ class AvSource(Source):
                 self.bad_packets, last_is_bad = self.bad_packets + 1, True
                 continue
             for frame in frames:
-                last_is_bad = (
-                    last_is_bad and packet.dts is None
-                )  # the flush at the end comes after the last
+                # the flush at the end comes after the last packet
+                last_is_bad = last_is_bad and packet.dts is None
                 yield _mono(_channels(frame)), frame.sample_rate
         if last_is_bad:
             self.cut = "the data stop in the middle of a packet"
@@ -175,12 +161,9 @@ def _channels(frame: Any) -> np.ndarray:
     return samples
 
 
-_CHUNKED = {
-    b"RIFF": (12, "<4sI"),
-    b"RF64": (12, "<4sI"),
-    b"FORM": (12, ">4sI"),
-    b"caff": (8, ">4sq"),
-}
+# where the chunks begin, and the layout of a chunk's head
+_CHUNKED = dict.fromkeys((b"RIFF", b"RF64"), (12, "<4sI"))
+_CHUNKED |= {b"FORM": (12, ">4sI"), b"caff": (8, ">4sq")}
 
 
 def _declared_share(path: Path, head: bytes) -> float:
@@ -195,10 +178,8 @@ def _declared_share(path: Path, head: bytes) -> float:
             if name == b"ds64":
                 rf64_size = int.from_bytes(file.read(16)[8:], "little")
             if name in (b"data", b"SSND"):
-                if (
-                    width == 8 and size >= 0x7FFF0000
-                ):  # a placeholder of a writer that could not seek back
-                    size = rf64_size
+                # a placeholder of a writer that could not seek back
+                size = rf64_size if width == 8 and size >= 0x7FFF0000 else size
                 return max(1.0, size / max(1, total - position))
             position += max(0, size + size % 2 * (width == 8))  # aiff and wav pad to even sizes
     return 1.0
@@ -218,9 +199,8 @@ def _has_mpeg_length(path: Path, head: bytes) -> bool:
     """Whether an mp3 file counts its frames (Xing, Info or VBRI) in its first frame, after any ID3 tag."""
     tag = 0
     if head[:3] == b"ID3":  # its size: four bytes of seven bits
-        tag = 10 + sum(
-            byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True)
-        )
+        shifts = zip(head[6:10], (21, 14, 7, 0), strict=True)
+        tag = 10 + sum(byte << shift for byte, shift in shifts)
     with path.open("rb") as file:
         file.seek(tag)
         frame = file.read(256)

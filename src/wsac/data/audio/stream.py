@@ -1,7 +1,7 @@
 """Sound files as mono float32 samples at one rate, streamed: decode (soundfile, PyAV), mix down, resample (soxr).
 
-A broken file is an AudioError when nothing can be heard, and a note when something can: "truncated: …" (what was
-decoded falls short of what the file declares), "damaged: …" and "silent: …". Units: seconds, samples per second.
+A broken file is an AudioError when nothing can be decoded, else a note: "truncated: …" (shorter than the file
+declares), "damaged: …" or "silent: …". Units: seconds, samples per second.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from wsac.types import AudioError, RecipeError
 from .backends import open_source
 from .windows import Window, cut_windows, sample_count
 
-SILENCE_PEAK = 1e-3  # -60 dBFS: what is fainter lies under the floor of the log-mels, and a CLAP hears phantoms in it
-TRUNCATION_SECONDS = (
-    0.1  # declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
-)
+# -60 dBFS: fainter sounds lie under the floor of the log-mels, and a CLAP invents sounds in them
+SILENCE_PEAK = 1e-3
+# declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
+TRUNCATION_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,39 +96,32 @@ class AudioStream:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing above -60 dBFS has been heard so far."""
+        """Whether nothing above -60 dBFS has come so far."""
         return self._samples > 0 and self._peak < SILENCE_PEAK
 
     @property
     def notes(self) -> tuple[str, ...]:
-        notes, source, decoded, whole = (
-            [],
-            self._source,
-            self._decoded_seconds,
-            self.declared_seconds,
-        )
-        if self._exhausted:
-            if source.bad_packets and not source.cut:
-                notes.append(
-                    f"damaged: {source.bad_packets} packets cannot be decoded and are left out"
-                )
-            elif (
-                whole is not None
-                and max(decoded, source.reached_seconds) < whole - TRUNCATION_SECONDS
-            ):
-                notes.append(
-                    f"truncated: {decoded:.1f} s of {whole:.1f} s can be decoded; is the download complete?"
-                )
-            elif source.cut:
-                notes.append(
-                    f"truncated: {source.cut} after {decoded:.1f} s; is the download complete?"
-                )
+        notes = [note] if self._exhausted and (note := self._missing()) else []
         if self._nonfinite:
             notes.append(f"damaged: {self._nonfinite} samples are NaN or infinite, now 0")
         if self.silent:
             level = f"{20 * np.log10(self._peak):.0f} dBFS" if self._peak else "all samples are 0"
             notes.append(f"silent: the mono mix has no sound above -60 dBFS ({level})")
         return tuple(notes)
+
+    def _missing(self) -> str:
+        """What of the file could not be decoded, "" when it is whole."""
+        source, seconds, declared = self._source, self._decoded_seconds, self.declared_seconds
+        if source.bad_packets and not source.cut:
+            return f"damaged: {source.bad_packets} packets cannot be decoded and are left out"
+        reached = max(seconds, source.reached_seconds)
+        if declared is not None and reached < declared - TRUNCATION_SECONDS:
+            what = f"{seconds:.1f} s of {declared:.1f} s can be decoded"
+        elif source.cut:
+            what = f"{source.cut} after {seconds:.1f} s"
+        else:
+            return ""
+        return f"truncated: {what}; is the download complete?"
 
     def windows(self, window_seconds: float, hop_seconds: float | None = None) -> Iterator[Window]:
         """Cut the sound into windows, as ``cut_windows`` does. Holds about one window."""
@@ -152,17 +145,13 @@ class AudioStream:
         rate, nothing = 0, np.empty(0, np.float32)
         resample: Any = None
         for block, block_rate in self._source.blocks():
-            if (
-                block_rate != rate
-            ):  # the first block; and some AAC streams change their rate on the way
+            if block_rate != rate:  # the first block; some AAC streams change their rate later
                 if resample is not None:
                     yield resample(nothing, True)
-                rate = block_rate
-                resample = None  # at equal rates soxr would give the same
+                rate, resample = block_rate, None
                 if rate != self.sample_rate:
-                    resample = soxr.ResampleStream(
-                        rate, self.sample_rate, 1, dtype="float32"
-                    ).resample_chunk
+                    stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32")
+                    resample = stream.resample_chunk
             self._decoded_seconds += len(block) / rate
             if not np.isfinite(block).all():
                 self._nonfinite += int((~np.isfinite(block)).sum())
