@@ -130,7 +130,7 @@ def test_captions_of_scenes_are_judged():
 
 
 def test_the_supervised_captioner_learns_from_sounds(folder, clap, clap_folder, tmp_path):
-    """Its training embeddings are those of the sounds: a head for texts is refused, missing sounds are named."""
+    """Its training embeddings are those of the sounds: a head for texts is refused."""
     from wsac.training.decoder import train
 
     sizes = {
@@ -166,7 +166,7 @@ def test_the_supervised_captioner_learns_from_sounds(folder, clap, clap_folder, 
 
 
 def test_a_bridge_of_ones_own_as_the_page_shows_it(clap_folder, folder, run, tmp_path, monkeypatch):
-    """docs/bridges.md: under 30 lines in one place, and it is in the list, the commands, recipes and the benchmark."""
+    """docs/bridges.md: under 30 lines, and it is in the list, the commands and the benchmark."""
     page = (Path(__file__).parents[2] / "docs" / "bridges.md").read_text(encoding="utf-8")
     code = (
         page.partition("## A bridge of your own")[2].partition("```python\n")[2].partition("```")[0]

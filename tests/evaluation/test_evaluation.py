@@ -239,24 +239,24 @@ def test_the_page_in_a_browser(scores, run, tmp_path):
         )
         page = browser.new_page()
         page.set_default_timeout(120_000)
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+        messages, asked = [], []
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto((tmp_path / "report.html").as_uri())
-        # asked again and again: wait_for_function may evaluate strings in the page, which its policy forbids
+        # polled: wait_for_function may evaluate strings in the page, which its policy forbids
         for loaded in (
             "[...document.images].every(image => image.complete && image.naturalWidth)",
-            "[...document.querySelectorAll('audio')].every(one => one.readyState >= 1)",
+            "[...document.querySelectorAll('audio')].every(player => player.readyState >= 1)",
         ):
             until = time.monotonic() + 120
             while not page.evaluate(loaded):
                 assert time.monotonic() < until, loaded
                 page.wait_for_timeout(50)
-        lengths = page.evaluate("[...document.querySelectorAll('audio')].map(one => one.duration)")
+        lengths = page.evaluate("[...document.querySelectorAll('audio')].map(a => a.duration)")
         wide = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         browser.close()
-    assert said == []
+    assert messages == []
     assert [url for url in asked if not re.match("file:|data:", url)] == []
     assert lengths == pytest.approx([1] * len(lengths), abs=0.2)
     assert wide

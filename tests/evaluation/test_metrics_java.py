@@ -1,4 +1,4 @@
-"""METEOR and SPICE: stand-in programs that speak as the real ones do, and the real METEOR where it is installed."""
+"""METEOR and SPICE: stand-in programs, and the real METEOR where it is installed."""
 
 from __future__ import annotations
 
@@ -28,114 +28,9 @@ from wsac.evaluation.metrics.java.spice_jars import LAST_JAVA, data_folder, inst
 from wsac.evaluation.metrics.ngram.ptb import tokenize
 from wsac.types import WsacError
 
-METEOR = """
-import java.util.*;
-public class Meteor {  // counts words and exact matches in order; "die" kills it, "babble" makes it talk nonsense
-    public static void main(String[] args) {
-        if (!String.join(" ", args).equals("- - -stdio -l en -norm")) throw new RuntimeException("wrong arguments");
-        Scanner in = new Scanner(System.in, "UTF-8");
-        while (in.hasNextLine()) {
-            String[] fields = in.nextLine().split("\\\\|\\\\|\\\\|", -1);
-            List<String> test = words(fields[fields.length - 1]);
-            if (test.contains("die")) throw new IllegalStateException("out of luck");
-            if (test.contains("babble")) { System.out.println("babble"); continue; }
-            int best = -1, length = 0;
-            for (int i = 1; i < fields.length - 1; i++) {
-                List<String> reference = words(fields[i]);
-                int found = 0;
-                for (String word : test) if (reference.contains(word)) found++;
-                if (found > best) { best = found; length = reference.size(); }
-            }
-            StringBuilder out = new StringBuilder();
-            int[] counts = new int[23];
-            counts[0] = test.size(); counts[1] = length;
-            counts[4] = counts[5] = counts[21] = counts[22] = best;
-            counts[20] = best == test.size() && best == length ? 1 : best;
-            for (int count : counts) out.append(count + ".0 ");
-            System.out.println(out.toString().trim());
-        }
-    }
-    static List<String> words(String text) {
-        return text.isBlank() ? List.of() : Arrays.asList(text.trim().split(" "));
-    }
-}
-"""
-SPICE = """
-package edu.anu.spice;
-import java.io.*;
-import java.nio.file.*;
-import java.util.*;
-import java.util.regex.*;
-import javax.script.*;
-public class SpiceScorer {  // scores the share of words that are in the references; "die" kills it, "half" ends its output
-    public static void main(String[] args) throws Exception {
-        String in = Files.readString(Path.of(args[0]));
-        if (!args[1].equals("-out")) throw new RuntimeException("wrong arguments");
-        Class.forName("Parser");  // of the jar that the manifest names
-        Matcher m = Pattern.compile(
-            "\\"image_id\\": (\\\\d+), \\"test\\": \\"([^\\"]*)\\", \\"refs\\": \\\\[([^\\\\]]*)").matcher(in);
-        List<String> out = new ArrayList<>();
-        while (m.find()) {
-            if (m.group(2).contains("die")) throw new IllegalStateException("out of luck");
-            String[] words = m.group(2).split(" ");
-            int found = 0;
-            String known = " " + m.group(3).replace("\\"", " ") + " ";
-            for (String word : words) if (known.contains(" " + word + " ")) found++;
-            String f = m.group(2).contains("nan") ? "NaN" : "" + (double) found / words.length;
-            out.add(0, "{\\"image_id\\": " + m.group(1) + ", \\"scores\\": {\\"All\\": {\\"f\\": " + f + "}}}");
-            if (m.group(2).contains("half")) out.clear();
-        }
-        try (Writer writer = new BufferedWriter(new FileWriter(args[2]))) {  // as SPICE does, which Java 15 breaks
-            ScriptEngine engine = new ScriptEngineManager().getEngineByName("JavaScript");
-            engine.put("jsonString", "[" + String.join(", ", out) + "]");
-            engine.eval("result = JSON.stringify(JSON.parse(jsonString), null, 2)");
-            writer.write((String) engine.get("result"));
-        }
-    }
-}
-"""
-PUNCTUATION = {
-    "''",
-    "'",
-    "``",
-    "`",
-    ".",
-    "?",
-    "!",
-    ",",
-    ":",
-    "-",
-    "--",
-    "...",
-    ";",
-}  # what coco-caption drops
-PARSER = "public class Parser { }"
-ENGINE = """
-import java.io.*;
-import java.util.*;
-import javax.script.*;
-public class Engine extends AbstractScriptEngine implements ScriptEngineFactory {  // gives back what it is given
-    public Object eval(String script, ScriptContext context) {
-        put("result", get("jsonString"));
-        return get("result");
-    }
-    public Object eval(Reader script, ScriptContext context) { return eval("", context); }
-    public Bindings createBindings() { return new SimpleBindings(); }
-    public ScriptEngineFactory getFactory() { return this; }
-    public ScriptEngine getScriptEngine() { return new Engine(); }
-    public List<String> getNames() { return Arrays.asList("JavaScript"); }
-    public List<String> getMimeTypes() { return Arrays.asList(); }
-    public List<String> getExtensions() { return Arrays.asList(); }
-    public String getEngineName() { return "echo"; }
-    public String getEngineVersion() { return "1"; }
-    public String getLanguageName() { return "none"; }
-    public String getLanguageVersion() { return "1"; }
-    public Object getParameter(String key) { return null; }
-    public String getMethodCallSyntax(String object, String name, String... arguments) { return ""; }
-    public String getOutputStatement(String text) { return ""; }
-    public String getProgram(String... statements) { return ""; }
-}
-"""
+SOURCES = Path(__file__).parents[1] / "miniatures" / "java"
+# what coco-caption drops
+PUNCTUATION = {"''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"}
 needs_java = pytest.mark.skipif(
     not (shutil.which("java") and shutil.which("javac")), reason="compiles stand-ins with javac"
 )
@@ -148,13 +43,10 @@ ITEMS = [
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    """Folder with Meteor.jar, spice-1.0.jar (which asks for lib/parser.jar), parser.jar, nashorn.jar."""
+    """Folder with Meteor.jar, parser.jar, nashorn.jar and spice-1.0.jar (needs lib/parser.jar)."""
     folder = tmp_path_factory.mktemp("java")
-    sources = {"Meteor": METEOR, "SpiceScorer": SPICE, "Parser": PARSER, "Engine": ENGINE}
-    for name, text in sources.items():
-        (folder / f"{name}.java").write_text(text, encoding="utf-8")
-    files = [f"{name}.java" for name in sources]
-    subprocess.run(["javac", "-encoding", "UTF-8", "-d", ".", *files], cwd=folder, check=True)
+    sources = sorted(SOURCES.glob("*.java"))
+    subprocess.run(["javac", "-encoding", "UTF-8", "-d", folder, *sources], check=True)
     manifests = {
         "Meteor.jar": ("Meteor.class", "Main-Class: Meteor\n"),
         # long lines of a manifest are folded
@@ -218,9 +110,9 @@ def test_java_is_found_or_its_lack_explained(tmp_path, monkeypatch):
         {
             "echo 'java version \"1.8.0_392\"' >&2": 8,
             "echo 'openjdk version \"21\" 2023' >&2": 21,
-            "echo 'java version \"1.7.0_80\"' >&2": r'needs Java 8 or newer: .*/bin/java is java version "1.7.0_80"',
-            "echo 'Unable to locate a Java Runtime' >&2; exit 1": "does not run .Unable to locate a Java Runtime",
-            "echo 'Error occurred during initialization of VM' >&2; exit 1": "does not run .Error occurred",
+            "echo 'java version \"1.7.0_80\"' >&2": "needs Java 8 or newer: .*/bin/java is",
+            "echo 'Unable to locate a Java Runtime' >&2; exit 1": "does not run .Unable to locate",
+            "echo 'Error occurred during startup' >&2; exit 1": "does not run .Error occurred",
         }.items()
     ):
         home = tmp_path / f"home{n}"
@@ -242,7 +134,7 @@ def test_meteor_without_its_extra(no_coco):
 @needs_java
 def test_meteor_of_the_stand_in(stand_in):
     [score] = meteor(ITEMS)
-    # all of it in one piece; then rain, falls, é and the bars of b, which only METEOR's own separator may not be
+    # all of a in one piece; then rain, falls, é and the bars of b, which are no separators
     assert score.per_item[0] == 1
     assert 0 < score.per_item[1] < 1
     assert score.per_item[2] == 0
@@ -266,7 +158,7 @@ def test_meteor_that_breaks_off(stand_in, word, reason):
 
 
 def test_meteor_by_hand():
-    # 3 of 4 words (2 of function) match by form in one piece, 1 of them of function; the reference has 3 words
+    # 3 of 4 words (2 of function) match by form in one piece, 1 of them of function, of 3 words
     counts = np.zeros(23)
     counts[[0, 1, 2, 3]] = 4, 3, 2, 1
     counts[[4, 5, 6, 7]] = 2, 2, 1, 1

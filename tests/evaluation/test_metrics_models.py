@@ -1,4 +1,4 @@
-"""Metrics by models: sentence encoders, the fluency detector and CLAPScore, with tiny checkpoints in public layouts."""
+"""Metrics by models: sentence encoders, the fluency detector, CLAPScore, with tiny checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of candidates and references: the layouts people have, and sixty broken ones that give no figure."""
+"""Files of candidates and references: common layouts, and sixty broken ones that give no score."""
 
 from __future__ import annotations
 
@@ -62,11 +62,14 @@ CANDIDATE_LAYOUTS = {
     "semicolons": GOOD.replace(",", ";"),
     "tabs": GOOD.replace(",", "\t"),
     "index column": ",file,caption\n0,a.wav,A dog barks\n1,b.wav,Rain falls\n",
-    "other columns": "file,caption,logprob,notes\na.wav,A dog barks,-1.5,\nb.wav,Rain falls,-2,\n\n",
+    "other columns": "file,caption,logp,notes\na.wav,A dog barks,-1.5,\nb.wav,Rain falls,-2,\n\n",
     "capitals": GOOD.replace("file,caption", "File_Name, Caption"),
     "quoted": 'file,caption\n"a.wav","A dog barks"\nb.wav,Rain falls\n',
     "gzip": gzip.compress(GOOD.encode()),
-    "jsonl": '{"file": "a.wav", "caption": "A dog barks"}\n\n{"file": "b.wav", "caption": "Rain falls"}\n',
+    "jsonl": (
+        '{"file": "a.wav", "caption": "A dog barks"}\n\n'
+        '{"file": "b.wav", "caption": "Rain falls"}\n'
+    ),
     "wsac caption --json": [
         {
             "file": "sounds/a.wav",
@@ -98,7 +101,8 @@ REFERENCE_LAYOUTS = {
     "clotho": REFERENCES,
     "long": "file,caption\na.wav,A dog is barking\nb.wav,It rains\na.wav,Barking\nb.wav,Rain\n",
     "list in a cell": (
-        'file,references\na.wav,"[""A dog is barking"", ""Barking""]"\nb.wav,"[""It rains"", ""Rain""]"\n'
+        'file,references\na.wav,"[""A dog is barking"", ""Barking""]"\n'
+        'b.wav,"[""It rains"", ""Rain""]"\n'
     ),
     "list in json": [
         {"id": "a.wav", "references": ["A dog is barking", "Barking"]},

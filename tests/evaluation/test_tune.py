@@ -61,8 +61,10 @@ def test_tuning_tries_bridges_variants_and_decoding(captioner):
 
 
 def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, monkeypatch):
-    """ad finds its sounds best, but half of its captions are stumps; variants of the best are tried then. A choice must
-    gain a little in the CLAP's own eyes, another search much: 0.015 and 0.04 log 12 are 0.04 and 0.10."""
+    """ad picks its sounds best, but half of its captions are stumps; variants of the best follow.
+
+    A choice must gain a little in the CLAP's own eyes, another search much: 0.015 and 0.04 log 12
+    are 0.04 and 0.10."""
     gains = {"mbr": 0.03, "clap": 0.06, "samples": 0.14, "greedy": 0.08}
     figures = {
         "pd": (-2.0, 0.0),
@@ -112,7 +114,7 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
 
 
 def test_what_was_written_before_is_chosen_anew(captioner):
-    """A captioner that samples is tuned from a plain beam, so runs compare whatever was made usual in them."""
+    """A captioner that samples is tuned from a plain beam, so runs with other defaults compare."""
     sounds = captioner.clap.embed_text(
         [f"{a} {b}" for a in ("a dog", "rain", "a bell", "wind") for b in ("x", "y", "z")]
     )

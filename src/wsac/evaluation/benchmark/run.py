@@ -42,7 +42,7 @@ GAP_TEXTS = 5000  # texts that the gap is fitted on, at most
 def run_benchmark(
     recipe: BenchmarkRecipe, out: str | Path, *, own: Sequence[Data] = (), device: str = "auto"
 ) -> dict[str, Any]:
-    """Train, caption and score every row for every seed. Returns the table and writes it to ``out``.
+    """Train, caption and score every row for every seed; returns and writes the table.
 
     own: data of the recipe, by name, that are ready instead of being prepared as it says. Work
     that is finished in ``out`` is not repeated. Raises RecipeError for impossible rows, before
