@@ -1,4 +1,4 @@
-"""A captioner's folder: the same captions after loading, old formats, and what a broken one says."""
+"""A captioner's folder: the same captions after loading, defaults, and broken folders."""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ TAG_ROW = {"file": "", **SPAN, "tags": (), "notes": (), "error": ""}
 TAG_COLUMNS = ("file", "start", "end", "label", "score", "probability", "notes", "error")
 
 Item = TypeVar("Item", Caption, TaggedSound, Tag)
+Result = TypeVar("Result", Caption, TaggedSound)
 
 
 def caption_files(
@@ -58,12 +60,8 @@ def caption_files(
     captioner = captioner if gap is None else captioner.with_gap(gap)
     captioner = captioner.with_options(**changes)
     threshold = _threshold(captioner, min_confidence, model)
-    results: list[Caption | AudioError] = []
-    for result in _with_progress("caption", captioner.caption_many(files, window), len(files)):
-        if isinstance(result, Caption):
-            result = apply_threshold(_rounded(result), threshold)
-        results.append(result)
-    return results
+    results = captioner.caption_many(files, window)
+    return _collect("caption", results, len(files), partial(apply_threshold, threshold=threshold))
 
 
 def tag_files(
@@ -84,22 +82,31 @@ def tag_files(
         raise RecipeError(f"top {top}: nothing would be shown; give 1 or more")
     files = find_audio(patterns)
     tagger = Tagger(load_clap(clap, device=pick_device(device)), labels)
-    results: list[TaggedSound | AudioError] = []
-    for result in _with_progress("tag", tagger.tag_many(files, window), len(files)):
-        if isinstance(result, TaggedSound):
-            result = replace(_rounded(result), tags=tuple(map(_rounded, result.tags[:top])))
-        results.append(result)
-    return results
+
+    def shorten(sound: TaggedSound) -> TaggedSound:
+        return replace(sound, tags=tuple(map(_rounded, sound.tags[:top])))
+
+    return _collect("tag", tagger.tag_many(files, window), len(files), shorten)
 
 
-def _with_progress(title: str, results: Iterable[Any], files: int) -> Iterator[Any]:
+def _collect(
+    title: str,
+    results: Iterable[Result | AudioError],
+    files: int,
+    finish: Callable[[Result], Result],
+) -> list[Result | AudioError]:
+    """The results, with a progress bar, after rounding and ``finish``."""
+    collected: list[Result | AudioError] = []
     file = ""
     with progress(title, files, unit="files") as tick:
         for result in results:
             if result.file != file:
                 tick()
             file = result.file
-            yield result
+            if not isinstance(result, AudioError):
+                result = finish(_rounded(result))
+            collected.append(result)
+    return collected
 
 
 def _rounded(item: Item) -> Item:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
 CARD = "captioner.json"
 FORMAT = 1
+BROKEN = (LookupError, TypeError, ValueError, AttributeError, OSError, RuntimeError)
 
 
 class Card(BaseModel):
@@ -51,13 +52,8 @@ class Card(BaseModel):
     confidence: Calibration | None = None
 
 
-def has_captioner(folder: str | Path) -> bool:
-    """Whether a folder holds a finished captioner."""
-    return (Path(folder) / CARD).is_file()
-
-
 def find_captioner(name: str | Path) -> Path:
-    """The folder of a captioner, by its path or as "pocket", the bundled one."""
+    """The folder of a captioner, by its path or as "pocket", the bundled captioner."""
     return BUNDLED_CAPTIONER if str(name) == "pocket" else Path(name)
 
 
@@ -96,14 +92,14 @@ def save(
 
 
 def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
-    """The arguments of a Captioner, read from its folder. Raises ModelError; see ``Captioner.load``."""
+    """The arguments of a Captioner, read from its folder. Raises ModelError."""
     from safetensors import SafetensorError
 
     folder = find_captioner(name)
-    if not has_captioner(folder):
+    if not (folder / CARD).is_file():
         if (folder / "recipe.toml").is_file():
             raise ModelError(f"{name}: an unfinished run; give its wsac train command again")
-        remedy = "give a folder of wsac train, or pocket, the bundled one"
+        remedy = "give a folder of wsac train, or pocket, the bundled captioner"
         raise ModelError(f"{name}: no captioner here; {remedy}")
     device, raw = pick_device(device), read_json(folder / CARD)
     version = raw.get("version") if isinstance(raw, dict) else None
@@ -112,10 +108,7 @@ def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[s
         raise ModelError(f"{folder}: a captioner of format {version}, but {reads}")
     try:
         return _parts(folder, Card.model_validate(raw), moved_clap, device)
-    except (
-        *(LookupError, TypeError, ValueError, AttributeError),
-        *(OSError, RuntimeError, SafetensorError),
-    ) as error:
+    except (*BROKEN, SafetensorError) as error:
         reason = " ".join(map(str.strip, str(error).split("\n")[:3]))
         raise ModelError(f"{folder}: not a captioner of this version ({reason})") from error
 
@@ -125,10 +118,9 @@ def _parts(folder: Path, card: Card, moved_clap: str | Path | None, device: str)
 
     clap = _load_clap(folder, card.clap, moved_clap, device)
     if clap.fingerprint != card.clap_fingerprint:
-        raise ModelError(
-            f"{folder}: trained with CLAP {card.clap_fingerprint}, but the one here is "
-            f"{clap.fingerprint}; give that one as --clap, or train it again"
-        )
+        expected = f"trained with CLAP {card.clap_fingerprint}"
+        remedy = "give the CLAP of the training as --clap, or train again"
+        raise ModelError(f"{folder}: {expected}, but this one is {clap.fingerprint}; {remedy}")
     config = dict(card.decoder)
     decoder = build(config.pop("kind"), config)
     decoder.load_state_dict(load_file(folder / "decoder.safetensors"))
@@ -177,7 +169,7 @@ def _prompter(
         memory = SupportMemory(clap.embed_text(settings.phrases))
     if memory is None:
         raise ValueError("prompts of captions, and no support memory")
-    return Prompter.from_settings(settings, memory, tokenizer)
+    return Prompter.make(embeddings=memory, tokenizer=tokenizer, **asdict(settings))
 
 
 @lru_cache(maxsize=1)

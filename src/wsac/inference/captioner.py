@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,8 @@ class Captioner:
         """The same captioner with these captions as its memory, and without its calibration."""
         memory, prompter = SupportMemory(embed_texts(self.clap, captions)), self.prompter
         if prompter is not None and not prompter.settings.labels:
-            settings = replace(prompter.settings, phrases=tuple(captions))
-            prompter = Prompter.from_settings(settings, memory, self.tokenizer)
+            settings = asdict(prompter.settings) | {"phrases": captions}
+            prompter = Prompter.make(embeddings=memory, tokenizer=self.tokenizer, **settings)
         return self._copy(memory=memory, calibration=None, prompter=prompter)
 
     def _copy(self, **changes: Any) -> Captioner:

@@ -96,7 +96,7 @@ class Logistic:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """confidence = P(something is recognisable) · P(the caption is right | something is recognisable).
+    """confidence = P(something is recognisable) · P(right caption | something is recognisable).
 
     clear: the first factor; None when it was fitted without unrecognisable sounds. right: the
     second. threshold: a caption below it should be hidden. Raises ValueError for features of

@@ -55,18 +55,11 @@ class Prompter:
         tokenizer: Tokenizer,
         **settings: Any,
     ) -> Prompter:
-        """settings: fields of PromptSettings. Raises ValueError unless each phrase has an embedding."""
-        return cls.from_settings(PromptSettings(tuple(phrases), **settings), embeddings, tokenizer)
-
-    @classmethod
-    def from_settings(
-        cls, settings: PromptSettings, embeddings: SupportMemory, tokenizer: Tokenizer
-    ) -> Prompter:
-        """Raises ValueError unless each phrase has an embedding."""
-        if len(settings.phrases) != len(embeddings):
-            raise ValueError(f"{len(settings.phrases)} phrases, {len(embeddings)} embeddings")
-        rows = tuple(tuple(ids) for ids in tokenizer.encode(settings.phrases))
-        return cls(settings, embeddings, rows)
+        """settings: of PromptSettings. Raises ValueError unless each phrase has an embedding."""
+        if len(phrases) != len(embeddings):
+            raise ValueError(f"{len(phrases)} phrases and {len(embeddings)} embeddings")
+        rows = tuple(tuple(ids) for ids in tokenizer.encode(phrases))
+        return cls(PromptSettings(tuple(phrases), **settings), embeddings, rows)
 
     def nearest(self, embedding: Tensor) -> list[list[int]]:
         """Rows of the nearest phrases of each embedding ``[B, D]``, the nearest first."""
@@ -88,7 +81,7 @@ class Prompter:
         return chosen
 
     def write(self, chosen: Sequence[Sequence[int]]) -> Tensor:
-        """Prompts ``[B, P]`` of token ids: each phrase after a begin token, cut at P, padded to P."""
+        """Prompts ``[B, P]`` of token ids: each phrase after a begin token, cut or padded to P."""
         prompts = torch.full((len(chosen), self.settings.tokens), PAD)
         for prompt, rows in zip(prompts, chosen, strict=True):
             ids = [token for row in rows for token in (BOS, *self.rows[row])][: len(prompt)]
