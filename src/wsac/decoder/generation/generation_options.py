@@ -54,26 +54,17 @@ class GenerationOptions:
         length, repeated = self.length_penalty, self.repetition_penalty
         diverse, heat = self.diversity_penalty, self.temperature
         by_length = "a number; 0 ranks by the sum, 1 by the mean"
-        no_ngram = f"no repeated n-grams of {ngram}"
+        no_ngram, pairs = f"no repeated n-grams of {ngram}", f"{groups} groups of {beams} beams"
         divides = groups >= 1 and beams % groups == 0
-        uneven = f"{groups} groups of {beams} beams"
         return [
             (1 <= beams <= MAX_BEAMS, f"beam {beams}", f"a whole number from 1 to {MAX_BEAMS}"),
             (self.max_tokens >= 1, f"max_tokens {self.max_tokens}", "1 or more"),
             (math.isfinite(length), f"length penalty {length:g}", by_length),
-            (
-                0 < repeated < math.inf,
-                f"repetition penalty {repeated:g}",
-                "a number above 0; 1 is none",
-            ),
+            (0 < repeated < math.inf, f"repetition penalty {repeated:g}", "more than 0; 1 is none"),
             (ngram >= 0, no_ngram, "a length of 1 or more, or 0 for none"),
-            (divides, uneven, "a number of groups that divides the beam"),
+            (divides, pairs, "a number of groups that divides the beam"),
             (0 <= diverse < math.inf, f"diversity penalty {diverse:g}", "a number, 0 or more"),
-            (
-                0 < heat < math.inf,
-                f"temperature {heat:g}",
-                "a number above 0; a beam of one is greedy",
-            ),
+            (0 < heat < math.inf, f"temperature {heat:g}", "more than 0; greedy is a beam of 1"),
             (self.seed >= 0, f"seed {self.seed}", "0 or more"),
             (self.top_k >= 0, f"top_k {self.top_k}", "a number of tokens, or 0 for all"),
             (0 < self.top_p <= 1, f"top_p {self.top_p:g}", "a share above 0, at most 1"),

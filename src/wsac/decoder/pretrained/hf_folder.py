@@ -104,10 +104,10 @@ def check_causal(model: Any, name: str) -> None:
     words = table[[0, 1 % len(table)]]
     pairs = torch.stack((words[[0, 0]], words), dim=1)  # [2, 2, width]: the same first word twice
     try:
-        one, two = model(inputs_embeds=pairs).logits[:, 0]
+        scores, others = model(inputs_embeds=pairs).logits[:, 0]
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise ModelError(f"{name}: cannot read soft tokens ({first_line(error)})") from error
-    if float((one - two).abs().max()) > 1e-3 * float(one.abs().max()):
+    if float((scores - others).abs().max()) > 1e-3 * float(scores.abs().max()):
         problem = "not a causal language model: its words depend on those that follow"
         raise ModelError(f"{name}: {problem}; give a GPT")
 

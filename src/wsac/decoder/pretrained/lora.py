@@ -16,38 +16,25 @@ from wsac.types import ModelError, RecipeError
 from .causal_lm import CausalLmDecoder
 from .hf_folder import quietly
 
+LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "checkpointing")
+
 
 class LlmDecoder(CausalLmDecoder):
     """A frozen CausalLmDecoder with adapters; needs the extra ``llm`` (peft).
 
-    lora_targets: endings of layer names, such as q_proj and v_proj; () means what peft knows for
-    the model.
-    checkpointing: compute activations again in the backward pass, for a third more time and a
-    fraction of the memory.
+    lora_targets: endings of layer names, such as q_proj and v_proj; empty: what peft knows for the model.
+    checkpointing: compute activations again in the backward pass, for a third more time and a fraction
+    of the memory.
     """
 
     kind = "llm"
 
-    def __init__(
-        self,
-        *,
-        lora_rank: int = 8,
-        lora_alpha: float = 32,
-        lora_dropout: float = 0.0,
-        lora_targets: Sequence[str] = (),
-        checkpointing: bool = True,
-        **config: Any,
-    ) -> None:
-        self._targets, self._checkpointing = list(lora_targets), checkpointing
-        self._lora = {"r": lora_rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
+    def __init__(self, **config: Any) -> None:
+        """config: the arguments of CausalLmDecoder, and those of LORA."""
+        self._lora = {name: config.pop(name) for name in LORA}
+        self._lora["lora_targets"] = list(self._lora["lora_targets"])
         super().__init__(**config)
-        self.config |= {
-            "lora_rank": lora_rank,
-            "lora_alpha": lora_alpha,
-            "lora_dropout": lora_dropout,
-            "lora_targets": self._targets,
-            "checkpointing": checkpointing,
-        }
+        self.config |= self._lora
 
     @classmethod
     def begin(cls, options: Mapping[str, Any], texts: Sequence[str], **sizes: Any) -> Any:
@@ -56,15 +43,14 @@ class LlmDecoder(CausalLmDecoder):
 
     @classmethod
     def _options(cls) -> tuple[str, ...]:
-        lora = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "checkpointing")
-        return super()._options() + lora
+        return super()._options() + LORA
 
     def _adapt(self, lm: Any) -> Any:
         self._add_adapters(lm)
         for parameter in lm.parameters():
             if parameter.requires_grad:  # bfloat16 would lose steps of a small rate
                 parameter.data = parameter.data.to(torch.float32)
-        if self._checkpointing:
+        if self._lora["checkpointing"]:
             if not lm.supports_gradient_checkpointing:
                 remedy = "set decoder.checkpointing = false"
                 raise RecipeError(f"{self.model}: has no checkpointing; {remedy}")
@@ -74,18 +60,22 @@ class LlmDecoder(CausalLmDecoder):
         return lm
 
     def _add_adapters(self, lm: Any) -> None:
-        """Raises RecipeError when no layer has one of the names."""
-        peft = _peft()
-        transposed = any(type(module).__name__ == "Conv1D" for module in lm.modules())  # of GPT-2
-        targets = self._targets or None
-        config = peft.LoraConfig(target_modules=targets, fan_in_fan_out=transposed, **self._lora)
+        """Raises RecipeError when no layer has such a name."""
+        peft, lora = _peft(), self._lora
+        config = peft.LoraConfig(
+            r=lora["lora_rank"],
+            lora_alpha=lora["lora_alpha"],
+            lora_dropout=lora["lora_dropout"],
+            target_modules=lora["lora_targets"] or None,
+            fan_in_fan_out=any(type(part).__name__ == "Conv1D" for part in lm.modules()),  # GPT-2
+        )
         try:
             with quietly():
                 peft.inject_adapter_in_model(config, lm)
         except ValueError as error:
             layers = (name for name, module in lm.named_modules() if hasattr(module, "weight"))
             names = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
-            problem = f"decoder.lora_targets {self._targets} fit no layer of {self.model}"
+            problem = f"decoder.lora_targets {lora['lora_targets']} fit no layer of {self.model}"
             raise RecipeError(f"{problem}; choose of {names}") from error
 
     def train(self, mode: bool = True) -> LlmDecoder:
