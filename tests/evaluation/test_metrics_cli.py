@@ -43,7 +43,7 @@ def test_evaluate_as_table(run, files):
     for word in ("bleu_4", "cider_d", "self_bleu", " to ", "95 % interval"):
         assert word in out
     assert "40 clips with 5 references each" in err
-    assert "CIDEr-D keeps the document frequencies" in err
+    assert "CIDEr-D uses the document frequencies" in err
     assert "CIDEr " not in out
     assert "cider " not in out
 
@@ -234,7 +234,7 @@ def test_compare_without_references(run, files):
     for words, what in (
         (
             (files / "a.json", files / "poor.csv"),
-            "poor.csv: captions, and the other is an evaluation",
+            "poor.csv: captions, but the other file is an evaluation",
         ),
         (
             (files / "a.json", files / "a.json", "--metrics", "fast"),
