@@ -109,9 +109,10 @@ def embed_sounds(paths: Sequence[str | Path], clap: ClapEncoder) -> torch.Tensor
     """
     if not paths:
         raise AudioError("no sounds to embed")
-    decodable, embeddings = _from_cache(paths, clap)
-    missing = [path for path, good in zip(paths, decodable, strict=True) if not good]
-    if missing:
+    names, embeddings = embed_audible(paths, clap)
+    if len(names) < len(paths):
+        decodable = set(names)
+        missing = [path for path in paths if str(path) not in decodable]
         what = f"cannot be decoded, one of {len(missing)} of {len(paths)}"
         remedy = "leave it and its captions out, or get the file again"
         raise AudioError(f"{missing[0]}: {what}; {remedy}")
@@ -119,28 +120,20 @@ def embed_sounds(paths: Sequence[str | Path], clap: ClapEncoder) -> torch.Tensor
 
 
 def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[str], torch.Tensor]:
-    """The names and embeddings ``[N, D]`` of the files that can be decoded; the others are
-    reported.
+    """The names and embeddings ``[N, D]`` of the files that can be decoded; the others are reported.
 
     Raises AudioError when none can.
     """
-    decodable, embeddings = _from_cache(paths, clap)
-    names = [str(path) for path, good in zip(paths, decodable, strict=True) if good]
-    if not names:
-        raise AudioError(f"none of the {len(paths)} sounds can be decoded; see the lines above")
-    return names, embeddings
-
-
-def _from_cache(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[bool], torch.Tensor]:
-    """Whether each file can be decoded, and the embeddings of those that can."""
-    names = [str(Path(path).absolute()) for path in paths]
-    key = "\0".join((clap.fingerprint, *names)).encode(errors="surrogateescape")
-    folder = cache_folder() / "sounds" / hashlib.sha256(key).hexdigest()[:32]
-    embed_folder(clap, names, folder, dtype="float32")
+    files = {str(path): str(Path(path).absolute()) for path in paths}
+    key = "\0".join((clap.fingerprint, *(files[str(path)] for path in paths)))
+    digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
+    folder = cache_folder() / "sounds" / digest[:32]
+    embed_folder(clap, list(files.values()), folder, dtype="float32")
     embeddings, embedded = read_embeddings(folder)
-    rows = {name: row for row, name in enumerate(embedded)}
-    order = [rows[name] for name in names if name in rows]
-    return [name in rows for name in names], torch.from_numpy(np.array(embeddings[order]))
+    rows = {file: row for row, file in enumerate(embedded)}
+    names = [str(path) for path in paths if files[str(path)] in rows]
+    order = [rows[files[name]] for name in names]
+    return names, torch.from_numpy(np.array(embeddings[order]))
 
 
 def _embed_shard(
