@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 
 from wsac.data.audio.find import find_audio
 from wsac.io.console import progress, say
-from wsac.io.files import atomic_path, read_json, write_json
+from wsac.io.files import atomic_path, read_json, write_csv, write_json
 from wsac.types import AudioError, ModelError, RecipeError
 
 from .encoder import ClapEncoder
@@ -79,8 +79,8 @@ def embed_folder(
             out.rmdir()
         reason = errors[0][1] or errors[0][0]
         raise AudioError(f"{reason}; none of the {len(files):,} recordings can be embedded")
-    _write_csv(out / "files.csv", ("row", "file", "seconds"), rows)
-    _write_csv(out / "errors.csv", ("file", "error"), errors)
+    write_csv(out / "files.csv", ("row", "file", "seconds"), rows)
+    write_csv(out / "errors.csv", ("file", "error"), errors)
     for file, error in errors[:5]:
         say(f"error: {error or file}")
     for stale in sorted(out.glob("embeddings-*.npy"))[len(shards) :]:
@@ -189,8 +189,3 @@ def _key(part: Sequence[Path]) -> str:
 
 def _shard(out: Path, number: int, suffix: str) -> Path:
     return out / f"embeddings-{number:05d}.{suffix}"
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,12 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
 def write_text(target: str | Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     write_bytes(target, text.encode("utf-8"))
+
+
+def write_csv(target: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table with one header line, whole or not at all."""
+    with atomic_path(target) as path, path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wsac.io.console import progress
-from wsac.io.files import write_text, write_wav
+from wsac.io.files import write_csv, write_text, write_wav
 from wsac.types import WsacError
 
 from .falsehoods import write_false
@@ -24,7 +22,6 @@ from .scene import Scene
 
 RATES = (8_000, 96_000)  # Hz, lowest and highest
 EVENTS_REMEDY = "use a number or a range within 1-4, such as 1-2"
-Row = tuple[str, ...]
 SceneDraw = tuple[Scene, np.random.Generator]
 
 
@@ -53,7 +50,7 @@ def write_scenes(
     if jobs < 1:
         raise WsacError(f"--jobs {jobs}: use 1 or more processes")
     folder = Path(folder)
-    rows: list[Row] = []
+    rows: list[tuple[str, ...]] = []
     records, total = [], 0.0
     draw = partial(draw_scene, seed, events=events, seconds=seconds)
     work = partial(_write_scene, draw=draw, folder=folder, sample_rate=sample_rate)
@@ -65,7 +62,7 @@ def write_scenes(
             records.append(json.dumps({"file": name} | record, ensure_ascii=False))
             total += record["seconds"]
             tick(1)
-    _write_csv(folder / "captions.csv", ("audio", "caption", "negative"), rows)
+    write_csv(folder / "captions.csv", ("audio", "caption", "negative"), rows)
     write_text(folder / "scenes.jsonl", "".join(f"{line}\n" for line in records))
     return _summary(folder, scenes, len(rows), round(total / 3600, 4), seed)
 
@@ -82,8 +79,8 @@ def write_corpus(
         sentences = write_captions(np.random.default_rng(seed), captions, events)
     except ValueError as error:
         raise WsacError(f"--scenes {captions}: {error}") from error
-    rows: list[Row] = [(sentence,) for sentence in sentences]
-    _write_csv(Path(folder) / "captions.csv", ("caption",), rows)
+    rows = [(sentence,) for sentence in sentences]
+    write_csv(Path(folder) / "captions.csv", ("caption",), rows)
     return _summary(folder, 0, captions, 0.0, seed)
 
 
@@ -141,9 +138,3 @@ def _summary(
 ) -> dict[str, Any]:
     counts = {"scenes": scenes, "captions": captions, "hours": hours, "seed": seed}
     return {"folder": str(folder)} | counts
-
-
-def _write_csv(path: Path, header: Row, rows: list[Row]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    write_text(path, text.getvalue())

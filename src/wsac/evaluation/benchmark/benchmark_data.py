@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from wsac.data.datasets.layouts import DatasetItem, caption_file, find_dataset
 from wsac.data.soundworld.reading import read_kinds
 from wsac.data.soundworld.write import write_scenes
 from wsac.io.console import say
-from wsac.io.files import write_text
+from wsac.io.files import write_csv, write_text
 from wsac.types import CorpusError
 
 from .benchmark_recipe import DataOptions
@@ -117,7 +116,5 @@ def judge_scenes(
 
 def _write_pairs(folder: Path, rows: Sequence[tuple[str, str]]) -> str:
     """The path of a CSV of audio,caption."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("audio", "caption"), *rows])
-    write_text(folder / "pairs.csv", text.getvalue())
+    write_csv(folder / "pairs.csv", ("audio", "caption"), rows)
     return str(folder / "pairs.csv")
