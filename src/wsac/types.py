@@ -1,6 +1,7 @@
 """Core types, the errors, and the shape legend.
 
-Shape letters used in docstrings: B batch, D embedding dimension, N memory entries, T samples, L tokens, V vocabulary.
+Shape letters used in docstrings: B batch, D embedding dimension, N memory entries, T samples, L
+tokens, V vocabulary.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 class Caption:
     """A sentence about a sound.
 
-    text: the caption. logprob: mean log-probability per token, in nats. start, end: the span it describes, in seconds;
-    ``end`` is None when the length of the sound is not known. confidence: the probability that the text is right,
-    in [0, 1]; None from a captioner without calibration. file: the path, "" for samples. notes: what is wrong with
-    the sound. guess: the text of a caption whose confidence is below the threshold; ``text`` is then empty.
+    text: the caption. logprob: mean log-probability per token, in nats. start, end: the span it
+    describes, in seconds; ``end`` is None when the length of the sound is not known. confidence:
+    the probability that the text is right, in [0, 1]; None from a captioner without calibration.
+    file: the path, "" for samples. notes: what is wrong with the sound. guess: the text of a
+    caption whose confidence is below the threshold; ``text`` is then empty.
     """
 
     text: str
@@ -32,7 +34,8 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One caption row of a corpus: its text, and the id of the clip it describes when the corpus names one."""
+    """One caption row of a corpus: its text, and the id of the clip it describes when the corpus
+    names one."""
 
     caption: str
     clip: str | None = None
@@ -47,7 +50,8 @@ class CorpusError(WsacError):
 
 
 class AudioError(WsacError):
-    """A sound that cannot be decoded. file: its path, where the error stands for it in a stream of results."""
+    """A sound that cannot be decoded. file: its path, where the error stands for it in a stream of
+    results."""
 
     file: str = ""
 
@@ -61,6 +65,6 @@ class ModelError(WsacError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``"did you mean 'x'? "`` where a known name is like one that is not, else ""."""
+    """``"did you mean 'x'? "`` where a known name is similar, else ""."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""

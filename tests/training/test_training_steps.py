@@ -41,10 +41,9 @@ def same(one, two):
 
 
 @pytest.mark.parametrize("limit", [3, 40])
-def test_flat_tokens_make_the_batches_that_lists_made(captions, tokenizer, limit, monkeypatch):
-    monkeypatch.setattr("wsac.data.tokens.AT_ONCE", 7)
+def test_flat_tokens_make_the_batches_that_lists_made(captions, tokenizer, limit):
     lists = [torch.tensor([*ids[: limit - 1], EOS]) for ids in tokenizer.encode(captions)]
-    rows = TokenRows.make(captions, tokenizer, limit)
+    rows = TokenRows.make(captions, tokenizer, limit, batch=7)
     some = torch.randperm(len(captions), generator=torch.Generator().manual_seed(0))[:50]
     some[-1] = len(captions) - 1  # whose padding lies beyond the end
     wanted = nn.utils.rnn.pad_sequence(

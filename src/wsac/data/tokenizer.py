@@ -1,4 +1,4 @@
-"""Byte-level BPE, trained on the captions at hand: no download, any language, nothing out of vocabulary."""
+"""Byte-level BPE, trained on the captions: no download, any language, no unknown words."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
 
 
 def vocabulary_size(captions: Iterable[str]) -> int:
-    """How large a BPE these captions can fill: one token for every 40 words, in steps of 64, from 512 to 4,096.
+    """The size of a BPE for these captions: a token per 40 words, in steps of 64, 512 to 4,096.
 
-    A token that was seen a few times only is learned badly, and costs as much as any other at every step. Clotho alone
+    A rare token is learned badly, and costs as much as any other at every step. Clotho alone
     (217,000 words) reaches the largest size.
     """
     words = sum(len(caption.split()) for caption in captions)
@@ -29,15 +29,14 @@ class Tokenizer:
         self._backend = backend
         backend.encode_special_tokens = True  # "<eos>" inside a caption is text
         if [backend.token_to_id(token) for token in SPECIAL_TOKENS] != [PAD, BOS, EOS]:
-            raise ModelError(
-                "tokenizer.json: the first three tokens are not <pad>, <bos>, <eos>; train it with wsac"
-            )
+            what = "the first three tokens are not <pad>, <bos>, <eos>; train it with wsac"
+            raise ModelError(f"tokenizer.json: {what}")
 
     @classmethod
     def train(
         cls, captions: Sequence[str], vocab_size: int = 4096, *, lowercase: bool = False
     ) -> Tokenizer:
-        """Learn the merges from the captions. The same captions in any process give the same vocabulary.
+        """Learn the merges from the captions. Equal captions give equal vocabularies.
 
         vocab_size: 0 chooses it from the captions, see ``vocabulary_size``.
         """
@@ -45,9 +44,7 @@ class Tokenizer:
         from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
         backend = Backend(models.BPE())
-        steps: list = (
-            [normalizers.NFC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
-        )
+        steps: list = [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
         backend.normalizer = normalizers.Sequence(steps)
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         backend.decoder = decoders.ByteLevel()
@@ -62,7 +59,7 @@ class Tokenizer:
         return cls(backend)
 
     def lost(self, captions: Sequence[str]) -> int:
-        """How many captions have pieces that it cannot write: none of bytes."""
+        """How many captions have characters without a token: none, as any text is bytes."""
         return 0
 
     @classmethod
@@ -90,16 +87,11 @@ class Tokenizer:
 
     def encode(self, captions: Sequence[str]) -> list[list[int]]:
         """Ids of each caption, without special tokens."""
-        return [
-            encoding.ids
-            for encoding in self._backend.encode_batch(list(captions), add_special_tokens=False)
-        ]
+        encodings = self._backend.encode_batch(list(captions), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
     def decode(self, rows: Iterable[Sequence[int]]) -> list[str]:
         """Text of each row of ids; special tokens and the leading space are left out."""
-        return [
-            text.strip()
-            for text in self._backend.decode_batch(
-                [list(row) for row in rows], skip_special_tokens=True
-            )
-        ]
+        rows = [list(row) for row in rows]
+        texts = self._backend.decode_batch(rows, skip_special_tokens=True)
+        return [text.strip() for text in texts]

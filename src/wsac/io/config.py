@@ -1,4 +1,4 @@
-"""Recipes on disk: strict sections of options, read from TOML, changed by ``--set``, written back."""
+"""Recipes on disk: strict sections of options in TOML, changed by ``--set``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"  # those that are shipped
 
 
 class Section(BaseModel):
-    """A group of options: unknown keys are errors, values are checked, nothing changes after creation."""
+    """A frozen group of options: unknown keys are errors, values are checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -31,7 +31,7 @@ R = TypeVar("R", bound=VerbRecipe)
 
 
 def find_recipe(name: str | Path) -> Path:
-    """The file of a recipe: a shipped one by its name, such as ``wsac``, or any other by its path."""
+    """The file of a recipe, by its path or, for a shipped one such as ``wsac``, by its name."""
     shipped = RECIPES / f"{name}.toml"
     return shipped if shipped.is_file() and not Path(name).is_file() else Path(name)
 
@@ -41,7 +41,7 @@ def load_recipe(
 ) -> R:
     """Read a recipe from TOML and apply overrides such as ``{"training.epochs": 3}``.
 
-    Paths inside a recipe are relative to the working folder. Raises RecipeError naming the key and the remedy.
+    Paths in it are relative to the working folder. Raises RecipeError with the key and the remedy.
     """
     overrides = overrides or {}
     path = None if path is None else find_recipe(path)
@@ -93,7 +93,7 @@ def _verb_of(raw: dict[str, Any]) -> str:
 
 
 def parse_override(text: str, example: str = "training.epochs=3") -> tuple[str, Any]:
-    """``"training.epochs=3"`` → ``("training.epochs", 3)``; values are TOML, bare words are strings."""
+    """``"training.epochs=3"`` → ``("training.epochs", 3)``; values are TOML or bare words."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise RecipeError(f"--set {text}: write it as key=value, for example {example}")
@@ -111,7 +111,8 @@ def save_recipe(recipe: Section, path: str | Path) -> None:
 
 
 def pin_recipe(recipe: Section, folder: Path) -> None:
-    """Write ``recipe.toml`` into a run folder. Raises RecipeError when the folder holds a run of another recipe."""
+    """Write ``recipe.toml`` into a run folder. Raises RecipeError when it holds another recipe's
+    run."""
     path = folder / "recipe.toml"
     try:
         folder.mkdir(parents=True, exist_ok=True)

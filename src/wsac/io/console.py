@@ -1,4 +1,4 @@
-"""The terminal: tables and JSON on stdout, messages and progress bars on stderr, no bars in a pipe."""
+"""The terminal: tables and JSON on stdout, messages and progress bars on stderr."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 
 class Tick(Protocol):
-    """Advance a progress bar, optionally with a few words on the state (``tick(64, "loss 2.31")``)."""
+    """Advance a progress bar, perhaps with a note: ``tick(64, "loss 2.31")``."""
 
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
@@ -32,7 +32,7 @@ def say(message: str) -> None:
 
 @contextmanager
 def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterator[Tick]:
-    """A progress bar on stderr with rate and remaining time; silent when stderr is not a terminal."""
+    """A progress bar on stderr with rate and remaining time; silent in a pipe."""
     if not (_talks and sys.stderr.isatty()):
         yield lambda advance=1, note="": None
         return
@@ -54,7 +54,7 @@ def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterat
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table on stdout. A column whose name ends in ``>`` is right-aligned; the first wraps last.
+    """Print a table on stdout. A name in ``>`` is right-aligned; the first column wraps last.
 
     In a pipe no line wraps.
     """

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write to a temporary name beside the target, then rename."""
+"""Files that are whole or absent: write to a temporary name beside the target, then rename."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _cannot_write(target: str | Path, reason: Any) -> WsacError:
 
 
 def _part_of(target: Path) -> Path:
-    """A hidden name beside the target; it has the suffix of the target, by which some writers choose a format."""
+    """A hidden name beside the target, with its suffix: some writers choose the format by it."""
     return target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
 
 
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; rename it to ``target`` on success, delete it on any failure.
+    """Yield a temporary path beside ``target``; rename it on success, delete it on any failure.
 
     Raises WsacError when the folder cannot be made or written.
     """
@@ -55,9 +55,9 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(target: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``target``; rename it to ``target`` on success, delete it on any failure.
+    """Yield a temporary folder beside ``target``; rename it on success, delete it on any failure.
 
-    Raises WsacError when ``target`` exists and is not an empty folder, and when it cannot be written.
+    Raises WsacError when ``target`` is there and no empty folder, or cannot be written.
     """
     target = Path(target)
     try:
@@ -126,7 +126,7 @@ def write_tensors(
 def write_tensor(
     target: str | Path, name: str, parts: Iterable[Tensor], shape: tuple[int, ...], kind: dtype
 ) -> None:
-    """Write one tensor as safetensors, whole or not at all, from successive parts: it is never in memory.
+    """Write one tensor as safetensors, whole or not at all, from parts: it is never in memory.
 
     kind: float32, float16 or int8.
     """

@@ -1,4 +1,4 @@
-"""One self-contained HTML page that plays clips and shows their pictures and captions, without a network."""
+"""One self-contained HTML page that plays clips and shows their pictures and captions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
 class ClipCard:
     """One clip of a report.
 
-    name: of the file. caption: the sentence. samples: [T] mono float within [-1, 1], None without a sound
-    to play. sample_rate: Hz. facts: names and short values. lines: labels and sentences.
+    name: of the file. caption: the sentence. samples: [T] mono float within [-1, 1], None without a
+    sound to play. sample_rate: Hz. facts: names and short values. lines: labels and sentences.
     """
 
     name: str
@@ -65,7 +65,7 @@ class PagePart:
 def write_page(
     path: str | Path, parts: Sequence[PagePart], *, title: str, summary: str = ""
 ) -> None:
-    """Write a page. All text is escaped; sounds and pictures are in the page; the file is whole or absent.
+    """Write a page, whole or not at all. Text is escaped; sounds and pictures are in the page.
 
     summary: plain text under the title; each line becomes a paragraph.
     Raises AudioError when the sound of a card is empty or has more than one channel.
@@ -96,7 +96,7 @@ def write_page(
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:
-    """Encode mono samples [T] for a browser: (media type, bytes), MP3 where libsndfile can, else 16-bit WAV."""
+    """Mono samples [T] for a browser: (media type, bytes), MP3 where libsndfile can, else WAV."""
     import numpy as np
     import soundfile
 

@@ -1,4 +1,4 @@
-"""Downloads: from the Hub into its cache, or from one address; whole, checked, explained in one line."""
+"""Downloads from the Hub or from one address: whole, checked, errors explained in one line."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class MissingFileError(ModelError):
 
 
 def hub_file(repo: str, name: str, revision: str | None = None, *, offline: bool = False) -> Path:
-    """One file of a repository on the Hub, downloaded or from the Hub's cache (HF_HOME), SHA-256 checked.
+    """One file of a repository on the Hub, or from its cache (HF_HOME), with its SHA-256 checked.
 
-    Downloads are resumed. offline, or HF_HUB_OFFLINE: only the cache. Raises MissingFileError when the
-    repository does not have the file, ModelError for everything else.
+    Downloads are resumed. offline, or HF_HUB_OFFLINE: only the cache. Raises MissingFileError when
+    the repository does not have the file, ModelError for everything else.
     """
     from huggingface_hub import hf_hub_download
 
@@ -67,7 +67,7 @@ def hub_folder(
 
 
 def download(url: str, target: Path, sha256: str, *, offline: bool = False) -> Path:
-    """A file from an address outside the Hub, stored at ``target`` once, whole or absent, and checked.
+    """A file from an address outside the Hub, stored at ``target`` once, and checked.
 
     Raises ModelError when it cannot be downloaded, or is not the published one.
     """
@@ -121,7 +121,8 @@ def _hub_answers() -> bool:
 
 
 def _verify(path: Path) -> None:
-    """Check a large file: its name in the Hub's cache is its SHA-256. A stamp beside it saves the next check."""
+    """Check a large file against its name in the Hub's cache, its SHA-256, once: a stamp says
+    so."""
     blob = path.resolve()
     if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
         return

@@ -1,4 +1,4 @@
-"""Pictures as transparent PNG bytes: the log-mel spectrogram of a sound, curves, histograms, clouds, bars."""
+"""Transparent PNG pictures: log-mel spectrograms, curves, histograms, clouds, bars."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000, 16000)
 
 
 def log_mel(samples: np.ndarray, sample_rate: int, *, hop_seconds: float = 0.01) -> np.ndarray:
-    """The log-mel spectrogram for a picture: [M, frames], dB against its loudest cell, from -80 to 0.
+    """The log-mel spectrogram for a picture: [M, frames], dB against its loudest cell, from -80 to
+    0.
 
-    samples: [T] mono float, any length; not-a-number counts as silence. The bands run from 40 Hz to half
-    the sample rate. This is for the eye; the encoders have their own features.
-    Raises ValueError when samples is not one-dimensional or is empty.
+    samples: [T] mono float, any length; not-a-number counts as silence. The bands run from 40 Hz to
+    half the sample rate. This is for the eye; the encoders have their own features. Raises
+    ValueError when samples is not one-dimensional or is empty.
     """
     import numpy as np
     from matplotlib.mlab import specgram
@@ -96,7 +97,8 @@ def curve_png(series: Mapping[str, Points], *, title: str, x_label: str, y_label
 def histogram_png(
     values: Sequence[float] | np.ndarray, *, title: str, mark: float | None = None
 ) -> bytes:
-    """The distribution of values, in 30 bars at most. mark: a value drawn as a line, such as the mean.
+    """The distribution of values, in up to 30 bars. mark: a value drawn as a line, such as the
+    mean.
 
     Values that are not finite are left out. Raises ValueError when none is left.
     """
@@ -149,7 +151,7 @@ def bars_png(bars: Mapping[str, tuple[float, float, float]], *, title: str) -> b
 
 
 def _figure(width: float, height: float, title: str = "") -> tuple[Any, Any]:
-    """A figure of this size in inches with one pair of axes, without pyplot: no global state, no display."""
+    """A figure of this size in inches, with one pair of axes; no pyplot, so no global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")

@@ -11,7 +11,8 @@ from wsac.types import RecipeError
 
 
 def pick_device(name: str) -> str:
-    """``"auto"`` is a GPU when there is one, else the CPU. Raises RecipeError for a device that does not work here."""
+    """``"auto"``: a GPU when there is one, else the CPU. Raises RecipeError when it does not
+    work."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.partition(":")[0] not in ("cpu", "cuda", "mps", "xpu"):

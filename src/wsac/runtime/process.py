@@ -1,4 +1,4 @@
-"""Settings of the whole process: caches of oneDNN, and what the C library does with freed memory."""
+"""Settings of the whole process: caches of oneDNN, and the use of freed memory."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 import sys
 from contextlib import suppress
 
-# oneDNN, and PyTorch on top of it, each cache 1,024 bfloat16 products, one for every shape. Batches of
-# text come in thousands of shapes, and most never return: that took 700 MB.
+# oneDNN, and PyTorch on top of it, each cache 1,024 bfloat16 products, one for every shape. Batches
+# of text come in thousands of shapes, and most never return: that took 700 MB.
 CACHE_SIZES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 
 
 def configure_process() -> None:
-    """Set up this process for training and captioning; ``wsac`` and ``train`` call it first.
+    """Set up this process; the command line and ``train`` call it first.
 
-    It limits the caches of oneDNN through os.environ, where the user has not, and lets glibc reuse freed
-    memory. Call it before the first product of matrices: oneDNN reads its limits then.
+    It limits the caches of oneDNN through os.environ, where the user has not, and lets glibc reuse
+    freed memory. Call it before the first product of matrices: oneDNN reads its limits then.
     """
     for name, size in CACHE_SIZES.items():
         os.environ.setdefault(name, size)
@@ -28,8 +28,8 @@ def configure_process() -> None:
 def reuse_freed_memory() -> None:
     """Let glibc keep freed memory for the next step. Does nothing where there is no glibc.
 
-    By default it returns large blocks to the system, which clears every page before it hands them out
-    again: up to a fifth of a training step on a CPU.
+    By default it returns large blocks to the system, which clears every page before it hands them
+    out again: up to a fifth of a training step on a CPU.
     """
     if (libc := _glibc()) is None:
         return
@@ -41,7 +41,7 @@ def reuse_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return all free memory to the system, between two stages that need blocks of different sizes."""
+    """Return free memory to the system, between stages with blocks of different sizes."""
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
 

@@ -1,4 +1,4 @@
-"""Randomness that depends only on the seed and the place of its use, so that a resumed run repeats exactly."""
+"""Randomness by seed and place of use alone, so that a resumed run repeats exactly."""
 
 from __future__ import annotations
 

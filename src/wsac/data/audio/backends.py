@@ -20,7 +20,8 @@ ESTIMATED_LENGTH = {"aac", "ac3", "eac3", "dts", "mp3"}
 
 
 class Source(ABC):
-    """A decoder. blocks(): mono float32 [T] with their rate. cut: evidence that the end is missing, for a note."""
+    """A decoder. blocks(): mono float32 [T] with their rate. cut: why the end seems to be
+    missing."""
 
     declared_seconds: float | None = None
     reached_seconds = 0.0  # how far the data of any track go: a video may outlast its sound
@@ -36,7 +37,7 @@ class Source(ABC):
 
 
 def open_source(path: Path) -> Source:
-    """Choose the decoder by the first bytes. Raises AudioError with the remedy when there is none."""
+    """Choose the decoder by the first bytes. Raises AudioError when there is none."""
     try:
         if path.is_dir():
             raise AudioError(f"{path}: a folder, not a sound file; name the files in it")
@@ -109,7 +110,7 @@ class AvSource(Source):
             self.close()
             raise AudioError(f"{path}: no audio track that can be decoded; choose another file")
         length = float(audio.duration * audio.time_base) if audio.duration else 0.0
-        # matroska declares one length for all tracks: then follow them all, to see where the data end
+        # matroska declares one length for all tracks: follow them all to the end of the data
         self.streams = [audio] if length else list(self.handle.streams)
         length = length or (self.handle.duration or 0) / av.time_base
         exact = self.handle.format.name not in ESTIMATED_LENGTH or _has_mpeg_length(path, head)
@@ -143,7 +144,7 @@ class AvSource(Source):
 
 
 def _mono(channels: np.ndarray) -> np.ndarray:
-    """Mean over the channels. channels: [C, T] float. Returns [T] float32; NaN and infinity pass through."""
+    """Mean of channels [C, T], as float32 [T]; NaN and infinity pass through."""
     with np.errstate(invalid="ignore", over="ignore"):
         return channels.mean(axis=0, dtype=np.float32)
 
@@ -167,7 +168,7 @@ _CHUNKED |= {b"FORM": (12, ">4sI"), b"caff": (8, ">4sq")}
 
 
 def _declared_share(path: Path, head: bytes) -> float:
-    """How much larger the sample data of a wav, aiff or caf file are declared than the file holds; 1 when whole."""
+    """Declared by actual size of the samples of a wav, aiff or caf file; 1 when it is whole."""
     position, layout = _CHUNKED.get(head[:4], (0, ""))
     total, rf64_size, width = path.stat().st_size, 0, struct.calcsize(layout)
     with path.open("rb") as file:
@@ -196,7 +197,8 @@ def _ogg_has_end(path: Path) -> bool:
 
 
 def _has_mpeg_length(path: Path, head: bytes) -> bool:
-    """Whether an mp3 file counts its frames (Xing, Info or VBRI) in its first frame, after any ID3 tag."""
+    """Whether an mp3 file counts its frames (Xing, Info or VBRI) in the first, after any ID3
+    tag."""
     tag = 0
     if head[:3] == b"ID3":  # its size: four bytes of seven bits
         shifts = zip(head[6:10], (21, 14, 7, 0), strict=True)

@@ -19,9 +19,9 @@ AUDIO_SUFFIXES = frozenset(f".{name}" for name in _FORMATS.split())
 def find_audio(patterns: Sequence[str | Path]) -> list[Path]:
     """List the sound files that files, folders and globs name: in this order, no file twice.
 
-    Folders are searched recursively by AUDIO_SUFFIXES, without hidden files, sorted; so are the matches of a
-    glob. A file that is named itself is listed whatever its suffix, even if missing: opening it says so.
-    Raises AudioError when a folder or glob holds no sound file.
+    Folders are searched recursively by AUDIO_SUFFIXES, without hidden files, sorted; so are the
+    matches of a glob. A file that is named itself is listed whatever its suffix, even if missing:
+    opening it says so. Raises AudioError when a folder or glob holds no sound file.
     """
     files: dict[Path, None] = {}
     for pattern in patterns:

@@ -1,7 +1,7 @@
-"""Sound files as mono float32 samples at one rate, streamed: decode (soundfile, PyAV), mix down, resample (soxr).
+"""Sound files as streams of mono float32 samples: decode, mix down, resample (soxr).
 
-A broken file is an AudioError when nothing can be decoded, else a note: "truncated: …" (shorter than the file
-declares), "damaged: …" or "silent: …". Units: seconds, samples per second.
+A broken file is an AudioError when nothing can be decoded, else a note: "truncated: …" (shorter
+than the file declares), "damaged: …" or "silent: …". Units: seconds, samples per second.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ TRUNCATION_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A whole sound. samples: [T] float32 mono. seconds: its length. notes: what is wrong with it, a line each.
+    """A whole sound. samples: [T] float32 mono. seconds: its length. notes: what is wrong with it,
+    a line each.
 
     silent: it never exceeds -60 dBFS.
     """
@@ -43,7 +44,8 @@ def load_audio(
 ) -> Recording:
     """Decode a sound file, or its first ``max_seconds``, to mono at ``sample_rate``.
 
-    Raises AudioError when nothing can be decoded. With ``max_seconds`` the notes speak of the part that was read.
+    Raises AudioError when nothing can be decoded. With ``max_seconds`` the notes are about
+    the part that was read.
     """
     limit = None if max_seconds is None else sample_count("max_seconds", max_seconds, sample_rate)
     blocks, total = [], 0
@@ -59,11 +61,12 @@ def load_audio(
 
 
 class AudioStream:
-    """A sound file as blocks ``[T]`` of mono float32 at ``sample_rate``: one pass, in constant memory.
+    """A sound file as blocks ``[T]`` of mono float32: one pass, in constant memory.
 
-    declared_seconds: the length the file claims, None when it does not say (known before the first block).
-    seconds, notes: what has been read so far; final after the last block. NaN and infinite samples become 0, and
-    a note says so. Raises AudioError when the file cannot be opened, or holds no samples (at the end).
+    declared_seconds: the length the file claims, None when it does not say (known before the first
+    block). seconds, notes: what has been read so far; final after the last block. NaN and infinite
+    samples become 0, and a note says so. Raises AudioError when the file cannot be opened, or holds
+    no samples (at the end).
     """
 
     def __init__(self, path: str | Path, sample_rate: int) -> None:

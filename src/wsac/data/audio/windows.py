@@ -13,13 +13,13 @@ TAILS_PER_WINDOW = 10
 
 
 def shortest_tail(window: float) -> float:
-    """How long the last piece of a sound must be to count as a window: a tenth of ``window``, in its unit."""
+    """The least length of a last piece to count as a window: a tenth of ``window``, in its unit."""
     return window / TAILS_PER_WINDOW
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A piece of a sound. samples: [T] float32 mono. start, end: seconds from the beginning of the sound."""
+    """A piece of a sound. samples: [T] float32 mono. start, end: in seconds of the sound."""
 
     samples: np.ndarray
     start: float
@@ -32,10 +32,11 @@ def cut_windows(
     window_seconds: float,
     hop_seconds: float | None = None,
 ) -> Iterator[Window]:
-    """Cut blocks of samples ``[T]`` into windows that start every ``hop_seconds`` (default: end to end).
+    """Cut blocks of samples ``[T]`` into windows that start every ``hop_seconds`` (default: end to
+    end).
 
-    The tail is included, as a last window that may be shorter; a window that would only repeat samples of the one
-    before is not made. A hop longer than the window skips what lies between. Raises RecipeError for impossible lengths.
+    The last window may be shorter, and is left out if it would only repeat samples. A hop longer
+    than the window skips samples. Raises RecipeError for lengths that are not above 0.
     """
     size = sample_count("window_seconds", window_seconds, sample_rate)
     hop = size if hop_seconds is None else sample_count("hop_seconds", hop_seconds, sample_rate)
@@ -57,7 +58,7 @@ def _cut(blocks: Iterable[np.ndarray], rate: int, size: int, hop: int) -> Iterat
 
 
 def merge_short_tail(windows: Iterable[Window], shortest: float) -> Iterator[Window]:
-    """Windows without a last one that adds less than ``shortest`` seconds: the one before it ends later instead."""
+    """Join a last window that adds less than ``shortest`` seconds to the end of its predecessor."""
     previous: Window | None = None
     for window in windows:
         if previous is not None and window.end - previous.end < shortest:

@@ -38,9 +38,9 @@ class Corpus:
 def read_captions(path: str | Path, *, format: str = "auto") -> list[Example]:
     """Read every caption of a file, as written; empty captions are included.
 
-    format: one of FORMATS; auto recognises it from the content, gzip included. A header row is no caption,
-    except when the format text is forced: then each line is one.
-    Raises CorpusError (file, line, remedy) for anything but a readable corpus with at least one row.
+    format: one of FORMATS; auto recognises it from the content, gzip included. A header row is no
+    caption, except when the format text is forced: then each line is one. Raises CorpusError (file,
+    line, remedy) for anything but a readable corpus with at least one row.
     """
     return list(_read(path, format)[1])
 
@@ -78,10 +78,10 @@ def merge(
 
 
 def restyle(caption: str, style: str) -> str:
-    """Give a caption a uniform look; an ellipsis, ``!`` and ``?`` stay. Repeating it changes nothing.
+    """Give a caption a uniform look, except for an ellipsis, ``!`` and ``?``. Idempotent.
 
-    keep: as it is. sentence: the first letter upper-case, no final full stop. lower: lower-case, no final
-    full stop. Raises CorpusError for an unknown style.
+    keep: as it is. sentence: the first letter upper-case, no final full stop. lower: lower-case, no
+    final full stop. Raises CorpusError for an unknown style.
     """
     _check_style(style)
     if style == "keep":
@@ -95,9 +95,11 @@ def restyle(caption: str, style: str) -> str:
 
 
 def write_jsonl(examples: Iterable[Example], path: str | Path) -> None:
-    """Write ``{"caption": ..., "clip": ...}`` per line, without clip when None; gzip for a name in .gz.
+    """Write ``{"caption": ..., "clip": ...}`` lines, without clip when None; gzip for a name in
+    .gz.
 
-    Equal examples make equal bytes. Raises WsacError when the file cannot be written; it is whole or absent.
+    Equal examples make equal bytes. Raises WsacError when the file cannot be written; it is whole
+    or absent.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         if Path(path).suffix == ".gz":

@@ -13,7 +13,7 @@ _COUNTS = ("read", "kept", "empty", "duplicates")
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """One file: its path, format and row counts. Duplicates are those of this or an earlier file."""
+    """One file: path, format and row counts. Duplicates are of rows in this or an earlier file."""
 
     path: str
     format: str
@@ -25,7 +25,7 @@ class SourceStats:
 
 @dataclass(frozen=True, slots=True)
 class CorpusStats:
-    """Row counts of all files, and the words of the captions that are left. ``asdict`` makes it JSON.
+    """Row counts of all files, and the words of the remaining captions. ``asdict`` makes it JSON.
 
     vocabulary: distinct words, lower-case. length_quantiles: words per caption at min, 5%, …, max.
     """

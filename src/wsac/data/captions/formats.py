@@ -20,7 +20,7 @@ _FILES = "clip file_name filename fname file audio audio_file audio_path path wa
 SOUND_COLUMNS = (*_FILES, "youtube_id", "image_id", "audio_id", "audiocap_id", "id")
 _CAPTION = re.compile(r"captions?[_ -]?\d*")
 _OTHER_CAPTION = ("text", "sentence", "description")  # used when no column is called caption
-# A header without captions is still a header: these names, or any with an underscore, begin no sentence.
+# headers also without captions: these names, or any with an underscore, begin no sentence
 _HEADER_ONLY = {"filename", "fname", "filepath", "ytid"}
 _OTHER_WORDS = {"start", "end", "duration", "split", "label", "labels", "tags", "keywords"}
 HEADER_WORDS = {*SOUND_COLUMNS, *_HEADER_ONLY, *_OTHER_WORDS}
@@ -55,7 +55,7 @@ def detect_format(path: str | Path, text: str) -> str:
 
 @lru_cache(maxsize=64)
 def caption_columns(names: tuple[str, ...], numbered: bool = False) -> tuple[str, ...]:
-    """Columns that hold captions: all of caption, captions and caption_N; else one called text or alike.
+    """Columns of captions: all of caption, captions and caption_N, else one called text or alike.
 
     names: lower-case. numbered: only caption_N.
     """
@@ -78,7 +78,7 @@ def name_list(names: Iterable[str]) -> str:
 
 
 def find_header(text: str) -> tuple[tuple[str, ...], str, bool]:
-    """The first row as lower-case column names, their delimiter, and whether it is certainly a header."""
+    """The first row as lower-case names, its delimiter, and whether it is certainly a header."""
     start = text[:65536]
     line = NEWLINE.split(start.lstrip(), maxsplit=1)[0].strip()
     best: tuple[tuple[str, ...], str] = ((line.strip('"').lower(),), NO_DELIMITER)
@@ -99,7 +99,8 @@ def find_header(text: str) -> tuple[tuple[str, ...], str, bool]:
 
 
 def _is_header(names: tuple[str, ...], spaced: bool) -> bool:
-    """Whether a first row is column names, not a sentence with commas; spaced: its commas precede spaces."""
+    """Whether a first row is names, not a sentence with commas; spaced: spaces follow its
+    commas."""
     words = [name for name in names if name]  # an index column has no name
     if len(names) < 2 or not words:
         return False
@@ -118,7 +119,8 @@ def _is_header(names: tuple[str, ...], spaced: bool) -> bool:
 
 
 def detect_json(text: str) -> str | None:
-    """json, wavcaps or jsonl for JSON, whole or broken; None for prose such as ``[music] plays``."""
+    """json, wavcaps or jsonl for JSON, whole or broken; None for prose such as ``[music]
+    plays``."""
     start = text.lstrip()
     if not start.startswith(("{", "[")):
         return None

@@ -1,7 +1,8 @@
-"""The one reader of caption tables: rows of CSV, JSON, JSON lines and plain text, each with its place.
+"""The reader of caption tables: rows of CSV, JSON, JSON lines and text, each with its place.
 
-Two policies. Strict, with ``Faults``: column names and JSON keys must be unique, and rows that cannot be
-used are collected. Lenient, without: names may repeat, and the first row that cannot be read is an error.
+Two policies. Strict, with ``Faults``: column names and JSON keys must be unique, and rows that
+cannot be used are collected. Lenient, without: names may repeat, and the first row that cannot be
+read is an error.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 @dataclass(slots=True)
 class Records:
-    """rows: read as they are asked for. columns: of a table, () of JSON and text; line: of its header.
+    """rows: read as they are asked for. columns: of a table, () of JSON and text; line: of its
+    header.
 
     file_names: of COCO's images, by their id.
     """
@@ -78,7 +80,7 @@ def read_records(
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Lines with their ends, one at a time: a million at once would take more memory than the file."""
+    """Lines with their ends, one at a time: all at once would take more memory than the file."""
     return (match.group() for match in _LINE.finditer(text))
 
 
@@ -120,7 +122,8 @@ def _named(
 
 
 def _csv_rows(path: str | Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not blank, with the line it begins on. Strict: an open quote would swallow the rest."""
+    """Rows that are not blank, with their first line. Open quotes, which swallow lines, are
+    errors."""
     header = next(_lines(text.lstrip()))
     spaced = f"{delimiter} " in header  # written by hand: file_name, caption
     reader = csv.reader(_lines(text), delimiter=delimiter, strict=True, skipinitialspace=spaced)
@@ -143,7 +146,8 @@ def _json_lines(path: str | Path, text: str, strict: bool) -> Iterator[Record]:
 
 
 def _json_document(path: str | Path, text: str, format: str, strict: bool) -> Records:
-    """A JSON list, a ``data`` list, COCO's annotations, an object from ids to captions, or one record."""
+    """A list, a ``data`` list, COCO's annotations, an object from ids to captions, or one
+    record."""
     value = _parse(path, text, strict)
     file_names: dict[str, str] = {}
     if isinstance(value, dict) and isinstance(value.get("data"), list):

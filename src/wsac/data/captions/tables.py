@@ -1,7 +1,7 @@
 """Tables of captions to be scored: CSV, JSON lines, COCO's JSON and what ``wsac caption`` writes.
 
-A table holds either candidates, one caption per sound, or references, one or several. Rows at fault are
-collected in Faults. What makes the whole file unreadable is an error.
+A table holds either candidates, one caption per sound, or references, one or several. Rows at fault
+are collected in Faults. What makes the whole file unreadable is an error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REFERENCES = ("reference", "ref", "caption", "text")
 _NUMBERED = re.compile(r"(?:captions?|references?|refs?)[ _-]?\d+")
 # what programs write for a missing value
 _MISSING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "undefined"}
-# a replacement character, control characters, half of a pair, and UTF-8 that was read as Windows-1252
+# replacement and control characters, half of a pair, UTF-8 that was read as Windows-1252
 _GARBLED = re.compile(
     "[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|â€|Ã[\u0080-\u00bf]|ï»¿"
 )
@@ -58,7 +58,7 @@ class Table:
 
 
 def read_table(path: str | Path, role: str, faults: Faults) -> Table:
-    """role: "candidates" or "references". Raises CorpusError for a file that is not such a table."""
+    """role: "candidates" or "references". Raises CorpusError when the file is no such table."""
     text = read_text(path)
     is_json = text.lstrip()[:1] in ("{", "[")
     lines = is_json and "\n" in text.strip() and detect_json(text) == "jsonl"

@@ -1,4 +1,4 @@
-"""Caption files as text: gzip is unpacked, a byte-order mark dropped, anything but UTF-8 text refused."""
+"""Caption files as text: gzip and byte-order marks are removed, anything but UTF-8 is refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
 
 
 def corpus_error(path: str | Path, what: str, where: str = "") -> CorpusError:
-    """A CorpusError on one line: the file, perhaps the place (``line 3``), what is wrong and the remedy."""
+    """A CorpusError on one line: the file, the place (``line 3``), what is wrong and the remedy."""
     place = f"{path}: {where}: " if where else f"{path}: "
     return CorpusError(re.sub(r"[\r\n]+", " ", place + what))
 

@@ -1,4 +1,4 @@
-"""The files of a dataset as people have them on disk: one look at a folder, and the sound that a caption names."""
+"""The files under a folder, and the sound that a name in a caption file stands for."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from wsac.types import CorpusError
 
 TABLES = (".csv", ".jsonl", ".json", ".tsv", ".csv.gz")
 ARCHIVES = (".7z", ".zip", ".tar", ".gz")
-# A clip of AudioCaps as its downloaders name it: perhaps Y, the video, perhaps the second where it starts, and its end.
+# AudioCaps clips as downloaders name them: Y or not, the video, perhaps its start and end second
 _VIDEO = re.compile(r"Y?([\w-]{11})(?:_(\d+(?:\.\d+)?)(?:_\d+(?:\.\d+)?)?)?")
 
 
 class Tree:
-    """What a folder holds, at any depth: caption files, archives, and sounds; empty sound files are only counted."""
+    """Caption files, archives and sounds under a folder, at any depth. empty: empty sound files."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise CorpusError(
-                f"{root}: no such folder; give the one that holds the recordings and the caption files"
-            )
+            remedy = "give the one that holds the recordings and the caption files"
+            raise CorpusError(f"{root}: no such folder; {remedy}")
         self.root = root
         self.tables: list[Path] = []
         self.archives: list[Path] = []
@@ -43,43 +42,34 @@ class Tree:
                 self.archives.append(path)
 
     def table(self, names: Sequence[str]) -> Path | None:
-        """The caption file of the first name that there is, the least deep. Raises CorpusError when two differ."""
+        """The least deep file of the first name that exists. Raises CorpusError when two differ."""
         for name in names:
-            found = [path for path in self.tables if path.name.lower() == name.lower()]
-            found = [path for path in found if len(path.parts) == len(found[0].parts)]
-            if found:
-                if any(path.read_bytes() != found[0].read_bytes() for path in found[1:]):
-                    raise CorpusError(
-                        f"{found[0]} and {found[1]}: which one is meant? give the folder of one of them"
-                    )
-                return found[0]
+            matches = [path for path in self.tables if path.name.lower() == name.lower()]
+            matches = [path for path in matches if len(path.parts) == len(matches[0].parts)]
+            if len({path.read_bytes() for path in matches}) > 1:
+                which = f"{matches[0]} and {matches[1]}: which one is meant?"
+                raise CorpusError(f"{which} give the folder of one of them")
+            if matches:
+                return matches[0]
         return None
 
     def of_split(self, folders: Mapping[str, Sequence[str]], split: str) -> list[Path]:
-        """The sounds that are in a folder of this split, else those that are in no folder of another.
+        """Sounds in a folder of this split, else those in no folder of another split.
 
-        folders: by split, the words that its folders' names have, the official one first.
+        folders: words in the names of the folders of each split, the official one first.
         """
-        official, other = folders[split][0], {word for words in folders.values() for word in words}
+        official, every = folders[split][0], {word for words in folders.values() for word in words}
         ranked: dict[int, list[Path]] = defaultdict(list)
         for path in self.sounds:
             places = path.relative_to(self.root).parts[:-1]
             words = {word for place in places for word in re.split(r"[^a-z]+", place.lower())}
-            own = (
-                0
-                if official in words
-                else 1
-                if words & set(folders[split])
-                else 2
-                if not words & other
-                else 3
-            )
-            ranked[own].append(path)
+            ranks = (official in words, not words.isdisjoint(folders[split]), not words & every)
+            ranked[ranks.index(True) if any(ranks) else 3].append(path)
         return next((ranked[rank] for rank in range(3) if ranked[rank]), [])
 
 
 class ByName:
-    """Sounds by the name that a caption file gives them, whatever their suffix."""
+    """Sounds by their name in a caption file, whatever their suffix."""
 
     def __init__(self, sounds: Sequence[Path]) -> None:
         self._exact: dict[str, Path] = {}
@@ -89,7 +79,7 @@ class ByName:
             self._rough[_rough(path.stem)].add(path)
 
     def find(self, clip: str) -> Path | None:
-        """The sound of this name; signs that file systems do not take, spaces and case are looked past if need be."""
+        """The sound of this name, if need be regardless of case, spaces and punctuation."""
         stem = Path(clip).stem if Path(clip).suffix.lower() in AUDIO_SUFFIXES else Path(clip).name
         if stem in self._exact:
             return self._exact[stem]
@@ -98,27 +88,23 @@ class ByName:
 
 
 class ByVideo:
-    """Sounds by video and start second: VIDEO, YVIDEO, VIDEO_30, VIDEO_30_40, VIDEO_30000_40000, of any suffix."""
+    """Sounds by video and start: VIDEO, YVIDEO, VIDEO_30, VIDEO_30_40, VIDEO_30000_40000."""
 
     def __init__(self, sounds: Sequence[Path]) -> None:
         self._names = ByName(sounds)
         self._videos: dict[str, list[tuple[float | None, Path]]] = defaultdict(list)
         for path in sounds:
-            if found := _VIDEO.fullmatch(path.stem):
-                self._videos[found[1]].append((float(found[2]) if found[2] else None, path))
+            if match := _VIDEO.fullmatch(path.stem):
+                self._videos[match[1]].append((float(match[2]) if match[2] else None, path))
 
     def find(self, clip: str) -> Path | None:
         """clip: as a caption file has it, VIDEO_START or a file name."""
         stem = Path(clip).stem if Path(clip).suffix.lower() in AUDIO_SUFFIXES else clip
-        if not (found := _VIDEO.fullmatch(stem)):
+        if not (match := _VIDEO.fullmatch(stem)):
             return self._names.find(clip)
-        start = float(found[2]) if found[2] else None
-        same = [
-            path
-            for at, path in self._videos[found[1]]
-            if start is None or at in (start, 1000 * start)
-        ]
-        return next(iter(same or [path for at, path in self._videos[found[1]] if at is None]), None)
+        start, clips = float(match[2]) if match[2] else None, self._videos[match[1]]
+        same = [path for at, path in clips if start is None or at in (start, 1000 * start)]
+        return next(iter(same or [path for at, path in clips if at is None]), None)
 
 
 def _rough(name: str) -> str:
@@ -126,7 +112,7 @@ def _rough(name: str) -> str:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Files at any depth, through links too, each folder once; not the hidden ones."""
+    """Files at any depth, through links too, each folder once, without hidden ones."""
     seen = set()
     for place, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(place)

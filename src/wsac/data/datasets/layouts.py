@@ -1,4 +1,4 @@
-"""The datasets that captioners are compared on, where they lie: Clotho, AudioCaps, or a folder with a caption file."""
+"""Clotho, AudioCaps or a folder with a caption file, in the layouts that people have on disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .folders import TABLES, ByName, ByVideo, Tree
 
 CLOTHO_HOME = "https://zenodo.org/record/4783391"  # version 2.1
 AUDIOCAPS_HOME = "https://github.com/cdjkim/audiocaps"
-# Zenodo says 3840 and 1046, as it counts the headers of the caption files.
+# Zenodo counts the headers of the caption files too: 3840 and 1046.
 CLOTHO_COUNTS = {"train": 3839, "val": 1045, "test": 1045}
 AUDIOCAPS_COUNTS = {"train": (49_838, 91_256), "val": (495,), "test": (975,)}  # of version 1 and 2
 CLOTHO_SPLITS = {
@@ -27,7 +27,7 @@ AUDIOCAPS_SPLITS = {"train": ("train",), "val": ("val", "validation", "valid"), 
 
 @dataclass(frozen=True, slots=True)
 class DatasetItem:
-    """A recording, and the captions that people wrote of it. id: as the caption file names the clip."""
+    """A recording and its human captions. id: as the caption file names the clip."""
 
     id: str
     audio: str
@@ -36,9 +36,10 @@ class DatasetItem:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The recordings of a split that are here. problems: what else should be, one line each, to be told with results.
+    """The recordings of a split that are here.
 
-    listed: the clips of the caption file, whether their recordings are here or not.
+    problems: what is missing, one line each, to be shown with results. listed: clips of the caption
+    file, with or without a recording.
     """
 
     name: str
@@ -51,31 +52,36 @@ class Dataset:
 def find_dataset(name: str, root: str | Path, split: str = "test") -> Dataset:
     """The split of a dataset under ``root``, in any of the usual layouts.
 
-    name: "clotho", "audiocaps", or "folder" for a folder with a caption file (root may be that file). split: train, val
-    or test, or what Clotho calls them; with "folder", a word in the name of the caption file, if there are several.
-    Raises CorpusError when there is no caption file or it cannot be read, AudioError when no recording is there.
+    name: "clotho", "audiocaps", or "folder" for a folder with a caption file (root may be that
+    file). split: train, val or test, or Clotho's names for them; with "folder", a word in the name
+    of the caption file, if there are several. Raises CorpusError when there is no readable caption
+    file, AudioError when no recording is there.
     """
-    if not Path(root).exists():
-        raise CorpusError(f"{root}: no such folder; name the one where the dataset lies")
+    root = _existing(root)
     match name.lower():
         case "clotho":
-            return _clotho(Tree(Path(root)), _split(name, split, CLOTHO_SPLITS))
+            return _clotho(Tree(root), _split(name, split, CLOTHO_SPLITS))
         case "audiocaps":
-            return _audiocaps(Tree(Path(root)), _split(name, split, AUDIOCAPS_SPLITS))
+            return _audiocaps(Tree(root), _split(name, split, AUDIOCAPS_SPLITS))
         case "folder":
-            return _plain(Path(root), split)
+            return _plain(root, split)
     raise CorpusError(f"{name}: no dataset of this name; choose clotho, audiocaps or folder")
 
 
-def caption_file(name: str, root: str | Path, split: str = "train") -> Path:
-    """The caption file of a split, whether its recordings are there or not. Raises CorpusError when it is not there."""
+def _existing(root: str | Path) -> Path:
     if not Path(root).exists():
         raise CorpusError(f"{root}: no such folder; name the one where the dataset lies")
+    return Path(root)
+
+
+def caption_file(name: str, root: str | Path, split: str = "train") -> Path:
+    """The caption file of a split, with or without recordings. Raises CorpusError without one."""
+    root = _existing(root)
     if name == "clotho":
-        return _clotho_table(Tree(Path(root)), _split(name, split, CLOTHO_SPLITS))
+        return _clotho_table(Tree(root), _split(name, split, CLOTHO_SPLITS))
     if name == "audiocaps":
-        return _audiocaps_table(Tree(Path(root)), _split(name, split, AUDIOCAPS_SPLITS))
-    return _plain_table(Path(root), split)
+        return _audiocaps_table(Tree(root), _split(name, split, AUDIOCAPS_SPLITS))
+    return _plain_table(root, split)
 
 
 def _clotho_table(tree: Tree, split: str) -> Path:
@@ -87,56 +93,49 @@ def _clotho_table(tree: Tree, split: str) -> Path:
 
 
 def _audiocaps_table(tree: Tree, split: str) -> Path:
-    captions = tree.table(
-        [
-            form.format(word)
-            for form in ("{}.csv", "audiocaps_{}.csv", "audiocaps.{}.csv")
-            for word in AUDIOCAPS_SPLITS[split]
-        ]
-    )
+    names = []
+    for start in ("", "audiocaps_", "audiocaps."):
+        names += [f"{start}{word}.csv" for word in AUDIOCAPS_SPLITS[split]]
+    captions = tree.table(names)
     if captions is None:
-        raise CorpusError(
-            f"{tree.root}: no {split}.csv; get it from {AUDIOCAPS_HOME}, folder dataset"
-        )
+        what = f"no {split}.csv; get it from {AUDIOCAPS_HOME}, folder dataset"
+        raise CorpusError(f"{tree.root}: {what}")
     return captions
 
 
 def _clotho(tree: Tree, split: str) -> Dataset:
-    """clotho_captions_<official>.csv anywhere, sounds in a folder <official>, as its archives unpack, or in one."""
+    """clotho_captions_<official>.csv anywhere, sounds in a folder <official>, or all in one
+    folder."""
     official = CLOTHO_SPLITS[split][0]
     archive, captions = f"clotho_audio_{official}.7z", _clotho_table(tree, split)
-    found = ByName(tree.of_split(CLOTHO_SPLITS, split))
-    listed, items = _joined(captions, found)
+    listed, items = _joined(captions, ByName(tree.of_split(CLOTHO_SPLITS, split)))
     packed = next((path for path in tree.archives if path.name == archive), None)
     remedy = f"7z x {packed}" if packed else f"get {archive} from {CLOTHO_HOME} and unpack it there"
     what = f"Clotho {official}"
     if not items:
-        raise AudioError(
-            f"{tree.root}: none of the {len(listed)} recordings of {what} is here; {remedy}"
-        )
-    problems = _missing(listed, items, f"unpack them again: {remedy}") + _empty(tree)
-    if len(listed) != CLOTHO_COUNTS[split]:
-        count = CLOTHO_COUNTS[split]
-        problems += [
-            f"{captions} lists {len(listed)} recordings, {what} has {count} since version 2; see {CLOTHO_HOME}"
-        ]
+        none = f"none of the {len(listed)} recordings of {what} is here"
+        raise AudioError(f"{tree.root}: {none}; {remedy}")
+    problems = _missing(tree, listed, items, f"unpack them again: {remedy}")
+    if len(listed) != (count := CLOTHO_COUNTS[split]):
+        here = f"{captions} lists {len(listed)} recordings"
+        problems.append(f"{here}, {what} has {count} since version 2; see {CLOTHO_HOME}")
     return Dataset("clotho", split, items, tuple(problems), len(listed))
 
 
 def _audiocaps(tree: Tree, split: str) -> Dataset:
-    """<split>.csv with youtube_id, start_time and caption; sounds by video. Videos that went away are counted."""
+    """<split>.csv with youtube_id, start_time and caption; sounds by video; missing ones
+    counted."""
     captions = _audiocaps_table(tree, split)
     listed, items = _joined(captions, ByVideo(tree.of_split(AUDIOCAPS_SPLITS, split)))
     if not items:
-        raise AudioError(
-            f"{tree.root}: none of the {len(listed)} clips of AudioCaps {split} is here; name them "
-            "VIDEO.wav or VIDEO_START.wav, by the columns youtube_id and start_time"
-        )
-    here = f"videos go away; figures are of the {len(items)} that are here and compare only with the same"
-    problems = _missing(listed, items, here) + _empty(tree)
+        none = f"none of the {len(listed)} clips of AudioCaps {split} is here"
+        remedy = "name them VIDEO.wav or VIDEO_START.wav, by the columns youtube_id and start_time"
+        raise AudioError(f"{tree.root}: {none}; {remedy}")
+    here = f"figures are of the {len(items)} that are here and compare only with the same"
+    problems = _missing(tree, listed, items, f"videos go away; {here}")
     if len(listed) not in AUDIOCAPS_COUNTS[split]:
         count = " or ".join(str(count) for count in AUDIOCAPS_COUNTS[split])
-        problems += [f"{captions} lists {len(listed)} clips, AudioCaps {split} has {count}"]
+        problems.append(f"{captions} lists {len(listed)} clips, AudioCaps {split} has {count}")
     return Dataset("audiocaps", split, items, tuple(problems), len(listed))
 
 
@@ -147,26 +146,21 @@ def _plain_table(root: Path, split: str) -> Path:
     named = [path for path in tables if split.lower() in re.split(r"[^a-z0-9]+", path.name.lower())]
     chosen = named or [path for path in tables if path.stem.lower() == "captions"] or tables
     if len(chosen) != 1:
-        what = (
-            f"{', '.join(path.name for path in chosen[:4])}: which one?"
-            if chosen
-            else "no caption file here;"
-        )
-        raise CorpusError(
-            f"{root}: {what} name the file itself ({', '.join(TABLES)}; columns file_name,caption)"
-        )
+        several = f"{', '.join(path.name for path in chosen[:4])}: which one?"
+        what = several if chosen else "no caption file here;"
+        remedy = f"name the file itself ({', '.join(TABLES)}; columns file_name,caption)"
+        raise CorpusError(f"{root}: {what} {remedy}")
     return chosen[0]
 
 
 def _plain(root: Path, split: str) -> Dataset:
-    """A caption file of any format of ours that names sound files, beside it, under its folder, or by full path."""
+    """A caption file that names sound files beside it, under its folder, or by full path."""
     tree, captions = Tree(root.parent if root.is_file() else root), _plain_table(root, split)
     listed, items = _joined(captions, ByPath(tree))
     if not items:
-        raise AudioError(
-            f"{captions}: none of its {len(listed)} recordings is here; paths count from {tree.root}"
-        )
-    problems = _missing(listed, items, f"paths count from {tree.root}") + _empty(tree)
+        none = f"none of its {len(listed)} recordings is here"
+        raise AudioError(f"{captions}: {none}; paths count from {tree.root}")
+    problems = _missing(tree, listed, items, f"paths count from {tree.root}")
     return Dataset("folder", split, items, tuple(problems), len(listed))
 
 
@@ -187,38 +181,35 @@ class ByPath:
 def _joined(
     captions: Path, sounds: ByName | ByVideo | ByPath
 ) -> tuple[list[str], tuple[DatasetItem, ...]]:
-    """The clips that a caption file lists, and those of them whose sounds are found, each with all its captions."""
+    """The clips that a caption file lists, and items for those that have a sound."""
     texts: dict[str, list[str]] = {}
     for example in read_captions(captions):
         if example.clip is None:
-            raise CorpusError(
-                f"{captions}: does not say which recording a caption is of; add a column file_name"
-            )
+            what = "does not say which recording a caption is of; add a column file_name"
+            raise CorpusError(f"{captions}: {what}")
         texts.setdefault(example.clip, []).extend(filter(None, [example.caption.strip()]))
     listed = [clip for clip, written in texts.items() if written]
-    paths = {clip: sounds.find(clip) for clip in listed}
-    items = [
-        DatasetItem(clip, str(path), tuple(texts[clip])) for clip, path in paths.items() if path
-    ]
+    items = []
+    for clip in listed:
+        if path := sounds.find(clip):
+            items.append(DatasetItem(clip, str(path), tuple(texts[clip])))
     return listed, tuple(items)
 
 
-def _missing(listed: Sequence[str], items: Sequence[DatasetItem], remedy: str) -> list[str]:
+def _missing(
+    tree: Tree, listed: Sequence[str], items: Sequence[DatasetItem], remedy: str
+) -> list[str]:
+    """Lines about recordings that are missing or empty."""
     here = {item.id for item in items}
-    gone = [clip for clip in listed if clip not in here]
-    return (
-        [f"{len(gone)} of {len(listed)} recordings are missing, such as {gone[0]}; {remedy}"]
-        if gone
-        else []
-    )
-
-
-def _empty(tree: Tree) -> list[str]:
-    return (
-        [f"{tree.root}: {tree.empty} sound files are empty and left out; get them again"]
-        if tree.empty
-        else []
-    )
+    missing = [clip for clip in listed if clip not in here]
+    lines = []
+    if missing:
+        count = f"{len(missing)} of {len(listed)} recordings are missing"
+        lines.append(f"{count}, such as {missing[0]}; {remedy}")
+    if tree.empty:
+        count = f"{tree.empty} sound files are empty"
+        lines.append(f"{tree.root}: {count} and left out; get them again")
+    return lines
 
 
 def _split(name: str, split: str, known: Mapping[str, Sequence[str]]) -> str:

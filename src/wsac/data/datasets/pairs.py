@@ -27,11 +27,11 @@ class Clip:
 
 
 def read_pairs(paths: Sequence[str | Path]) -> list[Clip]:
-    """Read CSV files with the columns ``audio,caption`` and perhaps ``label`` and ``negative``, a false caption.
+    """Read CSV files ``audio,caption``, perhaps with ``label`` and ``negative``, a false caption.
 
-    A relative path of a sound counts from the CSV's folder if a file is there, else from the working folder.
-    Rows of one sound are joined.
-    Raises CorpusError with the file and line when a column or a value is missing.
+    A relative path of a sound counts from the CSV's folder if a file is there, else from the
+    working folder. Rows of one sound are joined. Raises CorpusError with the file and line when a
+    column or a value is missing.
     """
     clips: dict[str, Clip] = {}
     for path in paths:
@@ -51,8 +51,8 @@ def sound_rows(
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """(path of the sound, row) of a table with these columns; the ``filled`` may not be empty.
 
-    A relative path of a sound counts from the table's folder if a file is there, else from the working folder.
-    Raises CorpusError with the file and line.
+    A relative path of a sound counts from the table's folder if a file is there, else from the
+    working folder. Raises CorpusError with the file and line.
     """
     records = read_records(path, read_text(path), "csv", pad=True)
     if missing := set(columns) - set(records.columns):
