@@ -1,4 +1,6 @@
-"""Decoding laws: the cache changes nothing, beam search equals exhaustive search, log-probabilities are true."""
+"""Decoding laws: the cache changes nothing, beam search equals exhaustive search,
+log-probabilities are true.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from wsac.types import RecipeError
 
 
 def score(decoder, embedding, ids):
-    """Log-probabilities of ids [L] given one embedding [D], by the training path and without any cache."""
+    """Log-probabilities of ids [L] given one embedding [D],
+    by the training path and without any cache.
+    """
     x = torch.cat(
         (
             decoder._opening(embedding[None], None),
@@ -144,7 +148,9 @@ SEARCHES = {
 
 @pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES)
 def test_every_search_equals_the_plain_one(embeddings, options):
-    """In a batch, with a cache and with rows that leave, against one clip at a time, whole prefixes and lists."""
+    """In a batch, with a cache and with rows that leave, against one clip at a time,
+    whole prefixes and lists.
+    """
     decoder, count = ending(12, 7, 5), 3
     together = generate_best(decoder, embeddings, options, count)
     assert len({len(one.tokens) for row in together for one in row}) > 1
@@ -334,9 +340,11 @@ def test_impossible_options_say_what_is_possible(changes, message):
         GenerationOptions(**changes)
 
 
-# -- sampling ---------------------------------------------------------------------------------------------------------
+# -- sampling --
 def test_samples_follow_the_distribution(embeddings):
-    """First tokens of 4,000 draws against the softmax, and log-probabilities against the training path."""
+    """First tokens of 4,000 draws against the softmax,
+    and log-probabilities against the training path.
+    """
     decoder = small(8, 4, 3)
     options = GenerationOptions(max_tokens=4, top_p=1.0)
     (drawn,) = generate_samples(decoder, embeddings[:1], options, 4000)

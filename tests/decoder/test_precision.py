@@ -16,7 +16,6 @@ from wsac.data.tokenizer import EOS, PAD
 from wsac.decoder.generation import GenerationOptions, prepare
 from wsac.decoder.generation.penalties import likeliest_tokens
 from wsac.decoder.generation.precision import Bfloat16Linear, packs_weights
-from wsac.decoder.kernels.topk import likeliest
 from wsac.inference.caption_options import CaptionOptions
 from wsac.inference.captioner import Captioner
 from wsac.runtime import device
@@ -36,17 +35,6 @@ def test_bfloat16_stays_near_float32(decoder, embeddings):
         assert not torch.equal(near, exact)
         tokens = torch.full((6,), token)
         (exact, state), (near, other) = decoder.step(tokens, state), fast.step(tokens, other)
-
-
-@pytest.mark.parametrize("size", [5, 4095, 4096, 5000, 50_257])
-@pytest.mark.parametrize("count", [1, 2, 16])
-def test_the_likeliest_are_those_of_topk(size, count):
-    values = torch.randperm(6 * size).float().view(2, 3, size)
-    for scores in (values, values[:, 1:], torch.where(values % 7 == 0, -torch.inf, values)):
-        best, place = likeliest(scores, min(count, size))
-        expected = scores.topk(min(count, size))
-        assert torch.equal(best, expected.values)
-        assert torch.equal(place, expected.indices)
 
 
 def test_the_likeliest_tokens_of_many_rows_are_those_of_all_log_probabilities():
@@ -126,7 +114,7 @@ def test_the_flags_of_a_processor(tmp_path):
     assert processor_flags(str(tmp_path / "none")) == frozenset()
 
 
-# -- the captioner and the command line -------------------------------------------------------------------------------
+# -- the captioner and the command line --
 @pytest.fixture
 def sound(tmp_path, clap):
     path = tmp_path / "noise.wav"

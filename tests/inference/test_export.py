@@ -1,4 +1,7 @@
-"""ONNX: the graphs say what torch says, alone and in the example; what cannot be exported leaves nothing behind."""
+"""ONNX: the graphs say what torch says, alone and in the example.
+
+What cannot be exported leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,8 @@ print(json.dumps(tokens))
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """The bundled captioner as ONNX, by the command in a process of its own: (folder, its JSON, its stderr).
+    """The bundled captioner as ONNX, by the command in a process of its own: (folder, its JSON, its
+    stderr).
 
     It takes half a minute, so the workers of a parallel run share one.
     """
@@ -103,7 +107,9 @@ def pocket() -> Captioner:
 
 @pytest.fixture
 def sounds(tmp_path) -> list[Path]:
-    """Scenes of 5 s, of half a window and two, two windows and a scrap, a blip, in stereo, and silence; 16 kHz."""
+    """Scenes of 5 s, of half a window and two, two windows and a scrap, a blip, in stereo,
+    and silence; 16 kHz.
+    """
     scenes = [scene for _, scene in demo_scenes()]
     paths = []
     for i, seconds in enumerate((5.0, 5.0, 25.0, 20.5, 0.2, 3.0)):
@@ -334,10 +340,8 @@ def test_without_the_extra(run, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     code, _, err = run("export", "--onnx", tmp_path / "onnx")
     assert code == 1
-    assert (
-        err
-        == "error: wsac export needs onnx and onnxscript and onnxruntime: pip install 'wsac[export]'\n"
-    )
+    missing = "onnx and onnxscript and onnxruntime"
+    assert err == f"error: wsac export needs {missing}: pip install 'wsac[export]'\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,6 @@
-"""Tiny language models with random weights in the layouts of the public ones, each with a tokenizer."""
+"""Tiny language models with random weights in the layouts of the public ones,
+each with a tokenizer.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def wordpiece(texts: list[str]) -> Tokenizer:
 
 
 def write_lm(kind: str, folder: Path, texts: list[str], *, seed: int = 0) -> Path:
-    """config.json, model.safetensors and tokenizer.json of a gpt2 or llama; its vocabulary is wider than the pieces."""
+    """config.json, model.safetensors and tokenizer.json of a gpt2 or llama.
+
+    Its vocabulary is wider than the pieces.
+    """
     words = byte_level(texts)
     end, rows = words.token_to_id(END), words.get_vocab_size() + 8
     torch.manual_seed(seed)
@@ -74,7 +79,10 @@ def write_lm(kind: str, folder: Path, texts: list[str], *, seed: int = 0) -> Pat
 def published(
     folder: Path, texts: list[str], *, embed_dim: int = 16, width: int = 32
 ) -> tuple[Path, GPT2LMHeadModel]:
-    """``epoch-9.pt`` as the published code saves it, with its tokenizer beside it; and its GPT-2."""
+    """``epoch-9.pt`` as the published code saves it, with its tokenizer beside it.
+
+    And its GPT-2.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     words = wordpiece(texts)
     words.save(str(folder / "tokenizer.json"))

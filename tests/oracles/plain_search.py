@@ -1,4 +1,6 @@
-"""The searches written plainly: one clip at a time, the whole prefix computed again for every token, lists."""
+"""The searches written plainly: one clip at a time,
+the whole prefix computed again for every token, lists.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def plain_blocks(decoder, x):
 
 
 class PlainScores:
-    """Log-probabilities [V] after a prefix of ids, for one embedding [D], by the training path and without a cache."""
+    """Log-probabilities [V] after a prefix of ids, for one embedding [D],
+    by the training path and without a cache.
+    """
 
     def __init__(self, decoder, embedding):
         self.decoder, self.embedding, self.known = decoder, embedding, {}
@@ -75,7 +79,9 @@ def plain_greedy(decoder, embedding, limit):
 
 
 def plain_beam(decoder, embedding, options, limit):
-    """Finished hypotheses of each group: (ranking score, ids without the end, mean log-probability), best first."""
+    """Finished hypotheses of each group:
+    (ranking score, ids without the end, mean log-probability), best first.
+    """
     scores, size = PlainScores(decoder, embedding), options.beam_size // options.groups
     live = [[((), 0.0, 0.0)] for _ in range(options.groups)]
     finished = [[] for _ in range(options.groups)]
