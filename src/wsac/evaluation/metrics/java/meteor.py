@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,12 +89,12 @@ def _align(java: Path, jar: Path, words: Words) -> Iterator[list[float]]:
         for candidate, references in words.texts():
             requests.write(" ||| ".join(("SCORE", *references, candidate)) + "\n")
         requests.seek(0)
-        pipes = {"stdin": requests, "stdout": subprocess.PIPE, "stderr": errors}
+        pipes: dict[str, Any] = {"stdin": requests, "stdout": subprocess.PIPE, "stderr": errors}
         with subprocess.Popen(command, encoding="utf-8", cwd=jar.parent, **pipes) as process:
             assert process.stdout is not None
-            for (candidate, _), line in zip_longest(words.texts(), process.stdout, fillvalue=""):
+            for candidate, _ in words.texts():
                 try:
-                    numbers = [float(number) for number in line.split()]
+                    numbers = [float(number) for number in process.stdout.readline().split()]
                 except ValueError:
                     numbers = []
                 if len(numbers) != _COUNTS:
