@@ -29,8 +29,7 @@ KIND_DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 class DecoderOptions(Section):
-    """The recipe's table ``[decoder]``; docs/decoders.md lists the options of each kind. Others are
-    refused.
+    """The recipe's table ``[decoder]``. Options of other kinds are refused; see docs/decoders.md.
 
     kind: transformer, from scratch; causal-lm, a language model (gpt2 is short for one); llm, one
     with LoRA; wsac, the published shape. vocab_size: of the BPE; 0 chooses it from the captions.

@@ -55,8 +55,7 @@ def attention(
 
 
 class TransformerDecoder(CaptionDecoder):
-    """Reads a prompt of ``prompt_tokens`` and ``prefix_length`` soft tokens, then writes the
-    caption.
+    """Reads a prompt and ``prefix_length`` soft tokens, then writes the caption.
 
     The last prefix position predicts the first token. Every prompt has the same length and its
     padding is a token like others, so no mask is needed.

@@ -47,11 +47,11 @@ class Candidates(NamedTuple):
 
 
 class BeamSearch(Search[BeamState]):
-    """A row stops when no live beam can beat the worst of its ``count`` finished hypotheses in each
-    group.
+    """Beam search with an exact stop.
 
-    A hypothesis that reaches the limit counts as finished. With a length penalty above 0 the bound
-    takes the longest length: no token makes a sum larger, so the search is exact. For
+    A row stops when no live beam can beat the worst of its ``count`` finished hypotheses in each
+    group. A hypothesis that reaches the limit counts as finished. With a length penalty above 0 the
+    bound takes the longest length: no token makes a sum larger, so the search is exact. For
     ``early_stopping`` see GenerationOptions.
 
     Source of the groups: diverse beam search with Hamming diversity, Vijayakumar et al. 2016 (arXiv
@@ -183,7 +183,7 @@ class BeamSearch(Search[BeamState]):
         return done
 
     def _merge(self, groups) -> list[Generated]:
-        """The best of one clip: the first of each group by score, then the second ones …"""
+        """The best of one clip: the first of each group by score, then the second ones, …"""
         ranked = []
         for logprobs, lengths, rows in groups:
             for place, (logprob, length, row) in enumerate(

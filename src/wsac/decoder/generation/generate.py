@@ -43,8 +43,7 @@ def generate_samples(
     count: int,
     prompt: Tensor | None = None,
 ) -> list[list[Generated]]:
-    """Draw ``count`` hypotheses of each embedding [B, D] by ``temperature``, ``top_k`` and
-    ``top_p``.
+    """Sampling: ``count`` hypotheses of each embedding [B, D].
 
     All rows share the random numbers of a seed, so a row gives the same alone and in any batch.
     """

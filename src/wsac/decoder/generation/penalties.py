@@ -26,10 +26,9 @@ def likeliest_tokens(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def penalise(logprob: Tensor, before: Tensor, repetition: float, ngram: int) -> Tensor:
-    """Scores with penalties; the same tensor when there is no penalty. The end token is never
-    penalised.
+    """Scores with penalties; the same tensor when there is none.
 
-    logprob: [R, V]; before: [R, t] the tokens of each row so far.
+    The end token is never penalised. logprob: [R, V]; before: [R, t] the tokens of each row so far.
     Sources: repetition penalty, Keskar et al. 2019 (CTRL), on log-probabilities as beam searches
     use it; no repeated n-grams, Paulus et al. 2018.
     """

@@ -88,11 +88,10 @@ class Sampling(Search[SampleState]):
 
 
 def within(score: Tensor, top_k: int, top_p: float) -> tuple[Tensor, Tensor]:
-    """The likeliest tokens that make up ``top_p`` of the probability among the ``top_k`` likeliest
-    (0: all).
+    """The likeliest tokens with ``top_p`` of the probability, among the ``top_k`` likeliest.
 
-    score: [R, V] log-probabilities. Returns scores [R, W], falling, minus infinity beyond, and
-    their ids [R, W]. At least one token of each row remains.
+    top_k 0: all. score: [R, V] log-probabilities. Returns scores [R, W], falling, minus
+    infinity beyond, and their ids [R, W]. At least one token of each row remains.
     """
     vocab = score.shape[-1]
     if top_p == 1 and not top_k:

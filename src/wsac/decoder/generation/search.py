@@ -62,8 +62,7 @@ class Search(ABC, Generic[State]):
         """The hypotheses of each embedding, in order."""
 
     def _release(self, done: list[bool]) -> Tensor | None:
-        """Move completed rows out of the batch and return the others; None when too few are
-        complete.
+        """Move completed rows out of the batch. Returns the others, or None when few are complete.
 
         Copying the cache of the other rows pays once an eighth of them is complete.
         """

@@ -16,8 +16,7 @@ ROWS = 32  # tokens at once on a CPU: their scores, in float32, stay in its cach
 def linear_cross_entropy(
     hidden: Tensor, weight: Tensor, target: Tensor, smoothing: float = 0.0
 ) -> Tensor:
-    """Mean of -log softmax(hidden weightᵀ) at the targets, as ``F.cross_entropy`` with label
-    smoothing.
+    """``F.cross_entropy(hidden @ weight.T, target, label_smoothing=smoothing)`` in one pass.
 
     hidden: [R, W], weight: [V, W], target: [R], not empty. Products have autocast's type, the
     softmax float32.

@@ -1,5 +1,4 @@
-"""GPT-2 or any causal language model of transformers as a decoder, which reads soft tokens of a
-mapper.
+"""GPT-2 or any causal language model of transformers as a decoder.
 
 Source: ClipCap, Mokady et al. 2021 (arXiv 2111.09734).
 """

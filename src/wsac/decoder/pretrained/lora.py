@@ -22,9 +22,9 @@ LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "checkpointin
 class LlmDecoder(CausalLmDecoder):
     """A frozen CausalLmDecoder with adapters; needs the extra ``llm`` (peft).
 
-    lora_targets: endings of layer names, such as q_proj and v_proj; empty: what peft knows for the model.
-    checkpointing: compute activations again in the backward pass, for a third more time and a fraction
-    of the memory.
+    lora_targets: endings of layer names, such as q_proj and v_proj; empty: what peft knows for the
+    model. checkpointing: compute activations again in the backward pass, for a third more time and
+    a fraction of the memory.
     """
 
     kind = "llm"

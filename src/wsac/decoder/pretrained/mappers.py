@@ -1,5 +1,4 @@
-"""Prefix mappers: an embedding [B, D] to soft tokens [B, P, width] that a language model reads
-first.
+"""Prefix mappers: an embedding [B, D] to soft tokens [B, P, width] for a language model.
 
 Source: ClipCap, Mokady et al. 2021 (arXiv 2111.09734): its mappers are the MLP and the transformer.
 """

@@ -83,8 +83,7 @@ def keep_pieces(
     all_below: int = 0,
     also: Sequence[int] = (),
 ) -> list[int]:
-    """The ids of the pieces to use, [V]: those in the texts, or all below ``all_below`` if that is
-    not 0.
+    """The ids of the pieces to use, [V]: those in the texts, or all below ``all_below``.
 
     begin, end: pieces for ids 1 and 2. also: pieces to use in any case.
     """

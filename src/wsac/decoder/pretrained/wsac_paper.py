@@ -1,7 +1,7 @@
-"""The decoder of the published WSAC (arXiv 2309.12242): a GPT-2 of 4 layers from scratch, BERT's
-WordPiece.
+"""The decoder of the published WSAC (arXiv 2309.12242): a GPT-2 of 4 layers with BERT's WordPiece.
 
-One linear map makes one soft token; a caption is [CLS] … [SEP]. For comparisons like for like.
+It is trained from scratch. One linear map makes one soft token; a caption is [CLS] … [SEP]. For
+comparisons like for like.
 """
 
 from __future__ import annotations
@@ -93,11 +93,10 @@ class WsacDecoder(CausalLmDecoder):
 def from_checkpoint(
     state: Mapping[str, Tensor], tokenizer: str | Path, source: str, *, max_tokens: int = 30
 ) -> tuple[WsacDecoder, ForeignTokenizer]:
-    """The decoder that the published code saved. state: its ``epoch-N.pt``; tokenizer: of
-    bert-base-uncased.
+    """The decoder that the published code saved.
 
-    The sizes are those of the tensors, with four heads, which no tensor tells. Raises ModelError
-    for other checkpoints.
+    state: its ``epoch-N.pt``. tokenizer: of bert-base-uncased. The sizes are those of the tensors,
+    with four heads, which no tensor tells. Raises ModelError for other checkpoints.
     """
     backend = read_backend(tokenizer)
     start, end = _marks(backend, str(tokenizer))
