@@ -18,27 +18,27 @@ MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 def byte_level(texts: list[str]) -> Tokenizer:
     """GPT-2's: byte-level BPE, no space before a text."""
-    found = Tokenizer(models.BPE())
-    found.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    found.decoder = decoders.ByteLevel()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    found.train_from_iterator(
+    tokenizer.train_from_iterator(
         texts, trainers.BpeTrainer(vocab_size=420, initial_alphabet=alphabet, show_progress=False)
     )
-    found.add_special_tokens([END])
-    return found
+    tokenizer.add_special_tokens([END])
+    return tokenizer
 
 
 def wordpiece(texts: list[str]) -> Tokenizer:
     """BERT's: lower case, pieces of words, [CLS] and [SEP]."""
-    found = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    found.normalizer = normalizers.BertNormalizer()
-    found.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    found.decoder = decoders.WordPiece()
-    found.train_from_iterator(
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.train_from_iterator(
         texts, trainers.WordPieceTrainer(vocab_size=300, special_tokens=MARKS, show_progress=False)
     )
-    return found
+    return tokenizer
 
 
 def write_lm(kind: str, folder: Path, texts: list[str], *, seed: int = 0) -> Path:
@@ -51,7 +51,7 @@ def write_lm(kind: str, folder: Path, texts: list[str], *, seed: int = 0) -> Pat
     torch.manual_seed(seed)
     if kind == "gpt2":
         sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 96}
-        made = GPT2LMHeadModel(
+        model = GPT2LMHeadModel(
             GPT2Config(vocab_size=rows, eos_token_id=end, bos_token_id=end, **sizes)
         )
     else:
@@ -63,15 +63,15 @@ def write_lm(kind: str, folder: Path, texts: list[str], *, seed: int = 0) -> Pat
             "num_key_value_heads": 2,
             "max_position_embeddings": 96,
         }
-        made = LlamaForCausalLM(
+        model = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=rows, eos_token_id=[end, 1], bos_token_id=end, pad_token_id=end, **sizes
             )
         )
-    for parameter in made.parameters():  # peaked, untied choices
+    for parameter in model.parameters():  # peaked, untied choices
         if parameter.ndim > 1:
             parameter.data *= 4
-    made.save_pretrained(folder)
+    model.save_pretrained(folder)
     words.save(str(folder / "tokenizer.json"))
     return folder
 

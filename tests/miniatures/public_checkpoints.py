@@ -1,4 +1,4 @@
-"""Tiny checkpoints with random weights in the layouts of the public files, and a tokenizer for each."""
+"""Tiny checkpoints with random weights in public layouts, with a tokenizer for each."""
 
 from __future__ import annotations
 
@@ -49,31 +49,31 @@ FILES = ("wavcaps-cnn14", "wavcaps-htsat", "msclap-2022", "msclap-2023", "laion"
 
 
 def tokenizer(kind: str) -> Tokenizer:
-    """A byte-level BPE of 320 entries with the special tokens, and the template, of BERT, RoBERTa or GPT-2."""
+    """A byte-level BPE of 320 entries with the special tokens of BERT, RoBERTa or GPT-2."""
     special = {
         "bert": ["[PAD]", "[CLS]", "[SEP]"],
         "roberta": ["<s>", "<pad>", "</s>"],
         "gpt2": ["!", "<|endoftext|>"],
     }
-    found = Tokenizer(models.BPE())
-    found.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    found.decoder = decoders.ByteLevel()
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=320, special_tokens=special[kind], initial_alphabet=alphabet
     )
-    found.train_from_iterator(WORDS, trainer)
+    bpe.train_from_iterator(WORDS, trainer)
     if kind != "gpt2":
         first, last = (
             (special[kind][1], special[kind][2])
             if kind == "bert"
             else (special[kind][0], special[kind][2])
         )
-        pair = [(name, found.token_to_id(name)) for name in (first, last)]
-        found.post_processor = processors.TemplateProcessing(
+        pair = [(name, bpe.token_to_id(name)) for name in (first, last)]
+        bpe.post_processor = processors.TemplateProcessing(
             single=f"{first} $A {last}", special_tokens=pair
         )
-    return found
+    return bpe
 
 
 def model(family: str, positions: int = 120) -> PublicClap:
@@ -92,7 +92,7 @@ def model(family: str, positions: int = 120) -> PublicClap:
 
 
 def write_file(family: str, folder: Path) -> Path:
-    """The checkpoint as its authors' code writes it: names, prefix, container; with tokenizer.json beside it."""
+    """Write a checkpoint as its authors' code does, with tokenizer.json beside it."""
     layout = family.partition("-")[0]
     audio, text, audio_projection, text_projection = LAYOUTS[layout].split()
     htsat = audio + ("htsat." if family == "msclap-2023" else "")
@@ -129,10 +129,10 @@ def write_file(family: str, folder: Path) -> Path:
 
 
 def write_folder(folder: Path, *, fused: bool = False, positions: int = 120) -> Path:
-    """The same in the layout of transformers' ClapModel. positions: of the text tower; many make a larger file."""
-    made = model("transformers-fused" if fused else "transformers", positions)
+    """Write it in the layout of transformers' ClapModel. positions: those of the text tower."""
+    clap = model("transformers-fused" if fused else "transformers", positions)
     state = {}
-    for name, value in made.state_dict().items():
+    for name, value in clap.state_dict().items():
         name = name.replace("audio.model.", "audio_model.").replace("text.model.", "text_model.")
         if name not in ("scale", "log_mel.filters"):
             state[name] = value.contiguous()
