@@ -9,7 +9,6 @@ import torch
 from torch.testing import assert_close
 
 from wsac import AudioError, Caption, RecipeError
-from wsac.clap.sounds import embed_many, embed_sound
 from wsac.data.soundworld import KINDS
 from wsac.decoder.generation import GenerationOptions, generate_best, generate_samples
 
@@ -38,23 +37,6 @@ def mixed(wav, tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
     (tmp_path / "broken.wav").write_text("no sound")
     return [path, tmp_path / "broken.wav", samples[:5000], tmp_path / "silent.wav"]
-
-
-def test_embedding_many_is_embedding_one_by_one(clap, mixed, monkeypatch):
-    monkeypatch.setattr("wsac.clap.sounds.FILES_AT_ONCE", 3)
-    monkeypatch.setattr("wsac.clap.sounds.LONG", 2.0)  # the siren is long: it is streamed
-    for sound, together in zip(mixed, embed_many(clap, mixed), strict=True):
-        assert together.file == ("" if isinstance(sound, np.ndarray) else str(sound))
-        if isinstance(together, AudioError):
-            with pytest.raises(AudioError) as broken:
-                embed_sound(clap, sound)
-            assert str(together) == str(broken.value)
-            continue
-        alone = embed_sound(clap, sound)
-        assert_close(together.embedding, alone.embedding)
-        for name in ("start", "end", "notes", "silent"):
-            assert getattr(together, name) == getattr(alone, name)
-    assert together.silent
 
 
 def test_many_captions_stream_in_order_with_errors_in_place(captioner, mixed):
