@@ -1,4 +1,4 @@
-"""audio.py: every format keeps its pitch and length, broken files are said, and windows obey their laws."""
+"""Sound files: formats keep pitch and length, broken files are noted, windows obey laws."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FORMATS = [*(f"a.{suffix}" for suffix in SOUNDFILE), *PYAV]
 
 
 def tone(seconds: float, rate: int = RATE, hertz: float = 440.0) -> np.ndarray:
-    """A sine with a little noise, which keeps lossless files from shrinking to nothing. Returns [T] float32."""
+    """A sine [T], float32, with a little noise: else lossless files would be almost empty."""
     time = np.arange(round(seconds * rate)) / rate
     noise = np.random.default_rng(0).standard_normal(len(time))
     return (0.5 * np.sin(2 * np.pi * hertz * time) + 0.01 * noise).astype(np.float32)

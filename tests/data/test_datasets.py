@@ -186,8 +186,8 @@ def test_another_part_of_a_video_is_another_clip(tmp_path):
         "Y_YyxZU08rk.wav",
     ]
     assert found.problems == (
-        "1 of 3 recordings are missing, such as -0SdAVK79lg_30; videos go away; figures are of the 2 that are here and "
-        "compare only with the same",
+        "1 of 3 recordings are missing, such as -0SdAVK79lg_30; videos go away; "
+        "figures are of the 2 that are here and compare only with the same",
     )
 
 

@@ -1,4 +1,4 @@
-"""Downloads from the Hub, against a server of our own with tiny checkpoints: whole, cut, damaged, offline."""
+"""Downloads from a local Hub with tiny checkpoints: whole, cut, damaged, offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report is one safe, whole file: text escaped, sounds and pictures inside it, nothing to load."""
+"""The report is one safe, whole file: text escaped, sounds and pictures inside it."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -123,28 +124,25 @@ def _read_row(table: Table, columns: _Columns, where: str, record: Any) -> Itera
         yield f"no {columns.id}"
         return
     captions = [record.get(column) for column in columns.captions]
-    if columns.listed:
-        captions = _as_list(captions[0])
-    if captions is None:
+    faults = []
+    if columns.listed and not (captions := _as_list(captions[0])):
         faults = [f"no JSON list of captions under {columns.captions[0]}"]
-    else:
-        faults = [fault for caption in captions if (fault := _fault(caption))]
+    faults += [fault for caption in captions if (fault := _fault(caption))]
     if faults:
         table.bad.add(str(sound))
-    good = tuple(str(caption) for caption in captions or () if not _fault(caption))
+    good = tuple(str(caption) for caption in captions if not _fault(caption))
     if good:
         table.rows.append(Row(str(sound), good, where))
     yield from faults
 
 
-def _as_list(value: Any) -> list[Any] | None:
-    """A list, also as JSON in the cell of a table; one empty caption for an empty list."""
+def _as_list(value: Any) -> list[Any]:
+    """A list, also as JSON in the cell of a table; one empty caption for an empty list; [] for
+    none."""
     if isinstance(value, str):
-        try:
+        with suppress(ValueError, RecursionError):
             value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-    return (value or [""]) if isinstance(value, list) else None
+    return (value or [""]) if isinstance(value, list) else []
 
 
 def _fault(caption: Any) -> str:
