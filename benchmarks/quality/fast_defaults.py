@@ -29,9 +29,10 @@ from wsac.inference.captioner import Captioner
 from wsac.io.config import load_recipe
 from wsac.io.console import table
 from wsac.runtime.seeding import generator_for
-from wsac.training.decoder import DecoderTraining, train
+from wsac.training.decoder import prepare, train
 from wsac.training.loop import run
 from wsac.training.recipe import Recipe
+from wsac.training.steps import DecoderTraining
 
 WAYS = ("slow", "fast")
 PRECISION = {"slow": "float32", "fast": "auto"}
@@ -111,7 +112,7 @@ def trained(way: str, captions: Path, seed: int, changes: dict[str, Any], out: P
     recipe = load_recipe(Recipe, overrides=changes | fixed)
     if way == "fast":
         return train(recipe, out)
-    run(SlowTraining.prepare(recipe, out, half=False), out)
+    run(prepare(recipe, out, half=False, kind=SlowTraining), out)
     return Captioner.load(out)
 
 

@@ -30,10 +30,10 @@ from wsac.inference.caption_options import CaptionOptions
 from wsac.inference.captioner import Captioner
 from wsac.runtime.device import has_bfloat16
 from wsac.runtime.process import configure_process
-from wsac.training.decoder import DecoderTraining
 from wsac.training.material import Material
 from wsac.training.optim import autocast
 from wsac.training.recipe import TrainingOptions
+from wsac.training.steps import DecoderTraining
 
 
 @dataclass

@@ -18,6 +18,7 @@ from wsac.data.tokenizer import BOS, PAD
 from wsac.decoder import build
 from wsac.inference.captioner import Captioner
 from wsac.training import decoder as train_decoder
+from wsac.training.steps import DecoderTraining
 from wsac.types import ModelError
 
 
@@ -247,7 +248,7 @@ def test_a_base_that_is_gone_moved_or_changed(recipe, run, sound, tmp_path, mode
 def test_a_resumed_run_ends_as_one_that_was_never_stopped(recipe, tmp_path, stop_at, name):
     given = recipe(name, 2 if name == "llm" else 0, **{"training.save_every": 2})
     train_decoder.train(given, tmp_path / "whole", device="cpu")
-    with stop_at(train_decoder.DecoderTraining, 3):
+    with stop_at(DecoderTraining, 3):
         train_decoder.train(given, tmp_path / "stopped", device="cpu")
     train_decoder.train(given, tmp_path / "stopped", device="cpu")
     for file in ("decoder.safetensors", "checkpoint.safetensors"):

@@ -23,7 +23,7 @@ from wsac.clap.texts import embed_texts
 from wsac.inference.bundle import unfinished
 from wsac.inference.captioner import Captioner
 from wsac.io.config import load_recipe, save_recipe
-from wsac.training.decoder import DecoderTraining
+from wsac.training.decoder import prepare
 from wsac.training.recipe import Recipe
 from wsac.types import ModelError, RecipeError, WsacError
 
@@ -77,7 +77,7 @@ def test_same_seed_same_weights_other_seed_others(tiny_recipe, tmp_path):
 
 
 def test_every_caption_is_seen_once_an_epoch(tiny_recipe, tmp_path):
-    training = DecoderTraining.prepare(tiny_recipe(), tmp_path / "run", device="cpu")
+    training = prepare(tiny_recipe(), tmp_path / "run", device="cpu")
     train_rows = training.material.train_rows.tolist()
     validation_rows = training.material.validation_rows.tolist()
     for epoch in range(2):

@@ -27,8 +27,9 @@ from wsac.decoder.kernels.cross_entropy import linear_cross_entropy
 from wsac.decoder.kernels.packing import Packing
 from wsac.runtime.device import has_bfloat16
 from wsac.runtime.seeding import generator_for
-from wsac.training.decoder import DecoderTraining
+from wsac.training.decoder import prepare
 from wsac.training.optim import adamw, autocast, update_average
+from wsac.training.steps import DecoderTraining
 from wsac.types import ModelError
 
 
@@ -56,7 +57,7 @@ def test_flat_tokens_make_the_batches_that_lists_made(captions, tokenizer, limit
 
 def test_batches_are_those_of_the_plain_loop(tiny_recipe, tmp_path):
     recipe = tiny_recipe(**{"training.batch_size": 8, "training.accumulate": 2})
-    training = DecoderTraining.prepare(recipe, tmp_path / "run", device="cpu")
+    training = prepare(recipe, tmp_path / "run", device="cpu")
     tokens, train_rows = training.material.tokens, training.material.train_rows
     lengths = tokens.lengths(torch.arange(len(tokens))).tolist()
     rng, size, plain = generator_for(recipe.training.seed, "order", 1), 16, []

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from wsac.bridges import parse
+from wsac.bridges.bridge import parse
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder
 from wsac.clap.collections import embed_sounds
