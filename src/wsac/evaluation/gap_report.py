@@ -20,8 +20,7 @@ from wsac.io.plots import histograms_png, scatter_png
 SAMPLE = 2000  # rows between which cosines are taken
 RANKED = 5000  # pairs among which recall is measured, at most
 SUBSPACE = 10  # directions between which principal angles are measured
-SPECS = ("ad", "shift", "coral", "procrustes", "wasserstein", "pls")
-SPECS += ("topk", "santa", "pd", "nnd", "shift+pd")
+SPECS = tuple("ad shift coral procrustes wasserstein pls topk santa pd nnd shift+pd".split())
 FEW = 50  # sounds or texts below which mean and covariance are unreliable
 SHOWN = 6  # sounds whose neighbours are shown
 

@@ -62,11 +62,12 @@ def _run(jar: Path, rows: list[dict]) -> list[float]:
             f"set JAVA_HOME to Java 8 to {LAST_JAVA}, or install SPICE again with --from FOLDER of "
             "Nashorn's jars (nashorn-core and asm; docs/metrics.md)"
         )
-    opened = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _PACKAGES]
+    names = _PACKAGES if version >= 9 else ()
+    opened = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in names]
     with tempfile.TemporaryDirectory(prefix="wsac-spice-") as folder:
         source, target = Path(folder, "in.json"), Path(folder, "out.json")
         source.write_text(json.dumps(rows), encoding="utf-8")
-        command = [java, f"-Xmx{MEMORY}", "-Dfile.encoding=UTF-8", *opened[: 99 * (version >= 9)]]
+        command: list[str | Path] = [java, f"-Xmx{MEMORY}", "-Dfile.encoding=UTF-8", *opened]
         command += ["-cp", f"{jar}{os.pathsep}lib/*", MAIN, source, "-out", target]
         command += ["-subset", "-silent"]
         done = subprocess.run(
