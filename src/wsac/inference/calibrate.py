@@ -21,6 +21,7 @@ from .captioner import Captioner
 from .confidence import Calibration, calibration_error, names_any
 
 UNCLEAR_BELOW = 0.98  # the threshold hides the captions of this share of unrecognisable sounds
+BATCH = 32  # sounds compared with the whole support memory at once
 FIGURES = {
     "recordings": "recordings",
     "accuracy": "right captions",
@@ -90,8 +91,10 @@ def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
     captions = captioner.caption_embeddings(audio)
     texts = tuple(caption.text for caption in captions)
     right = [names_any(text, row.keywords) for row, text in zip(known, texts, strict=True)]
-    features = captioner.features(audio, captions)
-    return Judged(tuple(known), texts, features, torch.tensor(right))
+    features = []
+    for i in range(0, len(known), BATCH):
+        features.append(captioner.features(audio[i : i + BATCH], captions[i : i + BATCH]))
+    return Judged(tuple(known), texts, torch.cat(features), torch.tensor(right))
 
 
 def fit(judged: Judged) -> Calibration:
