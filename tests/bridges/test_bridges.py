@@ -1,4 +1,6 @@
-"""Laws of the bridges: unit norm in, unit norm out; zero means zero; a seed repeats; formulas by hand."""
+"""Laws of the bridges: unit norm in, unit norm out; zero means zero; a seed repeats; formulas by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def functions(stage, name, context, **options):
 @settings(max_examples=25, deadline=None)
 @given(rows=st.integers(1, 20), seed=st.integers(0, 10_000))
 def test_laws(stage, name, context, rows, seed):
-    """Shape, unit norm, the same result for the same generator, no change of the input, each row on its own."""
+    """Shape, unit norm, the same result for the same generator, no change of the input, each row on
+    its own.
+    """
     embedding = unit(rows, seed)
     before = embedding.clone()
     for bridge in functions(stage, name, context):
@@ -147,7 +151,9 @@ def test_tiles_change_nothing(context, seed, tile, k, rows):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_million_entries_are_streamed():
-    """In a process of its own: what projection takes beside the memory, and how far it is from the formula."""
+    """In a process of its own: what projection takes beside the memory, and how far it is from the
+    formula.
+    """
     code = """
 import torch
 from pathlib import Path

@@ -34,7 +34,9 @@ def test_coral_gives_sounds_the_mean_and_covariance_of_texts():
     ("fit", "name"), [(fit_rotation, "procrustes"), (fit_transport, "wasserstein")]
 )
 def test_a_rotation_is_found_without_pairs(fit, name):
-    """Sounds are texts turned a little, shuffled and moved: the rotation is found from the shapes alone."""
+    """Sounds are texts turned a little, shuffled and moved: the rotation is found from the shapes
+    alone.
+    """
     rng = torch.Generator().manual_seed(3)
     centres = F.normalize(torch.randn(40, DIM, generator=rng), dim=-1)
     text = F.normalize(
@@ -62,7 +64,9 @@ def test_a_rotation_is_found_without_pairs(fit, name):
 
 @pytest.mark.parametrize("fit", [fit_rotation, fit_transport])
 def test_what_few_sounds_do_not_tell_is_not_turned(fit):
-    """Four sounds span three directions from their mean; all others of a space of many stay where they were."""
+    """Four sounds span three directions from their mean; all others of a space of many stay where
+    they were.
+    """
     rng = torch.Generator().manual_seed(1)
     text, audio = (F.normalize(torch.randn(n, 64, generator=rng), dim=-1) for n in (50, 4))
     rotation = fit(text, audio)
@@ -83,7 +87,7 @@ def test_pls_head_against_numpy():
     x = unit(7, 9)
     left = (x.numpy() - gap.text_mean.numpy()) @ u[:, :5]
     right = (x.numpy() - gap.audio_mean.numpy()) @ vt[:5].T
-    # the head puts directions back by U: cosines between any two outputs are those of the K coordinates
+    # the head turns axes back by U: cosines of any two outputs are those of the K coordinates
     for one, other, out in (
         (left, left, head.text(x) @ head.text(x).T),
         (left, right, head.text(x) @ head.audio(x).T),
@@ -103,7 +107,9 @@ def test_mutual_neighbours():
 
 
 def test_a_hub_is_not_everyones_neighbour():
-    """Each sound is near its own text, but nearer still to a text that lies in the middle of all sounds."""
+    """Each sound is near its own text, but nearer still to a text that lies in the middle of all
+    sounds.
+    """
     one = F.normalize(torch.eye(6)[:5] + 0.5, dim=-1)
     hub = F.normalize(one.mean(0), dim=-1)
     other = torch.cat((F.normalize(one - 0.9 * hub, dim=-1), hub[None]))

@@ -1,4 +1,6 @@
-"""The pocket CLAP: unit norm, determinism, any length, the order of sounds, the crop policy, the disk."""
+"""The pocket CLAP: unit norm, determinism, any length, the order of sounds, the crop policy, the
+disk.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Every public CLAP architecture, filled with deterministic weights, gives the embeddings of the original code.
+"""Every public CLAP architecture, filled with deterministic weights, gives the embeddings of the
+original code.
 
-tests/parity/ holds the reference numbers (tests/parity/shrink.py tells of what); the weights are made here by the rule
-they were made by there, wrapped as the public files are, and loaded through ``load_clap``.
+tests/clap/parity/ holds the reference numbers (tests/clap/parity/shrink.py tells of what); the
+weights are made here by the rule they were made by there, wrapped as the public files are, and
+loaded through ``load_clap``.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def filled(name, shape, dtype, fill):
 
 
 def kept(name, shape):
-    """The tensors that keep their initial values: scales, and buffers that a loader may ignore or must compute."""
+    """The tensors that keep their initial values: scales, and buffers that a loader may ignore or
+    must compute.
+    """
     if name.endswith("temp"):
         return torch.tensor(0.07)
     if "logit_scale" in name:
@@ -134,7 +138,9 @@ def wave(seed, rate, seconds):
 
 
 def sound(case, model):
-    """The samples of a case, as a user would give them; a case of the reference may pad or cut them first."""
+    """The samples of a case, as a user would give them; a case of the reference may pad or cut them
+    first.
+    """
     rate, window = model.sample_rate, model.window_seconds
     clip = 10.0 if model.family.name.startswith("wavcaps") else window
     size = round(clip * rate)

@@ -1,4 +1,6 @@
-"""Public CLAPs from disk: every layout through the one loader, conversion, refusals, fingerprints, all the verbs."""
+"""Public CLAPs from disk: every layout through the one loader, conversion, refusals, fingerprints,
+all the verbs.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ def test_threads_change_nothing(checkpoint):
 
 
 def test_exclamation_marks_move_the_place_in_ms_clap_2023(tmp_path):
-    """Id 0 is both "!" and the padding there: the last token is looked for one place to the left for every mark."""
+    """Id 0 is both "!" and the padding there: the last token is looked for one place to the left
+    for every mark.
+    """
     clap = load_clap(write_file("msclap-2023", tmp_path))
     (ids,) = clap.tokenize(["a dog!"])
     assert 0 in ids

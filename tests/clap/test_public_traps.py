@@ -15,7 +15,9 @@ from wsac.clap.public.cnn14 import Cnn14
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_log_mel_is_that_of_the_processor(fused, tmp_path):
-    """transformers' extractor, as the public files set it, on a clip of one window, which it neither cuts nor pads."""
+    """transformers' extractor, as the public files set it, on a clip of one window, which it
+    neither cuts nor pads.
+    """
     clap = load_clap(write_folder(tmp_path, fused=fused))
     way = "fusion" if fused else "rand_trunc"
     extractor = ClapFeatureExtractor(
@@ -51,7 +53,9 @@ def test_layer_norms_of_roberta_have_the_epsilon_of_their_file(tmp_path):
 
 
 def test_no_clip_is_ever_called_longer(monkeypatch, tmp_path):
-    """The fused towers do otherwise with a clip that is_longer; their extractor marks one of a batch at random."""
+    """The fused towers do otherwise with a clip that is_longer; their extractor marks one of a
+    batch at random.
+    """
     clap = load_clap(write_file("laion-fused", tmp_path))
     seen = []
     inner = clap.audio.model.forward

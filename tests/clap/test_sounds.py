@@ -1,4 +1,6 @@
-"""Many sounds in one stream: each as it is alone, in order, errors in their places, little read ahead."""
+"""Many sounds in one stream: each as it is alone, in order, errors in their places, little read
+ahead.
+"""
 
 from __future__ import annotations
 

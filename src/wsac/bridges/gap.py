@@ -55,7 +55,7 @@ class Gap:
 
     @classmethod
     def load(cls, path: str | Path, *, fingerprint: str = "") -> Gap:
-        """Read what ``save`` wrote. Raises ModelError for another file, or a gap of another CLAP."""
+        """Read what ``save`` wrote. Raises ModelError for other files and gaps of other CLAPs."""
         from safetensors import SafetensorError, safe_open
 
         try:

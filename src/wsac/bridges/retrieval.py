@@ -23,7 +23,7 @@ class Identity:
 
 @register("nnd", "inference")
 class NearestNeighbour:
-    """Nearest-neighbour decoding (NND): the memory entry with the largest cosine. WSAC, sec. 2.3."""
+    """Nearest-neighbour decoding (NND): the memory entry of largest cosine. WSAC, sec. 2.3."""
 
     memory: SupportMemory
 

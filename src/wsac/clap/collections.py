@@ -120,7 +120,7 @@ def embed_sounds(paths: Sequence[str | Path], clap: ClapEncoder) -> torch.Tensor
 
 
 def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[str], torch.Tensor]:
-    """The names and embeddings ``[N, D]`` of the files that can be decoded; the others are reported.
+    """The names and embeddings ``[N, D]`` of files that can be decoded; the others are reported.
 
     Raises AudioError when none can.
     """

@@ -76,7 +76,7 @@ def embed_clips(model: ClapEncoder, clips: Sequence[Clip]) -> tuple[list[Clip], 
 
 
 def zero_shot(model: ClapEncoder, clips: Sequence[Clip], audio: Tensor) -> float:
-    """Top-1 accuracy of the nearest label by ``label_embeddings``. audio: ``[N, D]`` of the clips."""
+    """Top-1 accuracy of the nearest label, see ``label_embeddings``. audio: ``[N, D]``."""
     labels = sorted({clip.label for clip in clips})
     nearest = (audio @ label_embeddings(model, clips, labels).T).argmax(dim=1).tolist()
     return sum(labels[i] == clip.label for i, clip in zip(nearest, clips, strict=True)) / len(clips)

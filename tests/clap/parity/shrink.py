@@ -1,7 +1,9 @@
-"""Cut reference values down to what the tests compare: python tests/parity/shrink.py GOLDEN_FOLDER
+"""Cut reference values down to what the tests compare: python tests/clap/parity/shrink.py
+GOLDEN_FOLDER
 
-Of each model NAME.json and NAME.safetensors become NAME.json.gz: names, shapes and fill of its tensors, cases, token
-ids, tolerances; and NAME.safetensors: log-mel of one second, audio and text embeddings. Numbers only, no weights.
+Of each model NAME.json and NAME.safetensors become NAME.json.gz: names, shapes and fill of its
+tensors, cases, token ids, tolerances; and NAME.safetensors: log-mel of one second, audio and text
+embeddings. Numbers only, no weights.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class PocketClap(nn.Module):
         return float(self.log_temperature.detach().exp().clamp(0.02, 1))
 
     def encode_audio(self, waveforms: Tensor) -> Tensor:
-        """Waveforms ``[B, T]`` → unit-norm ``[B, D]``. They are padded to at least half a second."""
+        """Waveforms ``[B, T]``, padded to half a second at least → unit-norm ``[B, D]``."""
         waveforms = F.pad(waveforms, (0, max(0, self.sample_rate // 2 - waveforms.shape[-1])))
         return F.normalize(self.audio(self.log_mel(waveforms)).float(), dim=-1)
 
@@ -84,11 +84,11 @@ class PocketClap(nn.Module):
 
     @torch.inference_mode()
     def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 32) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono, at ``sample_rate``, any length."""
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono at ``sample_rate``."""
         return embed_windows(self, waveforms, batch_size, self.log_temperature.device)
 
     def save(self, folder: str | Path) -> None:
-        """Write ``clap.json``, ``clap.safetensors`` (matrices in float16) and ``tokenizer.json``."""
+        """Write ``clap.json``, ``clap.safetensors`` (matrices as float16), ``tokenizer.json``."""
         folder = Path(folder)
         state = self.state_dict()
         for name, value in state.items():

@@ -76,7 +76,7 @@ class Htsat(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Ids and mask ``[B, L]`` → pooled ``[B, width]``: [CLS], RoBERTa's pooler, GPT-2's last token."""
+    """Ids, mask ``[B, L]`` → pooled ``[B, width]``: [CLS], RoBERTa's pooler, GPT-2's last token."""
 
     def __init__(self, kind: str, config: dict[str, Any]) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class PublicClap(nn.Module):
         return F.pad(waveforms, (0, max(0, least - length)))
 
     def encode_audio(self, waveforms: Tensor) -> Tensor:
-        """Equal-length windows ``[B, T]``, at most ``window_seconds`` long → unit-norm ``[B, D]``."""
+        """Windows ``[B, T]`` of equal length, ``window_seconds`` or less → unit-norm ``[B, D]``."""
         pooled = self.audio(self.log_mel(self.prepare(waveforms)))
         return F.normalize(self.audio_projection(pooled).float(), dim=-1)
 
@@ -198,7 +198,7 @@ class PublicClap(nn.Module):
         return F.normalize(self.text_projection(pooled).float(), dim=-1)
 
     def tokenize(self, captions: Sequence[str]) -> list[list[int]]:
-        """At most ``text_tokens`` ids with special tokens. Raises ModelError without a tokenizer."""
+        """``text_tokens`` ids or less, with special ones. Raises ModelError without a tokenizer."""
         if self.tokenizer is None:
             raise ModelError(
                 f"this {self.family.name} checkpoint has no tokenizer beside it; put the "
@@ -228,7 +228,7 @@ class PublicClap(nn.Module):
 
     @torch.inference_mode()
     def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 8) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono, at ``sample_rate``, any length."""
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono at ``sample_rate``."""
         return embed_windows(self, waveforms, batch_size, self.scale.device)
 
     def save(self, folder: str | Path) -> None:
@@ -242,7 +242,7 @@ class PublicClap(nn.Module):
 
 
 def temperature_of(scales: dict[str, Tensor]) -> float:
-    """Of a checkpoint's scalars: WavCaps has the temperature, others the logarithm of its inverse."""
+    """From a checkpoint's scalars: the temperature itself, or the logarithm of its inverse."""
     if "temp" in scales:
         return float(scales["temp"])
     return math.exp(-float(next(iter(scales.values())))) if scales else 0.07
