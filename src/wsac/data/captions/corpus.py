@@ -186,13 +186,9 @@ def read_labels(path: str | Path) -> list[str]:
     Raises RecipeError when the file cannot be read or holds no label.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        what = f"{path}: cannot read the labels ({error.strerror}); check the path"
-        raise RecipeError(what) from error
-    except UnicodeDecodeError as error:
-        what = f"{path}: the labels are not UTF-8 text; save them as UTF-8, one per line"
-        raise RecipeError(what) from error
+        lines = read_text(path).splitlines()
+    except CorpusError as error:
+        raise RecipeError(f"cannot read the labels: {error}") from error
     labels = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not labels:
         raise RecipeError(f"{path}: no labels in this file; write two or more, one per line")
