@@ -331,7 +331,10 @@ def test_the_table_names_each_file_once_with_bars_and_notes(run, folder, monkeyp
         (["x.wav", "--labels", "dog,,rain"], "label 2 of 3 is empty"),
         (["x.wav", "--labels", "dog bark,Dog_bark"], "delete one"),
         (["x.wav", "--labels", "a,b", "--labels-file", "good.txt"], "choose one"),
-        (["x.wav", "--labels-file", "nowhere.txt"], "cannot read the labels: nowhere.txt: not found"),
+        (
+            ["x.wav", "--labels-file", "nowhere.txt"],
+            "cannot read the labels: nowhere.txt: not found",
+        ),
         (["x.wav", "--labels-file", "."], "cannot read the labels"),
         (["x.wav", "--labels-file", "latin.txt"], "latin.txt: line 1: not UTF-8"),
         (["x.wav", "--labels-file", "comments.txt"], "comments.txt: no labels"),
