@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -48,12 +48,12 @@ def write_decoder(decoder: TransformerDecoder, prefill: Path, step: Path) -> Non
 
     def first(embedding: Tensor) -> tuple[Tensor, ...]:
         cache: Any = GrowingCache()
-        logits, grown = decoder.begin_caption(embedding, cache)
+        logits, grown = cast(Any, decoder).begin_caption(embedding, cache)
         return logits, *grown
 
     def following(token: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, ...]:
         cache: Any = GrowingCache(keys, values)
-        logits, grown = decoder.step(token, cache)
+        logits, grown = cast(Any, decoder).step(token, cache)
         return logits, *grown
 
     outputs = ["logits", "next_keys", "next_values"]
@@ -110,7 +110,7 @@ class BridgeGraph(nn.Module):
                 embedding = F.normalize(weights @ memory, dim=-1)
             elif isinstance(part, NearestNeighbour):
                 embedding = memory[similarity.argmax(dim=-1)]
-            else:
+            elif isinstance(part, (TopMean, Santa)):
                 scores, rows = similarity.topk(min(part.k, len(memory)), dim=-1)
                 embedding = part.of(embedding, scores, memory[rows])
         return embedding.clone()  # a graph without a node has no output
@@ -125,7 +125,7 @@ class GrowingCache:
     beams = 1
 
     def __init__(self, keys: Tensor | None = None, values: Tensor | None = None) -> None:
-        self.parts = keys, values
+        self.parts: Any = keys, values
         self.layers: list[list[Tensor]] = []
         self.positions = 0 if keys is None else keys.shape[3]
 
