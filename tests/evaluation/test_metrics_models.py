@@ -22,7 +22,7 @@ from wsac.clap.collections import embed_sounds
 from wsac.evaluation.metrics.items import Item, Score
 from wsac.evaluation.metrics.model.clapscore import clapscore
 from wsac.evaluation.metrics.model.encoders import load_encoder
-from wsac.evaluation.metrics.model.fense import fense, fer, penalised, sbert_sim
+from wsac.evaluation.metrics.model.fense import fer, penalised, sbert_sim
 from wsac.evaluation.metrics.model.fluency import LABELS, fluency_errors, load_checker
 from wsac.io import hub as downloads
 from wsac.types import AudioError, CorpusError, ModelError
@@ -441,7 +441,8 @@ def test_fense_is_similarity_with_a_penalty(encoder, checker, monkeypatch):
         "probabilities",
         lambda captions: np.array([[0.0] * 5 + [p] for p in (0.95, 0.9, 0.1)]),
     )
-    similarity, errors, score = fense(ITEMS, encoder, checker)
+    [similarity], [errors] = sbert_sim(ITEMS, encoder), fer(ITEMS, checker)
+    score = penalised(similarity, errors, "fense")
     assert errors.per_item.tolist() == [1.0, 0.0, 0.0]
     assert errors.corpus == pytest.approx(1 / 3)
     np.testing.assert_allclose(score.per_item, similarity.per_item * [0.1, 1, 1])

@@ -44,21 +44,13 @@ def fer(items: Sequence[Item], checker: FluencyChecker) -> list[Score]:
     return [Score("fer", float(per_item.mean()), per_item, checker.name)]
 
 
-def fense(items: Sequence[Item], encoder: SentenceEncoder, checker: FluencyChecker) -> list[Score]:
-    """sbert_sim, fer and fense = sbert_sim · (1 - 0.9 · error); fense is the mean over the items.
-
-    Source: Zhou et al. 2022, "Can Audio Captions Be Evaluated with Image Caption Metrics?"
-    (arXiv 2110.04684).
-    """
-    [similarity], [errors] = sbert_sim(items, encoder), fer(items, checker)
-    return [similarity, errors, penalised(similarity, errors, "fense")]
-
-
 def penalised(score: Score, errors: Score, name: str) -> Score:
     """A metric with FENSE's penalty, such as spider_fl of spider: score · (1 - 0.9 · error).
 
-    errors: from ``fer``. The corpus figure is the mean over the items. Raises CorpusError for a
-    metric that has no value for a single caption. Source: the DCASE challenge of 2023.
+    fense is sbert_sim with it. errors: from ``fer``. The corpus figure is the mean over the items.
+    Raises CorpusError for a metric that has no value for a single caption.
+    Source: Zhou et al. 2022, "Can Audio Captions Be Evaluated with Image Caption Metrics?" (arXiv
+    2110.04684); for SPIDEr, the DCASE challenge of 2023.
     """
     if score.per_item is None or errors.per_item is None:
         what = f"{score.name}: has no value for a single caption"
