@@ -82,10 +82,10 @@ def main() -> None:
             "training": {"epochs": options.epochs, "batch_size": options.batch_size},
         },
     )
-    found = run_benchmark(recipe, options.out, own=[data])
-    plain = found["rows"][0]["metrics"]["event_recall"]["value"]
+    results = run_benchmark(recipe, options.out, own=[data])
+    plain = results["rows"][0]["metrics"]["event_recall"]["value"]
     lines = []
-    for row in found["rows"]:
+    for row in results["rows"]:
         cell = row["metrics"]["event_recall"]
         low, high = cell["interval"]
         gain, p = 100 * (cell["value"] - plain), cell.get("p")

@@ -49,10 +49,10 @@ def main() -> None:
     classes = [clip["esc50_class"] for clip in clips]
     captioner = Captioner.load(options.model).with_options(beam_size=options.beam)
     began = time.perf_counter()
-    heard = []
+    embeddings = []
     with progress("listen", len(clips), unit="clips") as tick:
         for clip in clips:
-            heard.append(captioner.embed(options.audio / clip["file"]))
+            embeddings.append(captioner.embed(options.audio / clip["file"]))
             tick()
     say(f"listened to {len(clips)} clips in {time.perf_counter() - began:.1f} s")
 
@@ -60,7 +60,7 @@ def main() -> None:
     for bridge in options.bridges:
         began = time.perf_counter()
         captions = [
-            caption.text for caption in captioner.with_options(bridge=bridge).describe(heard)
+            caption.text for caption in captioner.with_options(bridge=bridge).describe(embeddings)
         ]
         pairs = list(zip(captions, classes, strict=True))
         spent, distinct = time.perf_counter() - began, len(set(captions))

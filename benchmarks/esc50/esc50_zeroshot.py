@@ -66,7 +66,9 @@ def main() -> None:
 
     truth = [clip["esc50_class"] for clip in clips]
     report = score(truth, ranked)
-    matrix = np.array([[report["counts"].get((true, said), 0) for said in names] for true in names])
+    matrix = np.array(
+        [[report["counts"].get((true, predicted), 0) for predicted in names] for true in names]
+    )
     title = f"ESC-50 fold {options.fold}, zero-shot, {options.clap}: top-1 {report['top1']:.2%}"
     draw(matrix, names, title, options.output)
     if options.json:
@@ -101,7 +103,7 @@ def score(truth: list[str], ranked: list[list[str]]) -> dict:
         "top1": sum(true == labels[0] for true, labels in pairs) / len(pairs),
         "top5": sum(true in labels[:5] for true, labels in pairs) / len(pairs),
         "per_class": {name: counts[name, name] / clips[name] for name in sorted(clips)},
-        "confusions": [(true, said, -count) for count, true, said in wrong[:SHOWN]],
+        "confusions": [(true, predicted, -count) for count, true, predicted in wrong[:SHOWN]],
         "counts": counts,
     }
 

@@ -110,8 +110,10 @@ def main() -> None:
         for scene in map(json.loads, file):
             words: set[str] = set()
             for event in scene["events"]:
-                given = KINDS[event["kind"]]
-                words |= synonyms[given[1:]] if given.startswith("=") else set(given.split("|"))
+                keywords = KINDS[event["kind"]]
+                words |= (
+                    synonyms[keywords[1:]] if keywords.startswith("=") else set(keywords.split("|"))
+                )
             rows.append((str(options.scenes / scene["file"]), "|".join(sorted(words))))
     with options.unclear.open(newline="", encoding="utf-8") as file:
         unclear = {row["audio"]: "" for row in csv.DictReader(file) if row["label"] in UNCLEAR}

@@ -1,5 +1,4 @@
-"""Rebuild the built-in CLAP and captioner from recordings and captions, as they were made: `make
-pocket`.
+"""Rebuild the built-in CLAP and captioner from recordings and captions (`make pocket`).
 
     python benchmarks/pocket/rebuild.py --audio ../shared/audio
 

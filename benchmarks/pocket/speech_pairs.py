@@ -213,13 +213,13 @@ def render(kind: str, i: int, rng: np.random.Generator) -> tuple[np.ndarray, str
                 np.zeros(len(white)),
             )
             for _ in range(talkers):
-                heard = speak(
+                speech = speak(
                     pick(str(rng.choice(sexes)), rng), SENTENCES[sexes[0]], rng, seconds + 2, 99
                 )
-                heard = heard[rng.integers(0, 2 * RATE) :][
+                speech = speech[rng.integers(0, 2 * RATE) :][
                     : len(samples)
                 ]  # so that they do not begin together
-                samples[: len(heard)] += heard / heard.std() * 10 ** rng.uniform(-0.8, 0)
+                samples[: len(speech)] += speech / speech.std() * 10 ** rng.uniform(-0.8, 0)
             samples = echo(samples, rng, rng.uniform(0.4, 1.8), rng.uniform(0.3, 1))
         case "radio":
             samples = np.tanh(shape(speak(voice, lines, rng, seconds)) * rng.uniform(0.3, 1.5))

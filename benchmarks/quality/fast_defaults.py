@@ -74,8 +74,8 @@ def main(arguments: list[str] | None = None) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for bridge in options.bridges:
         slow, fast = (scores[way, bridge] for way in WAYS)
-        [found] = compare([mean(slow)], [mean(fast)])
-        percent = 100 / (found.first or 1.0)
+        [comparison] = compare([mean(slow)], [mean(fast)])
+        percent = 100 / (comparison.first or 1.0)
         by_seed = [b.corpus - a.corpus for a, b in zip(slow, fast, strict=True)]
         spread = (
             statistics.stdev(by_seed) / len(by_seed) ** 0.5 if len(by_seed) > 1 else float("nan")
@@ -83,10 +83,10 @@ def main(arguments: list[str] | None = None) -> list[tuple[str, ...]]:
         rows.append(
             (
                 bridge,
-                f"{found.first:.4f}",
-                f"{found.second:.4f}",
-                f"{percent * found.difference:+.1f} %",
-                f"{percent * found.low:+.1f} to {percent * found.high:+.1f} %",
+                f"{comparison.first:.4f}",
+                f"{comparison.second:.4f}",
+                f"{percent * comparison.difference:+.1f} %",
+                f"{percent * comparison.low:+.1f} to {percent * comparison.high:+.1f} %",
                 f"{percent * spread:.1f} %",
             )
         )

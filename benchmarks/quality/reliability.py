@@ -88,10 +88,10 @@ def diagram(confidence: torch.Tensor, right: torch.Tensor) -> list[tuple[float, 
     or more.
     """
     place = (confidence * BINS).long().clamp(max=BINS - 1)
-    found = [place == k for k in range(BINS)]
+    bins = [place == k for k in range(BINS)]
     return [
         (float(confidence[i].mean()), float(right[i].float().mean()))
-        for i in found
+        for i in bins
         if int(i.sum()) >= 10
     ]
 

@@ -57,8 +57,8 @@ def main() -> None:
             f"{name}: "
             + "  ".join(f"{k} {100 * value:.1f} %" for k, value in recall_at(way, relevant).items())
         )
-    heard = torch.stack(turns)
-    margin = (heard * (clap.embed_text(truths) - clap.embed_text(swaps))).sum(dim=-1)
+    turn_embeddings = torch.stack(turns)
+    margin = (turn_embeddings * (clap.embed_text(truths) - clap.embed_text(swaps))).sum(dim=-1)
     print(f"order: {100 * float((margin > 0).float().mean()):.1f} % of {len(turns)} pairs")
 
 

@@ -33,9 +33,9 @@ def main() -> None:
     similarity.fill_diagonal_(-torch.inf)
     relevant = clip[:, None] == clip
     relevant.fill_diagonal_(False)
-    found = recall_at(similarity, relevant)
+    recalls = recall_at(similarity, relevant)
     print(f"{len(examples):,} captions of {len(clips):,} clips, text tower of {options.clap}")
-    print("  ".join(f"{name} {100 * value:.2f} %" for name, value in found.items()))
+    print("  ".join(f"{name} {100 * value:.2f} %" for name, value in recalls.items()))
 
 
 if __name__ == "__main__":

@@ -99,23 +99,23 @@ def main() -> None:
     table("Choosing without labels", heads, rows)
 
 
-def among(models: Sequence[str], found: Sequence[Sequence[Trial]], score: Score) -> tuple[str, ...]:
+def among(models: Sequence[str], runs: Sequence[Sequence[Trial]], score: Score) -> tuple[str, ...]:
     """All runs in competition: the choice of a run without labels against the best run and setting
     by labels.
     """
-    everything = range(len(found[0][0].captions))
-    best, first = (0.0, -1, found[0][0]), best_run(found)
-    for i, trials in enumerate(found):
+    everything = range(len(runs[0][0].captions))
+    best, first = (0.0, -1, runs[0][0]), best_run(runs)
+    for i, trials in enumerate(runs):
         best = max(
             best,
             *((score(trial.captions, everything), i, trial) for trial in trials),
             key=lambda one: one[0],
         )
-    picked, (top, winner, trial) = score(found[first][0].captions, everything), best
+    picked, (top, winner, trial) = score(runs[first][0].captions, everything), best
     return (
         "all runs",
         str(len(everything)),
-        f"{models[first]}: {setting(found[first][0].options)}",
+        f"{models[first]}: {setting(runs[first][0].options)}",
         f"{picked:.4f}",
         f"{models[winner]}: {setting(trial.options)}",
         f"{top:.4f}",

@@ -65,16 +65,16 @@ def most() -> float:
 def peak(name: str, arguments: dict[str, Any]) -> float:
     """MB at most of a process that does this, one of PROCESSES."""
     world = World(**arguments | {"steps": 4})
-    size, some = world.shape.vocabulary, world.captions[: world.batch]
+    size, subset = world.shape.vocabulary, world.captions[: world.batch]
     match name:
         case "baseline training":
             plain = world.decoder(baseline.PlainDecoder, size, baseline.CAPTION_TOKENS)
             optimizer, tokens = (
                 baseline.plain_optimizer(plain),
-                baseline.pad(world.tokenizer.encode(some)),
+                baseline.pad(world.tokenizer.encode(subset)),
             )
             for _ in range(world.steps):
-                baseline.training_step(world.clap, plain, optimizer, some, tokens)
+                baseline.training_step(world.clap, plain, optimizer, subset, tokens)
         case "our training" | "our training, default decoder":
             decoder = world.decoder(TransformerDecoder, size, baseline.CAPTION_TOKENS)
             if name.endswith("default decoder"):
@@ -136,20 +136,25 @@ def measure(
     world: World, sizes: list[int], say: Callable[[str], None]
 ) -> dict[str, list[dict[str, float]]]:
     """Rows of size and cost for the corpus, the memory, the batch and the beam."""
-    found: dict[str, list[dict[str, float]]] = {"corpus": [], "memory": [], "batch": [], "beam": []}
+    results: dict[str, list[dict[str, float]]] = {
+        "corpus": [],
+        "memory": [],
+        "batch": [],
+        "beam": [],
+    }
     with tempfile.TemporaryDirectory() as cache:  # so that every size pays for its embeddings
-        kept = os.environ.get("WSAC_CACHE")
+        previous_cache = os.environ.get("WSAC_CACHE")
         os.environ["WSAC_CACHE"] = cache
         for size in sizes:
             say(f"growth: {size:,} captions …")
-            found["corpus"].append(in_child(corpus, size, world.tiny))
+            results["corpus"].append(in_child(corpus, size, world.tiny))
             say(
                 "growth: "
-                + ", ".join(f"{name} {value:,.4g}" for name, value in found["corpus"][-1].items())
+                + ", ".join(f"{name} {value:,.4g}" for name, value in results["corpus"][-1].items())
             )
         os.environ.pop("WSAC_CACHE")
-        if kept is not None:
-            os.environ["WSAC_CACHE"] = kept
+        if previous_cache is not None:
+            os.environ["WSAC_CACHE"] = previous_cache
 
     def seconds(work: Callable[[], Any]) -> float:
         with world.cast():
@@ -159,7 +164,7 @@ def measure(
     queries = random_units(world.batch, world.shape.embed_dim)
     for size in sizes:
         bridge = Projection(world.support(random_units(size, world.shape.embed_dim)))
-        found["memory"].append(
+        results["memory"].append(
             {"size": size, "ms a clip": 1e3 * seconds(lambda b=bridge: b(queries)) / len(queries)}
         )
     decoder = world.writer(twins(world)[1])
@@ -169,15 +174,15 @@ def measure(
             options = GenerationOptions(beam_size=beams, max_tokens=baseline.STEPS)
             embedding = random_units(rows, world.shape.embed_dim)
             took = seconds(lambda e=embedding, o=options: generate(decoder, e, o))
-            found[name].append({"size": count, "ms a clip": 1e3 * took / rows})
-    return found
+            results[name].append({"size": count, "ms a clip": 1e3 * took / rows})
+    return results
 
 
-def show(found: dict[str, list[dict[str, float]]], picture: Path | None) -> None:
+def show(results: dict[str, list[dict[str, float]]], picture: Path | None) -> None:
     """Tables, and a picture of four panels."""
     from wsac.io.console import table
 
-    for name, rows in found.items():
+    for name, rows in results.items():
         table(
             f"Growth with {name}",
             list(rows[0]),
@@ -188,7 +193,7 @@ def show(found: dict[str, list[dict[str, float]]], picture: Path | None) -> None
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6), layout="constrained")
-    for axes, (name, rows) in zip(figure.subplots(2, 2).flat, found.items(), strict=True):
+    for axes, (name, rows) in zip(figure.subplots(2, 2).flat, results.items(), strict=True):
         cost = "microseconds" if name == "corpus" else "ms a clip"
         axes.plot([row["size"] for row in rows], [row[cost] for row in rows], marker="o")
         axes.set(

@@ -27,7 +27,7 @@ def main() -> None:
     _, scene = demo_scenes()[0]
     ten = torch.from_numpy(render_scene(scene, np.random.default_rng(0), 10.0, clap.sample_rate))
     minute = ten.repeat(6)
-    heard = captioner.embed(ten)
+    embedding = captioner.embed(ten)
     parameters = sum(p.numel() for p in clap.parameters())
     rows = [
         ("the CLAP on disk", f"{size(BUNDLED):.1f} MB, {parameters / 1e6:.1f} M parameters"),
@@ -40,7 +40,7 @@ def main() -> None:
         ),
         (
             "write a caption, beam 4, with its confidence",
-            milliseconds(lambda: captioner.describe([heard])),
+            milliseconds(lambda: captioner.describe([embedding])),
         ),
         ("10 s of sound to a caption", milliseconds(lambda: captioner.caption(ten))),
     ]

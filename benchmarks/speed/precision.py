@@ -42,12 +42,12 @@ def main() -> None:
     embeddings = captioner.clap.embed_text(captions)
     rows = []
     for precision in options.precision:
-        found = agreement(captioner.decoder, embeddings, precision)
+        results = agreement(captioner.decoder, embeddings, precision)
         rows.append(
             (
                 precision,
-                *(f"{100 * found[name]:.2f} %" for name in ("same prefix", "alone", "captions")),
-                f"{found['nats']:.4f}",
+                *(f"{100 * results[name]:.2f} %" for name in ("same prefix", "alone", "captions")),
+                f"{results['nats']:.4f}",
             )
         )
     title = f"tokens as in float32, {len(captions):,} captions of {options.captions}"
@@ -60,10 +60,10 @@ def agreement(decoder: CaptionDecoder, embeddings: Tensor, precision: str) -> di
     the log-probability of a token is off, root mean square. embeddings: [B, D] unit norm."""
     other = prepare(decoder, precision)
     real, sums = 0, {"same prefix": 0.0, "alone": 0.0, "captions": 0.0, "nats": 0.0}
-    for some in embeddings.split(BATCH):
-        exact, scores = greedy(decoder, some)
-        forced, forced_scores = greedy(other, some, exact)
-        alone, _ = greedy(other, some)
+    for part in embeddings.split(BATCH):
+        exact, scores = greedy(decoder, part)
+        forced, forced_scores = greedy(other, part, exact)
+        alone, _ = greedy(other, part)
         mask = exact != PAD
         real += int(mask.sum())
         sums["same prefix"] += int((forced == exact)[mask].sum())
@@ -79,20 +79,20 @@ def agreement(decoder: CaptionDecoder, embeddings: Tensor, precision: str) -> di
 
 
 def greedy(
-    decoder: CaptionDecoder, embedding: Tensor, given: Tensor | None = None
+    decoder: CaptionDecoder, embedding: Tensor, prescribed: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The likeliest token of each place [B, L], the end included and then padding, and the
-    log-probability of what stands there. given: [B, L] tokens to go on from instead of the
+    log-probability of what stands there. prescribed: [B, L] tokens to go on from instead of the
     likeliest; the log-probabilities are then theirs.
     """
-    limit = decoder.max_tokens if given is None else given.shape[1]
+    limit = decoder.max_tokens if prescribed is None else prescribed.shape[1]
     logits, state = decoder.prefill(embedding, limit)
     ended = torch.zeros(len(embedding), dtype=torch.bool)
     tokens, scores = [], []
     for place in range(limit):
         logits[:, PAD:EOS] = -torch.inf
         best = logits.argmax(dim=-1)
-        going = best if given is None else given[:, place]
+        going = best if prescribed is None else prescribed[:, place]
         scores.append(logits.float().log_softmax(-1).gather(1, going[:, None])[:, 0])
         tokens.append(torch.where(ended, PAD, best))
         ended = ended | (going == EOS)
@@ -102,11 +102,12 @@ def greedy(
     return torch.stack(tokens, dim=1), torch.stack(scores, dim=1)
 
 
-def _same(found: Tensor, exact: Tensor) -> Tensor:
-    """[B, L] where the tokens are equal; found may be longer or shorter."""
-    short = exact.shape[1] - found.shape[1]
+def _same(results: Tensor, exact: Tensor) -> Tensor:
+    """[B, L] where the tokens are equal; results may be longer or shorter."""
+    short = exact.shape[1] - results.shape[1]
     return (
-        torch.nn.functional.pad(found, (0, max(0, short)), value=PAD)[:, : exact.shape[1]] == exact
+        torch.nn.functional.pad(results, (0, max(0, short)), value=PAD)[:, : exact.shape[1]]
+        == exact
     )
 
 

@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         kind: gemm_peak(getattr(torch, kind), 64 if options.tiny else 2048)
         for kind in ("float32", "bfloat16")
     }
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "machine": machine(),
         "gemm_peak": gemm,
         "captions": len(captions),
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         "Machine",
         ("what", "is"),
         [
-            *found["machine"].items(),
+            *results["machine"].items(),
             *((f"GEMM peak, {kind}, GFLOP/s", f"{peak / 1e9:,.0f}") for kind, peak in gemm.items()),
         ],
     )
@@ -120,18 +120,18 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         if name in options.only and (files or name not in ("captioning", "startup")):
             say(f"{name} …")
             rows = MEASURE[name](world, gemm)
-            found[name] = rows
+            results[name] = rows
             table(
                 name.capitalize(),
                 list(rows[0]),
                 [[shown(value) for value in row.values()] for row in rows],
             )
     if options.growth:
-        found["growth"] = growth.measure(world, sizes(options.growth), say)
-        growth.show(found["growth"], options.picture)
+        results["growth"] = growth.measure(world, sizes(options.growth), say)
+        growth.show(results["growth"], options.picture)
     if options.json:
-        write_json(options.json, found)
-    return found
+        write_json(options.json, results)
+    return results
 
 
 def training(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
@@ -143,12 +143,12 @@ def training(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
         baseline.plain_optimizer(plain),
         baseline.pad(world.tokenizer.encode(world.captions)),
     )
-    some = itertools.cycle(
+    subset = itertools.cycle(
         torch.randperm(len(world.captions)).split(world.batch)[: 1000 if not world.tiny else 2]
     )
 
     def baseline_steps() -> float:
-        batches = [next(some) for _ in range(max(1, world.steps // 4))]
+        batches = [next(subset) for _ in range(max(1, world.steps // 4))]
         return rate(
             sum(map(len, batches)),
             lambda: [
@@ -173,16 +173,16 @@ def training(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
         ),
         "default decoder": OurTraining(world, default, small, 128),
     }
-    found = rounds({"baseline": baseline_steps, **ours}, world.rounds)
+    results = rounds({"baseline": baseline_steps, **ours}, world.rounds)
     sample = world.captions[:: max(1, len(world.captions) // (8 if world.tiny else 512))]
     once = 1 / rate(len(sample), lambda: world.clap.embed_text(sample))
     once += 1 / rate(len(sample), lambda: TokenRows.make(sample, world.tokenizer, published))
     whole = {
         name: [EPOCHS / (once * (name in ours) + EPOCHS / one) for one in rates]
-        for name, rates in found.items()
+        for name, rates in results.items()
     }
     rows = compared(whole, "captions/s")
-    for row, rates in zip(rows, found.values(), strict=True):
+    for row, rates in zip(rows, results.values(), strict=True):
         row["steady captions/s"] = statistics.median(rates)
         part = ours[row["way"]].flops[1:] if row["way"] in ours else []
         row["of GEMM peak"] = (
@@ -208,7 +208,7 @@ def decoding(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
     plain, decoder = twins(world)
     embedding = random_units(4 * world.batch, world.shape.embed_dim)
     options = GenerationOptions(beam_size=1, max_tokens=baseline.STEPS)
-    some, writer = max(2, world.few // 4), world.writer(decoder)
+    subset, writer = max(2, world.few // 4), world.writer(decoder)
 
     def ours(count: int) -> float:
         parts = embedding[: max(count, 8)].split(
@@ -220,7 +220,7 @@ def decoding(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
 
     ways = {
         "baseline": lambda: rate(
-            some, lambda: [baseline.decode(plain, one[None]) for one in embedding[:some]]
+            subset, lambda: [baseline.decode(plain, one[None]) for one in embedding[:subset]]
         )
     }
     ways |= {
@@ -228,8 +228,8 @@ def decoding(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
         for count in (1, world.batch, 4 * world.batch)
     }
     rows = compared(rounds(ways, world.rounds), "clips/s")
-    wanted = [baseline.decode(plain, one[None]) for one in embedding[:some]]
-    written = [one.tokens for one in generate(writer, embedding[: world.batch], options)][:some]
+    wanted = [baseline.decode(plain, one[None]) for one in embedding[:subset]]
+    written = [one.tokens for one in generate(writer, embedding[: world.batch], options)][:subset]
     pairs = [
         pair
         for one, two in zip(wanted, written, strict=True)
@@ -248,15 +248,17 @@ def projection(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
     queries = random_units(4 * world.batch, world.shape.embed_dim)
     for size in world.memories:
         memory = random_units(size, world.shape.embed_dim)
-        bridge, some = Projection(world.support(memory)), queries[: 8 if size < 100_000 else 2]
+        bridge, subset = Projection(world.support(memory)), queries[: 8 if size < 100_000 else 2]
 
         @torch.inference_mode()
         def ours(count: int, bridge=bridge) -> float:
             with world.cast():
                 return rate(count, lambda: bridge(queries[:count]))
 
-        def theirs(memory=memory, some=some) -> float:
-            return rate(len(some), lambda: [baseline.project(one[None], memory) for one in some])
+        def theirs(memory=memory, subset=subset) -> float:
+            return rate(
+                len(subset), lambda: [baseline.project(one[None], memory) for one in subset]
+            )
 
         ways = {f"baseline, {size:,} memories": theirs}
         ways |= {

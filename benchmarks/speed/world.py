@@ -146,9 +146,10 @@ def baseline_captioning(world: World) -> Callable[[], float]:
     )
     tower.audio.to(memory_format=torch.contiguous_format)
     decoder = world.decoder(baseline.PlainDecoder, world.shape.vocabulary, baseline.STEPS).eval()
-    taps, some = baseline.fourier_taps(), world.files[: world.few]
+    taps, subset = baseline.fourier_taps(), world.files[: world.few]
     return lambda: rate(
-        len(some), lambda: [baseline.caption(tower, taps, memory, decoder, file) for file in some]
+        len(subset),
+        lambda: [baseline.caption(tower, taps, memory, decoder, file) for file in subset],
     )
 
 
@@ -168,11 +169,11 @@ def our_captioning(world: World) -> Callable[[], float]:
 
 def twins(world: World) -> tuple[baseline.PlainDecoder, TransformerDecoder]:
     """The baseline's decoder and ours, with the same weights and the same vocabulary."""
-    made = [
+    decoders = [
         world.decoder(kind, world.shape.vocabulary, baseline.STEPS).eval()
         for kind in (baseline.PlainDecoder, TransformerDecoder)
     ]
-    return made[0], made[1]
+    return decoders[0], decoders[1]
 
 
 def random_units(count: int, dim: int) -> Tensor:
@@ -185,21 +186,21 @@ def random_units(count: int, dim: int) -> Tensor:
 
 def rounds(ways: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
     """Rates of each way, taken in turn; the first turn warms up and does not count."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    results: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(count + 1):
         for name, way in ways.items():
             baseline.usual_memory() if name.startswith("baseline") else configure_process()
             rate = way()
             if turn:
-                found[name].append(rate)
-    return found
+                results[name].append(rate)
+    return results
 
 
-def compared(found: dict[str, list[float]], unit: str) -> list[dict[str, Any]]:
+def compared(results: dict[str, list[float]], unit: str) -> list[dict[str, Any]]:
     """A row a way: the median of its rates, and of the ratios to the first way in the same
     round.
     """
-    base = next(iter(found.values()))
+    base = next(iter(results.values()))
     return [
         {
             "way": name,
@@ -208,7 +209,7 @@ def compared(found: dict[str, list[float]], unit: str) -> list[dict[str, Any]]:
                 rate / other for rate, other in zip(rates, base, strict=True)
             ),
         }
-        for name, rates in found.items()
+        for name, rates in results.items()
     ]
 
 
