@@ -91,7 +91,7 @@ class PlainDecoder(TransformerDecoder):
 
     def logits(self, embedding: Tensor, tokens: Tensor) -> Tensor:
         """[B, prefix + L, V] of every position. tokens: [B, L]."""
-        x = torch.cat((self._prefix(embedding), self._embed(tokens, self.before)), dim=1)
+        x = torch.cat((self._opening(embedding, None), self._embed(tokens, self.before)), dim=1)
         x = F.dropout(x, self.dropout, self.training)
         future = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
         for block in self.blocks:
