@@ -9,7 +9,8 @@ import pytest
 import soundfile
 from torch.testing import assert_close
 
-from wsac.clap.sounds import FILES_AT_ONCE, LONG, decode_many, embed_many, embed_sound
+from wsac.clap.sounds import FILES_AT_ONCE, LONG, decode_many, embed_many, embed_sound, embed_stream
+from wsac.data.audio.stream import AudioStream
 from wsac.types import AudioError
 
 RATE = 16_000
@@ -76,3 +77,19 @@ def test_decoding_keeps_the_order_and_the_first_seconds(files):
     assert isinstance(broken, AudioError)
     assert [recording.seconds for recording in (long, short, silent)] == [1.5, 0.7, 1.0]
     assert (short.silent, silent.silent) == (False, True)
+
+
+@pytest.mark.parametrize("seconds", [2, 20, 50])
+def test_windows_before_a_failure_are_embedded(clap, files, seconds):
+    """A decoder that fails midway: every whole window read until then, then the error."""
+
+    class Failing(AudioStream):
+        def __iter__(self):
+            for _ in range(seconds):
+                yield np.full(RATE, 0.1, np.float32)
+            raise AudioError("the decoder fails")
+
+    *windows, error = embed_stream(clap, [Failing(files / "short.wav", RATE)], 2.0)
+    assert isinstance(error, AudioError)
+    assert error.file == str(files / "short.wav")
+    assert [(w.start, w.end) for w in windows] == [(t, t + 2) for t in range(0, seconds, 2)]

@@ -170,8 +170,8 @@ def embed_windows_of(
     at least a tenth of one; a shorter tail extends the last window's ``end``.
 
     The last window has the notes of the file. audio may also be an open AudioStream.
-    hop_seconds: from one window to the next; default: the window's length. Raises AudioError,
-    RecipeError.
+    hop_seconds: from one window to the next; default: the window's length. Raises AudioError, after
+    the windows that were read before a failure, and RecipeError.
     """
     if isinstance(audio, (str, Path)):
         with AudioStream(audio, clap.sample_rate) as stream:
@@ -180,19 +180,30 @@ def embed_windows_of(
     blocks = audio if isinstance(audio, AudioStream) else [_samples(audio)]
     name = _name(audio)
     cut = cut_windows(blocks, clap.sample_rate, window_seconds, hop_seconds)
+    failures: list[AudioError] = []
     step = min(window_seconds, hop_seconds or window_seconds)
-    cut = merge_short_tail(cut, shortest_tail(step))
+    cut = merge_short_tail(_until_failure(cut, failures), shortest_tail(step))
     last: AudioEmbedding | None = None
     for windows in batches(cut, WINDOWS_AT_ONCE):
         embeddings = clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
         for embedding, window in zip(embeddings, windows, strict=True):
-            _check_finite(embedding, name)
             if last is not None:
                 yield last
+                last = None
+            _check_finite(embedding, name)
             last = AudioEmbedding(embedding, window.start, window.end, file=_file(audio))
             last = replace(last, silent=_is_silent(window.samples))
     if last is not None:  # the notes are complete at the end of the file only
         yield replace(last, notes=audio.notes) if isinstance(audio, AudioStream) else last
+    if failures:
+        raise failures[0]
+
+
+def _until_failure(items: Iterable[Item], failures: list[AudioError]) -> Iterator[Item]:
+    try:
+        yield from items
+    except AudioError as error:
+        failures.append(error)
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
