@@ -185,7 +185,7 @@ def tiny_recipe(tmp_path, captions, clap_folder):
 
 @pytest.fixture
 def stop_at(monkeypatch):
-    """``with stop_at(DecoderTraining, 10)`` interrupts a training before step 10, as Ctrl-C does."""
+    """``with stop_at(DecoderTraining, 10)`` interrupts before step 10, as Ctrl-C does."""
 
     @contextmanager
     def stopping(training, step):

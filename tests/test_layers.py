@@ -33,8 +33,8 @@ MOST_EMPTY_NAMES = 40  # lines that use such a word in its ordinary sense
 
 # `import wsac` and `wsac --help` load none of these: they take long to import.
 HEAVY = set(
-    "accelerate av huggingface_hub jinja2 matplotlib numpy onnxruntime peft pydantic rich safetensors "
-    "sentence_transformers soundfile soxr tokenizers torch transformers".split()
+    "accelerate av huggingface_hub jinja2 matplotlib numpy onnxruntime peft pydantic rich "
+    "safetensors sentence_transformers soundfile soxr tokenizers torch transformers".split()
 )
 # These are imported inside functions only.
 LATE = {
@@ -222,7 +222,7 @@ def test_heavy_libraries_are_imported_inside_functions():
 
 
 def test_the_documentation_lists_the_layers():
-    """docs/design.md holds the list between two marks; ``python tests/test_layers.py`` writes it."""
+    """docs/design.md holds the list; ``python tests/test_layers.py`` writes it."""
     page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     assert layer_list() in page, "run python tests/test_layers.py"
 

@@ -29,7 +29,8 @@ def test_specs(context):
         ("pdd", "'pdd': unknown here; did you mean 'pd'? choose of"),
         (
             "pd,nnd",
-            "'pd,nnd': unknown here; + joins bridges into one, wsac tune compares those of --bridge",
+            "'pd,nnd': unknown here; + joins bridges into one, "
+            "wsac tune compares those of --bridge",
         ),
         ("santa:sharp=3", "no option 'sharp=3'; did you mean 'sharpness'? it has k=32"),
         ("noise", "'noise': is for training; for inference choose of ad,"),
