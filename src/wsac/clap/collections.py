@@ -110,10 +110,9 @@ def embed_sounds(paths: Sequence[str | Path], clap: ClapEncoder) -> torch.Tensor
     if not paths:
         raise AudioError("no sounds to embed")
     names, embeddings = embed_audible(paths, clap)
-    if len(names) < len(paths):
-        decodable = set(names)
-        missing = [path for path in paths if str(path) not in decodable]
-        what = f"cannot be decoded, one of {len(missing)} of {len(paths)}"
+    files, decodable = dict.fromkeys(map(str, paths)), set(names)
+    if missing := [file for file in files if file not in decodable]:
+        what = f"cannot be decoded, one of {len(missing)} of {len(files)}"
         remedy = "leave it and its captions out, or get the file again"
         raise AudioError(f"{missing[0]}: {what}; {remedy}")
     return embeddings

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from wsac.evaluation.metrics.items import Score
 from wsac.evaluation.results import Report
 from wsac.types import WsacError
 
@@ -36,16 +35,13 @@ def compare_reports(
             what = f"it is not the same metric: {score.note!r} and {other.note!r}"
             notes.append(f"{name}: not compared, as {what}")
         else:
+            pooled = None if other.pooled is None else other.pooled[order]
+            per_item = None if other.per_item is None else other.per_item[order]
             scores.append(score)
-            others.append(_ordered(other, order))
+            others.append(replace(other, per_item=per_item, pooled=pooled))
     if one_sided := sorted(first.scores.keys() ^ second.scores.keys()):
         notes.append(f"only in one of them: {', '.join(one_sided)}")
     return compare(scores, others), notes
-
-
-def _ordered(score: Score, order: np.ndarray) -> Score:
-    arrays = {"per_item": score.per_item, "pooled": score.pooled}
-    return replace(score, **{name: a[order] for name, a in arrays.items() if a is not None})
 
 
 def _difference(first: Report, second: Report, names: Sequence[str]) -> str:

@@ -41,7 +41,7 @@ def measure_gap(
     for name, values in cosines(text, audio, paired=paired).items():
         deviation = float(values.std(correction=0))
         spreads[name] = {"mean": float(values.mean()), "deviation": deviation}
-    covariances = {"text": gap.text_covariance, "audio": gap.audio_covariance}
+    ranks = effective_rank(gap.text_covariance), effective_rank(gap.audio_covariance)
     bridges: dict[str, dict[str, float]] = {}
     memory = SupportMemory(text)
     for spec in specs:
@@ -61,7 +61,7 @@ def measure_gap(
         "distance": float(gap.shift.norm()),
         "cosines": spreads,
         "angles": principal_angles(gap.text_covariance, gap.audio_covariance),
-        "effective_rank": {name: effective_rank(c) for name, c in covariances.items()},
+        "effective_rank": dict(zip(("text", "audio"), ranks, strict=True)),
         "bridges": bridges,
     }
 
@@ -69,19 +69,16 @@ def measure_gap(
 def cosines(text: Tensor, audio: Tensor, *, paired: bool = False) -> dict[str, Tensor]:
     """Samples of cosines between different texts, different sounds, sounds and texts, and pairs."""
     t, a = _sample(text, SAMPLE), _sample(audio, SAMPLE)
-    values = {"text-text": _between(t), "audio-audio": _between(a)}
+    values = {}
+    for name, rows in (("text-text", t), ("audio-audio", a)):
+        values[name] = (rows @ rows.T)[tuple(torch.triu_indices(len(rows), len(rows), 1))]
     values["audio-text"] = (a @ t.T).flatten()
     return values | ({"pairs": (audio * text).sum(dim=1)} if paired else {})
 
 
 def _sample(rows: Tensor, most: int) -> Tensor:
-    """At most so many rows, evenly spaced."""
+    """At most ``most`` rows, evenly spaced."""
     return rows[:: -(-len(rows) // most)]
-
-
-def _between(rows: Tensor) -> Tensor:
-    i, j = torch.triu_indices(len(rows), len(rows), 1)
-    return (rows @ rows.T)[i, j]
 
 
 def principal_angles(text: Tensor, audio: Tensor, directions: int = SUBSPACE) -> list[float]:
@@ -157,18 +154,20 @@ def write_gap_page(
     centre = both.mean(0)
     _, _, axes = torch.pca_lowrank(both - centre, 2, niter=8)
     shifted = inference_bridge("shift", BridgeContext(gap=gap))(audio)
-    clouds = {"texts": text, "sounds": audio, "sounds, shifted": shifted}
-    points = {
-        name: ((_sample(rows, SAMPLE) - centre) @ axes).tolist() for name, rows in clouds.items()
-    }
+    points = {}
+    for name, cloud in (("texts", text), ("sounds", audio), ("sounds, shifted", shifted)):
+        points[name] = ((_sample(cloud, SAMPLE) - centre) @ axes).tolist()
     samples = cosines(text, audio, paired=paired)
     values = {name: sample.tolist() for name, sample in samples.items()}
-    title = "Texts and sounds in two principal directions"
-    pictures = [
-        (title, scatter_png(points, title="Two principal directions")),
-        ("Histograms of cosines", histograms_png(values, title="Cosines")),
-    ]
-    near = _neighbours(text, audio, shifted, captions, files)
+    scatter = scatter_png(points, title="Two principal directions")
+    pictures = [("Texts and sounds in two principal directions", scatter)]
+    pictures.append(("Histograms of cosines", histograms_png(values, title="Cosines")))
+    chosen = torch.linspace(0, len(audio) - 1, min(SHOWN, len(audio))).long()
+    columns = [[Path(files[i]).name for i in chosen.tolist()]]
+    for cloud in (audio[chosen], shifted[chosen]):
+        _, nearest = nearest_rows(F.normalize(cloud, dim=-1), SupportMemory(text), 1)
+        columns.append([captions[i] for i in nearest[:, 0].tolist()])
+    near = list(zip(*columns, strict=True))
     heads, rows = bridge_rows(figures)
     parts = [
         PagePart("The gap", columns=("", ">"), rows=figure_rows(figures)),
@@ -177,16 +176,3 @@ def write_gap_page(
         PagePart("Nearest captions", columns=("sound", "as it is", "shifted"), rows=near),
     ]
     write_page(path, parts, title="The modality gap", summary=f"CLAP {gap.fingerprint}")
-
-
-def _neighbours(
-    text: Tensor, audio: Tensor, shifted: Tensor, captions: Sequence[str], files: Sequence[str]
-) -> list[tuple[str, str, str]]:
-    """File names of some sounds, and the caption nearest to each before and after the shift."""
-    chosen = torch.linspace(0, len(audio) - 1, min(SHOWN, len(audio))).long()
-    names = [Path(files[i]).name for i in chosen.tolist()]
-    columns = []
-    for rows in (audio[chosen], shifted[chosen]):
-        _, nearest = nearest_rows(F.normalize(rows, dim=-1), SupportMemory(text), 1)
-        columns.append([captions[i] for i in nearest[:, 0].tolist()])
-    return list(zip(names, *columns, strict=True))

@@ -20,9 +20,7 @@ from wsac.data.datasets.layouts import Dataset
 from wsac.evaluation.metrics.items import Item
 from wsac.types import AudioError, CorpusError
 
-Texts = dict[str, str]  # the candidate of each id
-References = dict[str, tuple[str, ...]]  # the references of each id
-_PLAIN_NAMES = "sounds matched by file name without folder"
+References = dict[str, tuple[str, ...]]  # of each id
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +44,17 @@ def read_pairs(
     audio: the folder of the sounds; else ids that are files name them. skip_invalid: leave out
     and count rows that cannot be used. Raises CorpusError, on one line, naming files and rows.
     """
-    faults, notes = Faults(), []
+    faults = Faults()
+    notes: list[str] = []
     ours = read_table(candidates, "candidates", faults)
-    texts: Texts = {row.id: row.captions[0] for row in _single(ours, faults)}
+    texts = {row.id: row.captions[0] for row in _single(ours, faults)}
     known: References = dict.fromkeys(texts, ())
     sounds = dict(zip(texts, texts, strict=True))  # the ids that the candidates' file has
     if references is not None:
         theirs = read_table(references, "references", faults)
-        known = _references(theirs, faults)
+        known = {}
+        for row in _single(theirs, faults) if theirs.wide else theirs.rows:
+            known[row.id] = (*known.get(row.id, ()), *row.captions)
         if renamed := _renamed(texts, ours, known, theirs):
             ids = list(texts)
             texts, known, *notes = renamed
@@ -121,40 +122,23 @@ def _single(table: Table, faults: Faults) -> list[Row]:
     return [row for row in table.rows if times[row.id] == 1]
 
 
-def _references(table: Table, faults: Faults) -> References:
-    known: References = {}
-    for row in _single(table, faults) if table.wide else table.rows:
-        known[row.id] = (*known.get(row.id, ()), *row.captions)
-    return known
-
-
 def _renamed(
-    texts: Texts, ours: Table, known: References, theirs: Table
-) -> tuple[Texts, References, str] | None:
-    """The same under names that both tables share, when they have no id in common.
-
-    The names are COCO's file names, or names without folders.
-    """
+    texts: dict[str, str], ours: Table, known: References, theirs: Table
+) -> tuple[dict[str, str], References, str] | None:
+    """The same by COCO's file names or by names without folders, when no id is in common."""
     if texts.keys() & known.keys():
         return None
-    for file_names, plain, note in (
-        (True, False, "sounds matched by the file names of the images"),
-        (False, True, _PLAIN_NAMES),
-        (True, True, _PLAIN_NAMES),
-    ):
-
-        def rename(
-            key: str, table: Table, file_names: bool = file_names, plain: bool = plain
-        ) -> str:
-            key = table.names.get(key, key) if file_names else key
-            return _plain(key) if plain else key
-
-        left = {rename(key, ours): text for key, text in texts.items()}
-        right = {rename(key, theirs): captions for key, captions in known.items()}
+    for file_names, plain in ((True, False), (False, True), (True, True)):
+        columns = []
+        for keys, table in ((texts, ours), (known, theirs), (ours.bad, ours), (theirs.bad, theirs)):
+            names = [table.names.get(key, key) if file_names else key for key in keys]
+            columns.append([_plain(name) for name in names] if plain else names)
+        left = dict(zip(columns[0], texts.values(), strict=True))
+        right = dict(zip(columns[1], known.values(), strict=True))
         if len(left) == len(texts) and len(right) == len(known) and left.keys() & right.keys():
-            for table in (ours, theirs):
-                table.bad = {rename(key, table) for key in table.bad}
-            return left, right, note
+            ours.bad, theirs.bad = set(columns[2]), set(columns[3])
+            names = "file name without folder" if plain else "the file names of the images"
+            return left, right, f"sounds matched by {names}"
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +17,13 @@ from wsac.io.html import ClipCard, PagePart, write_page
 from wsac.io.plots import histogram_png
 from wsac.types import AudioError, RecipeError
 
-from .metrics.items import Item
 from .results import Report, counted, figure_rows
 from .statistics import LEVEL, RESAMPLES
 
 RATE = 16_000  # Hz of the players
 SECONDS = 30.0  # of a clip that the page contains
 # metrics that rank the clips, the first that is there
-RANKING = (
-    *("fense", "spider_fl", "spider", "cider_d", "sbert_sim"),
-    *("meteor", "clapscore", "rouge_l", "bleu_1"),
-)
+RANKING = "fense spider_fl spider cider_d sbert_sim meteor clapscore rouge_l bleu_1".split()
 LESS_IS_BETTER = ("fer", "self_bleu")
 NEAREST = 3  # retrieved captions of a clip
 
@@ -65,31 +61,24 @@ def write_evaluation(
     if pictures:
         parts.append(PagePart("How they are spread", pictures=pictures))
     cards = _Cards(report, captions, clap)
-    if name := by or next((name for name in (*RANKING, *values) if name in values), None):
-        array = values[name] if name in LESS_IS_BETTER else -values[name]
+    if ranking := by or next((name for name in (*RANKING, *values) if name in values), ""):
+        array = values[ranking] if ranking in LESS_IS_BETTER else -values[ranking]
         order = [row for row in np.argsort(array, kind="stable") if np.isfinite(array[row])]
         best, worst = order[:clips], order[clips:][::-1][:clips]
         with progress("report", len(best) + len(worst), unit="clips") as tick:
-            for heading, rows in ((f"Best by {name}", best), (f"Worst by {name}", worst)):
-                shown = []
-                for row in rows:
-                    shown.append(cards.card(row))
-                    tick()
+            for heading, rows in (("Best", best), ("Worst", worst)):
+                shown = [cards.card(row, tick) for row in rows]
                 if shown:
-                    parts.append(PagePart(heading, cards=shown))
-    write_page(path, parts, title=title, summary=_summary(report))
-    return cards.problems
-
-
-def _summary(report: Report) -> str:
-    lines = [", ".join(f"{name} {value}" for name, value in report.about.items())]
-    lines.append(f"{counted(report)}; set {report.digest}.")
+                    parts.append(PagePart(f"{heading} by {ranking}", cards=shown))
+    about = ", ".join(f"{name} {value}" for name, value in report.about.items())
+    lines = [about, f"{counted(report)}; set {report.digest}."]
     if report.intervals:
         what = f"percentile bootstrap over clips, {RESAMPLES:,} resamples"
         lines.append(f"Intervals: {what}. Orange: the mean.")
     lines += report.notes
     lines += [f"Left out: {what} ({count:,})." for what, count in report.skipped.items()]
-    return "\n".join(lines)
+    write_page(path, parts, title=title, summary="\n".join(lines))
+    return cards.problems
 
 
 class _Cards:
@@ -100,9 +89,14 @@ class _Cards:
         self._report, self._captions, self._clap = report, captions, clap
         self._texts = embed_texts(clap, captions) if clap is not None and captions else None
 
-    def card(self, row: int) -> ClipCard:
-        item = self._report.items[row]
-        samples = self._samples(item)
+    def card(self, row: int, tick: Callable[[], object]) -> ClipCard:
+        item, samples = self._report.items[row], None
+        try:
+            if item.audio is None:
+                raise AudioError(f"{item.id}: its sound is not known")
+            samples = load_audio(item.audio, RATE, max_seconds=SECONDS).samples
+        except AudioError as error:
+            self.problems.append(str(error))
         values = {name: array[row] for name, array in self._report.values().items()}
         facts = [(name, f"{value:.3f}") for name, value in values.items() if np.isfinite(value)]
         if item.confidence is not None:
@@ -112,16 +106,8 @@ class _Cards:
             similarity = self._texts @ embed_sound(self._clap, str(item.audio)).embedding
             nearest = similarity.topk(min(NEAREST, len(similarity))).indices.tolist()
             lines += [("Near", self._captions[i]) for i in nearest]
+        tick()
         return ClipCard(item.id, item.candidate, samples, RATE, tuple(facts), tuple(lines))
-
-    def _samples(self, item: Item) -> np.ndarray | None:
-        try:
-            if item.audio is None:
-                raise AudioError(f"{item.id}: its sound is not known")
-            return load_audio(item.audio, RATE, max_seconds=SECONDS).samples
-        except AudioError as error:
-            self.problems.append(str(error))
-            return None
 
 
 def read_texts(paths: Sequence[str | Path]) -> list[str]:

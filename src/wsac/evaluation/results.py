@@ -149,17 +149,15 @@ def load(path: str | Path) -> Report:
             if facts["interval"]:
                 low, high = facts["interval"]
                 spans[name] = float(low), float(high)
-        more = {"skipped": value["skipped"], "about": value.get("about", {})}
-        more["notes"] = tuple(value.get("notes", ()))
-        items = tuple(map(_item, rows))
-        return Report(items, scores, value["missing"], value["digest"], spans, **more)
+        items = []
+        for row in rows:
+            texts = row["id"], row["candidate"], tuple(row.get("references", ()))
+            items.append(Item(*texts, row.get("audio"), row.get("confidence")))
+        missing, digest, skipped = value["missing"], value["digest"], value["skipped"]
+        about, notes = value.get("about", {}), tuple(value.get("notes", ()))
+        return Report(tuple(items), scores, missing, digest, spans, skipped, about, notes)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise WsacError(f"{path}: not a whole evaluation ({error!r}); evaluate again") from error
-
-
-def _item(row: dict[str, Any]) -> Item:
-    references = tuple(row.get("references", ()))
-    return Item(row["id"], row["candidate"], references, row.get("audio"), row.get("confidence"))
 
 
 def _finite(value: Any) -> Any:

@@ -31,11 +31,10 @@ def evaluate(
         try:
             task.score(name)
         except MissingError as error:
-            message = str(error)
+            missing[name] = str(error)
             if name in explicit:
-                prefix = "" if message.startswith(name) else f"{name}: "
-                raise MissingError(prefix + message) from error
-            missing[name] = message
+                message = f"{name}: {missing[name].removeprefix(f'{name}: ')}"
+                raise MissingError(message) from error
     scores = {name: task.done[name] for name in wanted if name in task.done}
     if not scores:
         raise MissingError(f"nothing to compute: {'; '.join(dict.fromkeys(missing.values()))}")

@@ -8,7 +8,7 @@ others (the cycle), and when they are sentences.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,9 +101,7 @@ def tune(
         raise AudioError(f"{len(sounds)} sounds: {remedy}")
     trials: dict[CaptionOptions, Trial] = {}
     plain = captioner.options.change(**PLAIN)
-    with_gap = (
-        [name + chain for chain in CHAINS for name in MAPS] if captioner.gap is not None else []
-    )
+    with_gap = [name + chain for chain in CHAINS for name in MAPS] if captioner.gap else []
     specs = list(bridges) or [*BRIDGES, *with_gap]
     with progress("tune", len(specs) + 10, unit="settings") as tick:
 
@@ -119,8 +117,9 @@ def tune(
         best = run(plain)
         for spec in specs:
             best = run(plain.change(bridge=spec))
-        for spec in _variants(best.bridge):
-            best = run(plain.change(bridge=spec))
+        chain, plus, last = best.bridge.rpartition("+")
+        for variant in VARIANTS.get(last.partition(":")[0], ()):
+            best = run(plain.change(bridge=f"{chain}{plus}{variant}"))
         for change in DECODING:
             best = run(best.change(**change))
         best = run(captioner.options)
@@ -136,8 +135,7 @@ def tune_runs(
     Raises RecipeError too when their CLAPs differ: each CLAP is another measure of the cycle.
     """
     if len({captioner.clap.fingerprint for captioner in captioners}) > 1:
-        what = "these captioners have different CLAPs, whose cycles do not compare"
-        raise RecipeError(f"{what}; tune each by itself")
+        raise RecipeError("captioners with different CLAPs do not compare; tune each by itself")
     return [tune(captioner, sounds, bridges=bridges) for captioner in captioners]
 
 
@@ -155,12 +153,9 @@ def best_run(runs: Sequence[Sequence[Trial]], limits: TuneOptions = DEFAULTS) ->
 
 def shared_means(runs: Sequence[Sequence[Trial]]) -> list[float]:
     """The mean cycle of every run over the settings that were tried with all runs."""
-    shared = set.intersection(*({trial.options for trial in trials} for trials in runs))
-    means = []
-    for trials in runs:
-        cycles = [trial.cycle for trial in trials if trial.options in shared]
-        means.append(sum(cycles) / max(1, len(shared)))
-    return means
+    cycles = [{trial.options: trial.cycle for trial in trials} for trials in runs]
+    shared = [options for options in cycles[0] if all(options in run for run in cycles)]
+    return [sum(run[options] for options in shared) / max(1, len(shared)) for run in cycles]
 
 
 def margin(options: CaptionOptions, sounds: int, limits: TuneOptions = DEFAULTS) -> float:
@@ -174,28 +169,16 @@ def margin(options: CaptionOptions, sounds: int, limits: TuneOptions = DEFAULTS)
     return limits.choice_margin * math.log(sounds) if options.choose else 0.0
 
 
-def _variants(spec: str) -> Iterator[str]:
-    """The same chain with other values of its last bridge."""
-    chain, plus, last = spec.rpartition("+")
-    for other in VARIANTS.get(last.partition(":")[0], ()):
-        yield f"{chain}{plus}{other}"
-
-
 def try_setting(
     captioner: Captioner, options: CaptionOptions, sounds: Tensor, limits: TuneOptions = DEFAULTS
 ) -> Trial:
     """Caption the sounds ``[N, D]`` with these options, and measure the captions."""
     captions = captioner.with_options(options).caption_embeddings(sounds)
-    texts = [caption.text for caption in captions]
-    clap = captioner.clap
-    return Trial(
-        options,
-        cycle_score(clap.embed_text(texts), sounds, clap.temperature),
-        margin(options, len(sounds), limits),
-        sum(at_fault(text, limits) for text in texts) / len(texts),
-        len(set(texts)) / len(texts),
-        tuple(texts),
-    )
+    texts, clap = tuple(caption.text for caption in captions), captioner.clap
+    cycle = cycle_score(clap.embed_text(texts), sounds, clap.temperature)
+    faults = sum(at_fault(text, limits) for text in texts) / len(texts)
+    distinct = len(set(texts)) / len(texts)
+    return Trial(options, cycle, margin(options, len(sounds), limits), faults, distinct, texts)
 
 
 def cycle_score(texts: Tensor, sounds: Tensor, temperature: float) -> float:
@@ -217,18 +200,18 @@ def at_fault(caption: str, limits: TuneOptions = DEFAULTS) -> bool:
 
 def setting(options: CaptionOptions) -> str:
     """For people: "pd, beam 4", "ad, 16 samples, clap"."""
-    search = f"beam {options.generation.beam_size}"
-    search = f"{options.samples} samples" if options.samples else search
+    beam = f"beam {options.generation.beam_size}"
+    search = f"{options.samples} samples" if options.samples else beam
     return ", ".join(filter(None, (options.bridge, search, options.choose)))
 
 
 def trial_rows(trials: Sequence[Trial], default: CaptionOptions) -> list[tuple[str, ...]]:
     """Rows for people: the setting, its figures, and which is the default one."""
-    marks = ["best", *[""] * (len(trials) - 1)]
-    return [
-        (*_cells(trial), "usual" if trial.options == default else mark)
-        for trial, mark in zip(trials, marks, strict=True)
-    ]
+    rows = []
+    for trial in trials:
+        mark = "usual" if trial.options == default else "best" if trial is trials[0] else ""
+        rows.append((*_cells(trial), mark))
+    return rows
 
 
 def run_rows(models: Sequence[str], runs: Sequence[Sequence[Trial]]) -> list[tuple[str, ...]]:
