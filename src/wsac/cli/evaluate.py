@@ -123,8 +123,8 @@ def compare(
     from dataclasses import asdict
 
     from wsac.evaluation import Models
-    from wsac.evaluation.comparison import compare_reports
     from wsac.evaluation.results import interval, is_evaluation, load, number
+    from wsac.evaluation.scoring import compare_reports
 
     evaluations = [is_evaluation(path) for path in (first, second)]
     if any(evaluations):

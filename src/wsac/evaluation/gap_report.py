@@ -101,15 +101,14 @@ def effective_rank(covariance: Tensor) -> float:
 
 def figure_rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows for people about the gap itself."""
-    rows = [(name, f"{figures[name]:,}") for name in ("texts", "sounds")]
-    rows.append(("distance of means", f"{figures['distance']:.3f}"))
+    rows = {name: f"{figures[name]:,}" for name in ("texts", "sounds")}
+    rows["distance of means"] = f"{figures['distance']:.3f}"
     for name, spread in figures["cosines"].items():
-        rows.append((f"cosine, {name}", f"{spread['mean']:.3f} ± {spread['deviation']:.3f}"))
+        rows[f"cosine, {name}"] = f"{spread['mean']:.3f} ± {spread['deviation']:.3f}"
     angles = figures["angles"]
-    rows.append((f"angles of {len(angles)} directions", f"{angles[0]:.0f}° to {angles[-1]:.0f}°"))
-    for name, value in figures["effective_rank"].items():
-        rows.append((f"effective rank, {name}", f"{value:.1f}"))
-    return rows
+    rows[f"angles of {len(angles)} directions"] = f"{angles[0]:.0f}° to {angles[-1]:.0f}°"
+    ranks = figures["effective_rank"]
+    return [*rows.items(), *((f"effective rank, {name}", f"{ranks[name]:.1f}") for name in ranks)]
 
 
 def bridge_rows(figures: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -52,11 +52,8 @@ def intervals(
         return {}
     sums = _Sums(usable)
     drawn = np.concatenate([w @ sums.columns for w in resampled(sums.size, resamples, seed)])
-    spans = {}
-    for score in usable:
-        low, high = np.percentile(sums.figure(score.name, drawn), _TAILS).tolist()
-        spans[score.name] = (low, high)
-    return spans
+    figures = {score.name: sums.figure(score.name, drawn) for score in usable}
+    return {name: _span(figure) for name, figure in figures.items()}
 
 
 def compare(
@@ -76,8 +73,7 @@ def compare(
     others = {score.name: score for score in second if _usable(score)}
     ours = [score for score in first if score.name in others and _usable(score)]
     if not ours:
-        what = "no metric that both have and that has values for single captions"
-        raise WsacError(f"{what}; nothing to compare")
+        raise WsacError("nothing to compare: no metric of both has values for single captions")
     sums = _Sums(ours)
     a, b = sums.columns, _Sums([others[score.name] for score in ours]).columns
     if a.shape != b.shape:
@@ -94,13 +90,20 @@ def compare(
         def difference(a: np.ndarray, b: np.ndarray, name: str = name) -> np.ndarray:
             return sums.figure(name, b) - sums.figure(name, a)
 
-        observed = float(difference(total_a, total_b))
-        low, high = np.percentile(difference(drawn_a, drawn_b), _TAILS).tolist()
+        observed, span = float(difference(total_a, total_b)), _span(difference(drawn_a, drawn_b))
         by_chance = np.abs(difference(total_a + swapped, total_b - swapped))
         p = (1 + int((by_chance >= abs(observed) - 1e-12).sum())) / (1 + permutations)
-        span = (observed, low, high, p, _effect(score, other))
-        rows.append(Comparison(name, score.corpus, other.corpus, *span))
+        change = np.asarray(other.per_item) - np.asarray(score.per_item)
+        spread = float(change.std(ddof=1))
+        effect = float(change.mean()) / spread if spread > 1e-12 else None
+        corpus = score.corpus, other.corpus
+        rows.append(Comparison(name, *corpus, observed, *span, p, effect))
     return rows
+
+
+def _span(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values, _TAILS).tolist()
+    return low, high
 
 
 class _Sums:
@@ -110,18 +113,14 @@ class _Sums:
     """
 
     def __init__(self, scores: Sequence[Score]) -> None:
-        parts: list[np.ndarray] = []
-        self._places: dict[str, slice] = {}
-        width = 0
+        parts: dict[str, np.ndarray] = {}
         for score in scores:
-            key = family(score.name)
-            if key not in self._places:
-                part = np.asarray(score.per_item if score.pooled is None else score.pooled, float)
-                parts.append(part.reshape(len(part), -1))
-                self._places[key] = slice(width, width + parts[-1].shape[1])
-                width += parts[-1].shape[1]
-        self.columns = np.concatenate(parts, axis=1)
-        self.size = len(self.columns)
+            part = np.asarray(score.per_item if score.pooled is None else score.pooled, float)
+            parts[family(score.name)] = part.reshape(len(part), -1)
+        self.columns = np.concatenate([*parts.values()], axis=1)
+        self.size, width = self.columns.shape
+        places = np.split(np.arange(width), np.cumsum([part.shape[1] for part in parts.values()]))
+        self._places = dict(zip(parts, places, strict=False))
 
     def figure(self, name: str, sums: np.ndarray) -> np.ndarray:
         """The corpus figure [...] of a metric from sums [..., P] over as many items."""
@@ -162,9 +161,3 @@ def _blocks(size: int, total: int) -> Iterator[int]:
     step = max(1, _BLOCK // size)
     for start in range(0, total, step):
         yield min(step, total - start)
-
-
-def _effect(score: Score, other: Score) -> float | None:
-    difference = np.asarray(other.per_item) - np.asarray(score.per_item)
-    spread = float(difference.std(ddof=1))
-    return float(difference.mean()) / spread if spread > 1e-12 else None

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,11 @@ def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = Tru
     """
     if options.kind == "soundworld":
         return _soundworld(name, options, folder)
-    if not options.root or not Path(options.root).exists():
-        where = f"{options.root}: no such folder" if options.root else "no root"
+    kind, root, captions, pairs = options.kind, options.root, options.captions, ""
+    if not root or not Path(root).exists():
+        where = f"{root}: no such folder" if root else "no root"
         remedy = f"say where it lies: --set data.{name}.root=FOLDER"
         raise CorpusError(f"data '{name}': {where}; {remedy}")
-    kind, root, captions, pairs = options.kind, options.root, options.captions, ""
     items: tuple[DatasetItem, ...] = ()
     if tested:
         test = find_dataset(kind, root, "test")
@@ -59,14 +60,14 @@ def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = Tru
     if kind == "folder" and tested and (options.sounds or not captions):
         file = caption_file(kind, root, "train")
         if file == caption_file(kind, root, "test"):
-            raise CorpusError(
-                f"{file}: the only captions of data '{name}', to train and to test on; name "
-                "a train and a test file, or give captions and sounds = false"
-            )
+            what = f"the only captions of data '{name}', to train and to test on"
+            remedy = "name a train and a test file, or give captions and sounds = false"
+            raise CorpusError(f"{file}: {what}; {remedy}")
     if options.sounds:
-        train = find_dataset(kind, root, "train")
-        rows = [(clip.audio, text) for clip in train.items for text in clip.references]
-        pairs = _write_pairs(folder, rows)
+        train = find_dataset(kind, root, "train").items
+        rows = [(clip.audio, text) for clip in train for text in clip.references]
+        pairs = str(folder / "pairs.csv")
+        write_csv(pairs, ("audio", "caption"), rows)
     captions = captions or (str(caption_file(kind, root, "train")),)
     return Data(name, captions, pairs, items)
 
@@ -74,25 +75,23 @@ def prepare(name: str, options: DataOptions, folder: Path, *, tested: bool = Tru
 def _soundworld(name: str, options: DataOptions, folder: Path) -> Data:
     """Scenes to train on, whose captions alone text-only captioners see, and scenes to test on."""
     test, train = folder / "test", folder / "train"
-    _write_scenes(test, options.scenes or 500, options.seed)
-    _write_scenes(train, options.train_scenes, options.seed + 1)
+    train_size = options.train_scenes, options.seed + 1
+    for part, size in ((test, (options.scenes or 500, options.seed)), (train, train_size)):
+        if not (part / "captions.csv").is_file():
+            say(f"{part}: {size[0]:,} scenes of seed {size[1]}")
+            write_scenes(part, *size, jobs=2)
     with (train / "captions.csv").open(newline="", encoding="utf-8") as file:
         rows = [(str(train / row["audio"]), row["caption"]) for row in csv.DictReader(file)]
-    pairs, captions = _write_pairs(folder, rows), folder / "captions.txt"
+    pairs, captions = folder / "pairs.csv", folder / "captions.txt"
+    write_csv(pairs, ("audio", "caption"), rows)
     write_text(captions, "".join(f"{caption}\n" for _, caption in rows))
     with (test / "scenes.jsonl").open(encoding="utf-8") as file:
         scenes = [json.loads(line) for line in file]
-    items = tuple(
-        DatasetItem(scene["file"], str(test / scene["file"]), tuple(scene["captions"]))
-        for scene in scenes
-    )
-    return Data(name, (str(captions),), pairs, items, lambda texts: judge_scenes(scenes, texts))
-
-
-def _write_scenes(folder: Path, scenes: int, seed: int) -> None:
-    if not (folder / "captions.csv").is_file():
-        say(f"{folder}: {scenes:,} scenes of seed {seed}")
-        write_scenes(folder, scenes, seed, jobs=2)
+    items = []
+    for scene in scenes:
+        path = str(test / scene["file"])
+        items.append(DatasetItem(scene["file"], path, tuple(scene["captions"])))
+    return Data(name, (str(captions),), str(pairs), tuple(items), partial(judge_scenes, scenes))
 
 
 def judge_scenes(
@@ -112,9 +111,3 @@ def judge_scenes(
         in_turn = scene["form"] == "then" and len(set(turns)) == 2
         order.append(float([k for k in named if k in turns] == turns) if in_turn else None)
     return {"event_f1": events, "order": order}
-
-
-def _write_pairs(folder: Path, rows: Sequence[tuple[str, str]]) -> str:
-    """The path of a CSV of audio,caption."""
-    write_csv(folder / "pairs.csv", ("audio", "caption"), rows)
-    return str(folder / "pairs.csv")

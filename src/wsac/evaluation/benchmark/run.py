@@ -57,10 +57,8 @@ def run_benchmark(
             folder = out / "data" / f"{name}-{_key(options.model_dump())}"
             data[name] = prepare(name, options, folder, tested=name in tested)
     if (out / "table.json").is_file() and _changed(recipe, out / "recipe.toml"):
-        say(
-            f"{out}: another recipe than before; the table is written anew, and what is in both "
-            "is not done again"
-        )
+        what = "the table is written anew, and what is in both is not done again"
+        say(f"{out}: another recipe than before; {what}")
     pin_recipe(recipe, out)
     run, results = _Run(recipe, data, out, pick_device(device)), []
     missing: dict[str, str] = {}
@@ -72,8 +70,8 @@ def run_benchmark(
             known = [[value for value in seed if value is not None] for seed in clips]
             single[metric] = np.mean(known, axis=0)
         results.append(RowResult(row, values, single, intervals))
-        for seed in seeds:
-            missing |= seed["missing"]
+        for scores in seeds:
+            missing |= scores["missing"]
     for name, why in missing.items():
         say(f"{name}: left out; {why}")
     table = tabulate(recipe, results)
@@ -103,23 +101,18 @@ def check_rows(recipe: BenchmarkRecipe, own: Collection[str] = ()) -> None:
     resolve(list(recipe.metrics))
     names = [(row.data, row.name) for row in recipe.rows]
     for i, row in enumerate(recipe.rows):
-        if names[i] in names[:i]:
-            remedy = "give every row a name of its own"
-            raise RecipeError(f"row '{row.name}' of {row.data}: twice; {remedy}")
-        for used in row.all_data:
-            if used not in recipe.data:
-                known = ", ".join(recipe.data)
-                raise RecipeError(f"row '{row.name}': no data '{used}'; there are {known}")
         try:
-            kinds = [*_training(row), *_inference(row)]
+            if names[i] in names[:i]:
+                raise RecipeError(f"twice in {row.data}; give every row a name of its own")
+            if unknown := [name for name in row.all_data if name not in recipe.data]:
+                raise RecipeError(f"no data '{unknown[0]}'; there are {', '.join(recipe.data)}")
             _options(row)
+            gaps, source = [_needs_gap(kinds) for kinds in _kinds(row)], row.train_on or row.data
+            silent = source not in own and not recipe.data[source].sounds
+            if silent and (row.supervised or any(gaps)):
+                raise RecipeError(f"needs training sounds, and '{source}' says sounds = false")
         except RecipeError as error:
             raise RecipeError(f"row '{row.name}': {error}") from error
-        source = row.train_on or row.data
-        silent = source not in own and not recipe.data[source].sounds
-        if silent and (row.supervised or _needs_gap(kinds)):
-            what = f"needs training sounds, and '{source}' says sounds = false"
-            raise RecipeError(f"row '{row.name}': {what}")
     known_rows = sorted({row.name for row in recipe.rows})
     if recipe.against and recipe.against not in known_rows:
         what = f"no row of this name; there are {', '.join(known_rows)}"
@@ -137,29 +130,26 @@ class _Run:
 
     def scores(self, row: BenchmarkRow, seed: int) -> dict[str, Any]:
         """Figures and values of single clips of one row and seed, read where they are finished."""
-        data = {name: self.recipe.data[name].model_dump() for name in row.all_data}
+        used = {name: self.recipe.data[name].model_dump() for name in row.all_data}
         setup = self.recipe.model_dump(mode="json", exclude={"rows", "seeds", "against", "data"})
-        plan = {"row": row.model_dump(), "seed": seed, "data": data, "setup": setup}
+        plan = {"row": row.model_dump(), "seed": seed, "data": used, "setup": setup}
         path = self.out / "scores" / f"{_key(plan)}.json"
         done = read_json(path) if path.is_file() else {}
         if done and not done["missing"]:
             return done
-        test = self.data[row.data].test
+        data = self.data[row.data]
         captions = done["captions"] if done else self.captions(row, seed)
         if not any(captions):
             say(f"note: {row.data}, {row.name}, seed {seed}: every caption is empty; train longer")
-        items = [
-            Item(clip.id, text, clip.references, clip.audio)
-            for clip, text in zip(test, captions, strict=True)
-        ]
-        report = evaluate(items, list(self.recipe.metrics), Models(device=self.device))
+        clips = zip(data.test, captions, strict=True)
+        items = [Item(clip.id, text, clip.references, clip.audio) for clip, text in clips]
+        report = evaluate(items, self.recipe.metrics, Models(device=self.device))
         values = {name: score.corpus for name, score in report.scores.items()}
         single = {name: array.tolist() for name, array in report.values().items()}
-        if judge := self.data[row.data].judge:
-            for name, judged in judge(captions).items():
-                known = [value for value in judged if value is not None]
-                values[name] = float(np.mean(known)) if known else float("nan")
-                single[name] = judged
+        for name, judged in (data.judge(captions) if data.judge else {}).items():
+            known = [value for value in judged if value is not None]
+            values[name] = float(np.mean(known)) if known else float("nan")
+            single[name] = judged
         spans = {name: span for name, span in report.intervals.items() if name in POOLED}
         done = plan | {"values": values, "single": single, "intervals": spans}
         done |= {"captions": captions, "missing": report.missing}  # tried again the next time
@@ -183,8 +173,9 @@ class _Run:
     def captioner(self, row: BenchmarkRow, data: Data, seed: int) -> Captioner:
         """The captioner of a row, trained unless it is there already."""
         corpus = {"pairs": (data.pairs,)} if row.supervised else {"captions": data.captions}
-        paired = any(kind.pairs for kind in (*_training(row), *_inference(row)))
-        gap = self.gap(data, paired) if _needs_gap(_training(row)) else ""
+        training, inference = _kinds(row)
+        paired = any(kind.pairs for kind in (*training, *inference))
+        gap = self.gap(data, paired) if _needs_gap(training) else ""
         recipe = Recipe(
             clap=self.recipe.clap,
             corpus=self.recipe.corpus.model_copy(update=corpus),
@@ -196,15 +187,14 @@ class _Run:
         )
         folder = self.out / "runs" / _key(recipe.model_dump())
         captioner = train(recipe, folder, device=self.device)
-        if not gap and _needs_gap(_inference(row)):
+        if not gap and _needs_gap(inference):
             captioner = captioner.with_gap(self.gap(data, paired))
         return captioner
 
     def gap(self, data: Data, paired: bool) -> str:
         """The file of the gap between the data's training texts and sounds.
 
-        Unless a bridge of the row needs pairs, no sound meets its own caption: the sounds are of
-        every other clip, and the texts of those between.
+        Unless ``paired``, the sounds are of every other clip, and the texts of those between.
         """
         from wsac.clap import load_clap
         from wsac.clap.texts import embed_texts
@@ -216,12 +206,12 @@ class _Run:
         if path.is_file():
             return str(path)
         if not data.pairs and not data.sounds:
-            what = "no training sounds, which a gap needs; give pairs"
-            raise RecipeError(f"data '{data.name}': {what}")
+            raise RecipeError(f"data '{data.name}': no training sounds for a gap; give pairs")
         clap = load_clap(self.recipe.clap, device=self.device)
         if data.sounds:
-            texts = _spread([example.caption for example in merge(data.captions).examples])
-            sounds = _spread(data.sounds)
+            texts = [example.caption for example in merge(data.captions).examples]
+            texts = texts[:: -(-len(texts) // GAP_TEXTS)]  # evenly spaced
+            sounds = list(data.sounds[:: -(-len(data.sounds) // GAP_TEXTS)])
         else:
             clips = read_pairs([data.pairs])[:GAP_TEXTS]
             apart = not paired and len(clips) >= 4
@@ -240,21 +230,14 @@ def _options(row: BenchmarkRow) -> CaptionOptions:
     return CaptionOptions.make(bridge=row.infer, choose=row.choose, samples=row.samples, **decoding)
 
 
-def _training(row: BenchmarkRow) -> list[Kind]:
-    return [kind for kind, _ in parse(row.train, "training", "head")]
-
-
-def _inference(row: BenchmarkRow) -> list[Kind]:
-    return [kind for kind, _ in parse(row.infer, "inference")]
+def _kinds(row: BenchmarkRow) -> tuple[list[Kind], list[Kind]]:
+    """The row's bridges of training and of inference."""
+    training, inference = parse(row.train, "training", "head"), parse(row.infer, "inference")
+    return [kind for kind, _ in training], [kind for kind, _ in inference]
 
 
 def _needs_gap(kinds: Sequence[Kind]) -> bool:
     return any("gap" in kind.needs for kind in kinds)
-
-
-def _spread(values: Sequence[str]) -> list[str]:
-    """At most GAP_TEXTS of them, evenly spaced."""
-    return list(values[:: -(-len(values) // GAP_TEXTS)])
 
 
 def _key(plan: dict[str, Any]) -> str:

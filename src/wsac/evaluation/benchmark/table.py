@@ -38,9 +38,8 @@ class RowResult:
         if metric in self.intervals:
             low, high = np.mean(self.intervals[metric], axis=0).tolist()
             return low, high
-        if metric not in self.single:
-            return None
-        return intervals([_mean(self.single[metric])]).get("mean")
+        values = self.single.get(metric)
+        return None if values is None else intervals([_mean(values)]).get("mean")
 
 
 def tabulate(recipe: BenchmarkRecipe, results: Sequence[RowResult]) -> dict[str, Any]:
@@ -75,7 +74,7 @@ def _mean(values: np.ndarray) -> Score:
 
 def _paired(values: np.ndarray, base: np.ndarray) -> dict[str, Any]:
     """The interval of the ratio of means, and p of a permutation test; both paired by clip."""
-    if not intervals([_mean(values)]) or not intervals([_mean(base)]):
+    if len(values) < 2 or not np.isfinite([values, base]).all():
         return {}
     (comparison,) = compare([_mean(base)], [_mean(values)])
     both = np.stack((values, base), axis=1)
@@ -106,8 +105,7 @@ def to_markdown(table: dict[str, Any]) -> str:
         lines[0].append(f"{metrics[0]} / {table['against']}")
     for row in table["rows"]:
         training = "sounds" if row["supervised"] else row["train"] or "–"
-        cells = [row[key] for key in ("data", "name", "infer")]
-        cells.insert(2, training)
+        cells = [row["data"], row["name"], training, row["infer"]]
         for metric in metrics:
             cell = row["metrics"].get(metric, {})
             cells.append(_figure(cell.get("value"), cell.get("interval"), ".3f"))

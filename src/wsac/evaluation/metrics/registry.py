@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,14 @@ class Models:
     device: str = "auto"
     offline: bool = False
 
-    def load(self, load: Callable[..., Any], name: str) -> Any:
-        """A model on the device."""
+    def load(self, load: Callable[..., Any], name: str | None, default: str, option: str) -> Any:
+        """A model on the device; a default that is not available is missing, not an error."""
         from wsac.runtime.device import pick_device
 
-        return load(name, device=pick_device(self.device), offline=self.offline)
+        try:
+            return load(name or default, device=pick_device(self.device), offline=self.offline)
+        except ModelError as error:
+            raise error if name else MissingError(f"{error} ({option})") from error
 
 
 @dataclass
@@ -80,8 +83,7 @@ def _novelty(task: Task) -> list[Score]:
     from wsac.data.captions.corpus import read_captions
 
     if task.models.training is None:
-        remedy = "--training-text FILE"
-        raise MissingError(f"needs the captions that the captioner was trained on: {remedy}")
+        raise MissingError("needs the captioner's training captions: --training-text FILE")
     return novelty(task.items, (row.caption for row in read_captions(task.models.training)))
 
 
@@ -89,26 +91,16 @@ def _sbert_sim(task: Task) -> list[Score]:
     from .model.encoders import load_encoder
     from .model.fense import DEFAULT_ENCODER, sbert_sim
 
-    encoder = _model(task, load_encoder, task.models.encoder, DEFAULT_ENCODER, "--encoder")
-    return sbert_sim(task.items, encoder)
+    name = task.models.encoder
+    return sbert_sim(task.items, task.models.load(load_encoder, name, DEFAULT_ENCODER, "--encoder"))
 
 
 def _fer(task: Task) -> list[Score]:
     from .model.fense import fer
     from .model.fluency import DEFAULT_CHECKER, load_checker
 
-    checker = _model(task, load_checker, task.models.checker, DEFAULT_CHECKER, "--checker")
-    return fer(task.items, checker)
-
-
-def _model(
-    task: Task, load: Callable[..., Any], name: str | None, default: str, option: str
-) -> Any:
-    """A model. A default that is not available is missing, one that the user named an error."""
-    try:
-        return task.models.load(load, name or default)
-    except ModelError as error:
-        raise error if name else MissingError(f"{error} ({option})") from error
+    name = task.models.checker
+    return fer(task.items, task.models.load(load_checker, name, DEFAULT_CHECKER, "--checker"))
 
 
 def _clapscore(task: Task) -> list[Score]:
@@ -119,20 +111,21 @@ def _clapscore(task: Task) -> list[Score]:
     if absent := sum(item.audio is None for item in task.items):
         what = f"{absent:,} of {len(task.items):,} are not there"
         raise MissingError(f"needs the sounds, and {what}: --audio FOLDER")
-    return clapscore(task.items, task.models.load(load_clap, task.models.clap or "pocket"))
+    return clapscore(task.items, task.models.load(load_clap, task.models.clap, "pocket", "--clap"))
 
 
 def _spider(task: Task) -> list[Score]:
     return [spider(task.score("spice"), task.score("cider_d"))]
 
 
-def _penalised(name: str, plain: str, extra: str) -> Metric:
-    def run(task: Task) -> list[Score]:
-        from .model.fense import penalised
+def _penalised(task: Task, name: str, plain: str) -> list[Score]:
+    from .model.fense import penalised
 
-        return [penalised(task.score(plain), task.score("fer"), name)]
+    return [penalised(task.score(plain), task.score("fer"), name)]
 
-    return Metric(run, extra=extra)
+
+_fense = partial(_penalised, name="fense", plain="sbert_sim")
+_spider_fl = partial(_penalised, name="spider_fl", plain="spider")
 
 
 _BLEU = ("bleu_1", "bleu_2", "bleu_3", "bleu_4")
@@ -146,10 +139,10 @@ METRICS: dict[str, Metric] = {
     "cider_d": _counted(cider_d),
     "spice": _counted(spice, extra="wsac metrics install spice, and Java"),
     "spider": Metric(_spider, extra="as spice"),
-    "spider_fl": _penalised("spider_fl", "spider", "as spice, and a detector from the web"),
+    "spider_fl": Metric(_spider_fl, extra="as spice, and a detector from the web"),
     "sbert_sim": Metric(_sbert_sim, extra="wsac[sbert], and an encoder from the Hub"),
     "fer": Metric(_fer, references=False, extra="a detector from the web"),
-    "fense": _penalised("fense", "sbert_sim", "as sbert_sim and fer"),
+    "fense": Metric(_fense, extra="as sbert_sim and fer"),
     **dict.fromkeys(_CLAPSCORE, Metric(_clapscore, references=False, extra="the sounds")),
     "length": _counted(length, references=False),
     "vocabulary": _counted(vocabulary, references=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from wsac.evaluation.metrics.ngram.counts import Words
 from wsac.io.console import progress
 from wsac.types import WsacError
 
-from .runtime import OLDEST, complaint, find_java
+from .runtime import OLDEST, coco_folders, complaint, find_java
 
 MEMORY = "2G"
 # METEOR 1.5, English, task "rank": weight of precision against recall, steepness and weight of the
@@ -71,9 +71,8 @@ def meteor_from_counts(counts: np.ndarray) -> np.ndarray:
 
 def find_jar() -> Path:
     """METEOR's jar in pycocoevalcap. Raises MissingError naming the extra that installs it."""
-    package = find_spec("pycocoevalcap")
-    for folder in (package.submodule_search_locations or ()) if package else ():
-        if (path := Path(folder, "meteor", "meteor-1.5.jar")).is_file():
+    for folder in coco_folders():
+        if (path := folder / "meteor" / "meteor-1.5.jar").is_file():
             return path
     raise MissingError("METEOR's program is not installed: pip install 'wsac[meteor]'")
 
@@ -93,18 +92,16 @@ def _align(java: Path, jar: Path, words: Words) -> Iterator[list[float]]:
         with subprocess.Popen(command, encoding="utf-8", cwd=jar.parent, **pipes) as process:
             assert process.stdout is not None
             for candidate, _ in words.texts():
-                try:
+                numbers: list[float] = []
+                with suppress(ValueError):
                     numbers = [float(number) for number in process.stdout.readline().split()]
-                except ValueError:
-                    numbers = []
                 if len(numbers) != _COUNTS:
                     process.kill()
                     process.wait()
                     errors.seek(0)
-                    raise WsacError(
-                        f"METEOR stopped at {candidate[:80]!r}: {complaint(errors.read())}; "
-                        f"it needs {MEMORY} of memory and Java {OLDEST} or newer"
-                    )
+                    what = f"{candidate[:80]!r}: {complaint(errors.read())}"
+                    remedy = f"it needs {MEMORY} of memory and Java {OLDEST} or newer"
+                    raise WsacError(f"METEOR stopped at {what}; {remedy}")
                 yield numbers
 
 

@@ -7,15 +7,13 @@ import re
 import shutil
 import subprocess
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from wsac.evaluation.metrics.items import MissingError
 
 OLDEST = 8  # what both jars were compiled for
-_REMEDY = (
-    f"install a Java runtime, {OLDEST} or newer (tested: 17), such as Debian's "
-    "default-jre-headless, or set JAVA_HOME"
-)
+_REMEDY = f"install Java {OLDEST} or newer, as Debian's default-jre-headless, or set JAVA_HOME"
 
 
 def find_java(purpose: str) -> tuple[Path, int]:
@@ -23,14 +21,13 @@ def find_java(purpose: str) -> tuple[Path, int]:
 
     purpose: the metric, for messages. Raises MissingError when no java is there or it does not run.
     """
-    if home := os.environ.get("JAVA_HOME"):
-        java = shutil.which("java", path=Path(home, "bin"))
-        absence = f"JAVA_HOME is {home}, which has no bin/java; correct it, or {_REMEDY}"
-    else:
-        java = shutil.which("java")
-        absence = f"there is none on the PATH; {_REMEDY}"
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=Path(home, "bin") if home else None)
     if java is None:
-        raise MissingError(f"{purpose} needs Java: {absence}")
+        where = (
+            f"JAVA_HOME is {home}, which has no bin/java" if home else "there is none on the PATH"
+        )
+        raise MissingError(f"{purpose} needs Java: {where}; {_REMEDY}")
     version, line = _version(java)
     if version is None:
         raise MissingError(f"{purpose} needs Java: {java} does not run ({line}); {_REMEDY}")
@@ -51,6 +48,12 @@ def _version(java: str) -> tuple[int | None, str]:
     number = re.search(r'version "(?:1\.)?(\d+)', output)
     line = output.split("\n")[0][:120] or "no output"
     return (int(number[1]) if number and done.returncode == 0 else None), line
+
+
+def coco_folders() -> list[Path]:
+    """The folder of pycocoevalcap, which brings METEOR and SPICE along; none without it."""
+    package = find_spec("pycocoevalcap")
+    return [Path(folder) for folder in (package and package.submodule_search_locations) or ()]
 
 
 def complaint(output: str) -> str:

@@ -57,11 +57,9 @@ def _run(jar: Path, rows: list[dict]) -> list[float]:
     """The F-score of each row, in their order."""
     java, version = find_java("SPICE")
     if version > LAST_JAVA and not has_engine(jar):
-        raise MissingError(
-            f"SPICE's program needs a JavaScript engine, and {java}, version {version}, has none; "
-            f"set JAVA_HOME to Java 8 to {LAST_JAVA}, or install SPICE again with --from FOLDER of "
-            "Nashorn's jars (nashorn-core and asm; docs/metrics.md)"
-        )
+        remedy = f"set JAVA_HOME to Java 8 to {LAST_JAVA}, or install Nashorn: docs/metrics.md"
+        what = f"{java}, version {version}, has no JavaScript engine"
+        raise MissingError(f"SPICE needs one, and {what}; {remedy}")
     names = _PACKAGES if version >= 9 else ()
     opened = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in names]
     with tempfile.TemporaryDirectory(prefix="wsac-spice-") as folder:
@@ -70,21 +68,15 @@ def _run(jar: Path, rows: list[dict]) -> list[float]:
         command: list[str | Path] = [java, f"-Xmx{MEMORY}", "-Dfile.encoding=UTF-8", *opened]
         command += ["-cp", f"{jar}{os.pathsep}lib/*", MAIN, source, "-out", target]
         command += ["-subset", "-silent"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", cwd=jar.parent
-        )
+        done = subprocess.run(command, capture_output=True, errors="replace", cwd=jar.parent)
         if done.returncode or not target.is_file():
-            raise WsacError(
-                f"SPICE failed: {complaint(done.stderr + done.stdout)}; it needs {MEMORY} of "
-                "memory, and Java 8 is what it was made for"
-            )
+            reason = complaint(done.stderr + done.stdout)
+            raise WsacError(f"SPICE failed: {reason}; it needs {MEMORY} of memory, best Java 8")
         try:
-            scores = {
-                row["image_id"]: float(row["scores"]["All"]["f"]) for row in read_json(target)
-            }
-            values = [scores[i] for i in range(len(rows))]
+            scores = {row["image_id"]: row["scores"]["All"]["f"] for row in read_json(target)}
+            values = [float(scores[i]) for i in range(len(rows))]
+            if not all(0 <= value <= 1 for value in values):  # nan too
+                raise ValueError("an F-score outside 0 to 1")
         except (WsacError, ValueError, TypeError, KeyError) as error:
             raise WsacError(f"SPICE's answer is not whole ({error!r}); run it again") from error
-        if not all(0 <= value <= 1 for value in values):  # nan too
-            raise WsacError("SPICE's answer is not whole: an F-score outside 0 to 1")
         return values

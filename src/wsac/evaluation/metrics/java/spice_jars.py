@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from wsac.evaluation.metrics.items import MissingError
 from wsac.io.console import say
 from wsac.types import WsacError
+
+from .runtime import coco_folders
 
 JAR = "spice-1.0.jar"
 STANFORD = "https://nlp.stanford.edu/software/stanford-corenlp-full-2015-12-09.zip"
@@ -55,14 +57,13 @@ def install_spice(sources: Sequence[str]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".spice-", dir=target.parent) as work:
         jars: dict[str, Path] = {}
-        for number, source in enumerate([*sources, *_pycocoevalcap()]):
+        included = [str(folder / "spice") for folder in coco_folders()]
+        for number, source in enumerate([*sources, *included]):
             for path in _jars(source, Path(work, str(number))):
                 jars.setdefault(path.name, path)
         if JAR not in jars:
-            raise WsacError(
-                f"{names}: no {JAR} in it; name the folder or zip of SPICE too, or first "
-                "pip install 'wsac[meteor]', which brings it along"
-            )
+            remedy = "name the folder or zip of SPICE too, or first pip install 'wsac[meteor]'"
+            raise WsacError(f"{names}: no {JAR} in it; {remedy}")
         engine = [f"lib/{name}" for name in jars if name.startswith(_ENGINE)]
         staged = Path(work, "spice")
         for entry in (JAR, *_class_path(jars[JAR]), *engine):
@@ -90,12 +91,6 @@ def data_folder() -> Path:
     return Path(os.environ.get(variable) or home) / "wsac"
 
 
-def _pycocoevalcap() -> list[str]:
-    package = find_spec("pycocoevalcap")
-    folders = (package.submodule_search_locations or ()) if package else ()
-    return [str(Path(folder, "spice")) for folder in folders]
-
-
 def _jars(source: str, work: Path) -> list[Path]:
     """The jars of a source; an archive is downloaded and unpacked under ``work``."""
     path = Path(source)
@@ -121,8 +116,7 @@ def _jars(source: str, work: Path) -> list[Path]:
             jars = [name for name in archive.namelist() if name.endswith(".jar")]
             archive.extractall(work, jars)  # never writes outside of it
     except (zipfile.BadZipFile, OSError) as error:
-        remedy = "is the download complete?"
-        raise WsacError(f"{source}: neither a folder nor a zip file; {remedy}") from error
+        raise WsacError(f"{source}: neither a folder nor a zip, is it complete?") from error
     return sorted(work.rglob("*.jar"))
 
 
@@ -133,10 +127,8 @@ def _class_path(jar: Path) -> list[str]:
             manifest = archive.read("META-INF/MANIFEST.MF").decode("utf-8", "replace")
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise WsacError(f"{jar}: not a whole Java program ({error}); get it again") from error
-    lines = manifest.replace("\r\n", "\n").replace("\n ", "").split("\n")  # unfold long lines
-    entries = [
-        word for line in lines if line.startswith("Class-Path:") for word in line.split()[1:]
-    ]
+    unfolded = manifest.replace("\r\n", "\n").replace("\n ", "")
+    entries = " ".join(re.findall("^Class-Path:(.*)", unfolded, re.MULTILINE)).split()
     if any(Path(entry).is_absolute() or ".." in Path(entry).parts for entry in entries):
         raise WsacError(f"{jar}: asks for files outside its folder; this is not SPICE as published")
     return entries

@@ -29,10 +29,9 @@ def clapscore(items: Sequence[Item], clap: ClapEncoder) -> list[Score]:
     Source: CLIPScore (Hessel et al. 2021, arXiv 2104.08718) with a CLAP, neither times 2.5 nor
     cut at 0.
     """
-    for item in items:
-        if not item.audio:
-            remedy = "name the recordings in the captions file"
-            raise AudioError(f"{item.id}: no sound is named, which clapscore needs; {remedy}")
+    if silent := [item.id for item in items if not item.audio]:
+        remedy = "name the recordings in the captions file"
+        raise AudioError(f"{silent[0]}: no sound is named, which clapscore needs; {remedy}")
     paths = [str(item.audio) for item in items]
     sounds, texts = embed_sounds(paths, clap), embed_texts(clap, [i.candidate for i in items])
     ranks = _ranks(texts, sounds, paths)
@@ -44,10 +43,9 @@ def clapscore(items: Sequence[Item], clap: ClapEncoder) -> list[Score]:
 
 def _ranks(texts: Tensor, sounds: Tensor, paths: Sequence[str]) -> np.ndarray:
     """The place of a caption's own sound among the different sounds, int ``[N]``, from 1."""
-    columns = {path: column for column, path in enumerate(dict.fromkeys(paths))}
-    own = torch.tensor([columns[path] for path in paths])
-    rows_of = {path: row for row, path in enumerate(paths)}
-    different = sounds[[rows_of[path] for path in columns]]
+    row_of = {path: row for row, path in enumerate(paths)}
+    column_of = {path: column for column, path in enumerate(row_of)}
+    own, different = torch.tensor([column_of[path] for path in paths]), sounds[[*row_of.values()]]
     ranks = []
     for rows, places in zip(texts.split(ROWS), own.split(ROWS), strict=True):
         similarity = rows @ different.T

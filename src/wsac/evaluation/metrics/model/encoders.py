@@ -21,6 +21,7 @@ from wsac.types import ModelError
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 LIMITS = "sentence_bert_config.json"
 OPTIONAL = (LIMITS, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_REMEDY = "give a folder in the layout of sentence-transformers"
 
 
 class SentenceEncoder:
@@ -58,10 +59,8 @@ def load_encoder(
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
-        raise MissingError(
-            "sentence-transformers is not installed: pip install 'wsac[sbert]'"
-        ) from error
-
+        what = "sentence-transformers is not installed: pip install 'wsac[sbert]'"
+        raise MissingError(what) from error
     folder = _folder(str(name), offline)
     transformer, pooling = _modules(folder)
     weights = next((path for file in WEIGHTS if (path := transformer / file).is_file()), None)
@@ -72,12 +71,11 @@ def load_encoder(
     stored = read_tensors(weights)  # refuses pickles that run code
     try:
         with quietly():
-            model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+            model: Any = SentenceTransformer(str(folder), device=device, local_files_only=True)
     except Exception as error:  # the libraries raise many kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(
-            f"{folder}: not a model that sentence-transformers can read ({reason})"
-        ) from error
+        what = f"not a model that sentence-transformers can read ({reason})"
+        raise ModelError(f"{folder}: {what}") from error
     names = stored.keys() | {name.partition(".")[2] for name in stored}  # without "bert."
     lacking = model[0].auto_model.state_dict().keys() - names
     if lacking := sorted(name for name in lacking if not name.startswith("pooler.")):
@@ -105,24 +103,22 @@ def _folder(name: str, offline: bool) -> Path:
     repo, _, revision = name.partition("@")
     repo = repo if "/" in repo else f"sentence-transformers/{repo}"
     if not HUB_ID.fullmatch(repo) or name.startswith((".", "~", "/")):
-        remedy = "give one in the layout of sentence-transformers, or a name on the Hub"
-        raise ModelError(f"{name}: no such folder; {remedy}")
+        raise ModelError(f"{name}: no such folder; {_REMEDY}, or a name on the Hub")
     folder = hub_folder(repo, ["modules.json"], revision or None, offline=offline)
     paths = [path.relative_to(folder) for path in _modules(folder)]
     transformer, pooling = ("" if path == Path() else f"{path.as_posix()}/" for path in paths)
-    wanted: list[str | tuple[str, ...]] = [f"{transformer}config.json", f"{pooling}config.json"]
     optional = ["config_sentence_transformers.json", *(transformer + file for file in OPTIONAL)]
-    wanted += [(file, "") for file in optional]
-    wanted += [f"{transformer}tokenizer.json", tuple(transformer + file for file in WEIGHTS)]
-    return hub_folder(repo, wanted, folder.name, offline=offline)
+    weights = tuple(transformer + file for file in WEIGHTS)
+    wanted = [transformer + "config.json", pooling + "config.json", transformer + "tokenizer.json"]
+    wanted_or = [(file, "") for file in optional]
+    return hub_folder(repo, [*wanted, *wanted_or, weights], folder.name, offline=offline)
 
 
 def _modules(folder: Path) -> tuple[Path, Path]:
     """The folders of the transformer and of the pooling, which modules.json lists."""
     path = folder / "modules.json"
     if not path.is_file():
-        remedy = "give a folder in the layout of sentence-transformers"
-        raise ModelError(f"{folder}: no modules.json; {remedy}")
+        raise ModelError(f"{folder}: no modules.json; {_REMEDY}")
     try:
         kinds = {str(row["type"]): str(row["path"]).strip("/") for row in read_json(path)}
     except (KeyError, TypeError) as error:

@@ -53,8 +53,7 @@ def penalised(score: Score, errors: Score, name: str) -> Score:
     2110.04684); for SPIDEr, the DCASE challenge of 2023.
     """
     if score.per_item is None or errors.per_item is None:
-        what = f"{score.name}: has no value for a single caption"
-        raise CorpusError(f"{what}, so {name} cannot be computed")
+        raise CorpusError(f"{score.name}: has no value for a single caption, as {name} needs")
     per_item = score.per_item * (1 - PENALTY * errors.per_item)
     note = ", ".join(filter(None, (score.note, errors.note)))
     return Score(name, float(per_item.mean()), per_item, note)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,10 @@ BATCH = 64  # captions of equal length at once
 VOCABULARY = "google-bert/bert-base-uncased"  # of both detectors
 RELEASE = "https://github.com/blmoistawinde/fense/releases/download/V0.1/"
 DEFAULT_CHECKER = "echecker_clotho_audiocaps_base"
+_TINY = "echecker_clotho_audiocaps_tiny"
 SHA256 = {
     DEFAULT_CHECKER: "1a719f090af70614bbdb9f9437530b7e133c48cfa4a58d964de0d47fc974a2fa",
-    "echecker_clotho_audiocaps_tiny": (
-        "90ed0ac5033ec497ec66d4f68588053813e085671136dae312097c96c504f673"
-    ),
+    _TINY: "90ed0ac5033ec497ec66d4f68588053813e085671136dae312097c96c504f673",
 }
 _UNUSED = re.compile(r"encoder\.(pooler\..*|embeddings\.position_ids)")
 _LAYER = re.compile(r"encoder\.encoder\.layer\.(\d+)\.")
@@ -63,10 +63,15 @@ class FluencyChecker(nn.Module):
         ids = [row.ids for row in self.tokenizer.encode_batch(list(texts))]
         out = torch.empty(len(ids), self.clf.out_features)
         with progress("fluency", len(ids), unit="captions") as tick:
-            for rows in _equal_lengths(ids):
-                batch = torch.tensor([ids[row] for row in rows], device=self.clf.weight.device)
-                out[rows] = self(batch).sigmoid().cpu()
-                tick(len(rows))
+            # batches of one length: without padding, no caption depends on its batch
+            order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+            for _, group in groupby(order, key=lambda row: len(ids[row])):
+                same = list(group)
+                for start in range(0, len(same), BATCH):
+                    rows = same[start : start + BATCH]
+                    batch = torch.tensor([ids[row] for row in rows], device=self.clf.weight.device)
+                    out[rows] = self(batch).sigmoid().cpu()
+                    tick(len(rows))
         return out
 
 
@@ -116,16 +121,6 @@ def load_checker(
     return model
 
 
-def _equal_lengths(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Rows in batches of one length: without padding, no caption depends on its batch."""
-    order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
-    while order:
-        length = len(ids[order[0]])
-        rows = [row for row in order[:BATCH] if len(ids[row]) == length]
-        yield rows
-        order = order[len(rows) :]
-
-
 def _build(state: dict[str, Tensor], path: Path) -> FluencyChecker:
     from transformers.initialization import no_init_weights
 
@@ -150,6 +145,7 @@ def _build(state: dict[str, Tensor], path: Path) -> FluencyChecker:
         reason = str(error).splitlines()[-1].strip()[:200]
         raise ModelError(f"{path}: not a fluency detector in FENSE's layout ({reason})") from error
     if (kinds := model.clf.out_features) != len(LABELS):
-        what = f"{kinds} kinds of error where FENSE's detectors have {len(LABELS)}"
-        raise ModelError(f"{path}: {what}")
+        raise ModelError(
+            f"{path}: {kinds} kinds of error where FENSE's detectors have {len(LABELS)}"
+        )
     return model.eval().requires_grad_(False)

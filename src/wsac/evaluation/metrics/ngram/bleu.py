@@ -31,10 +31,9 @@ def bleu(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     """
     words = words or Words.of(items)
     counts = np.concatenate([bleu_counts(block) for block, _ in words.blocks()])
-    per_item, corpus = bleu_from_counts(counts), bleu_from_counts(counts.sum(axis=0)).tolist()
-    return [
-        Score(f"bleu_{n + 1}", corpus[n], per_item[:, n], pooled=counts) for n in range(LONGEST)
-    ]
+    corpus, per_item = bleu_from_counts(counts.sum(axis=0)).tolist(), bleu_from_counts(counts).T
+    figures = zip(corpus, per_item, strict=True)
+    return [Score(f"bleu_{n}", *figure, pooled=counts) for n, figure in enumerate(figures, 1)]
 
 
 def bleu_counts(words: Words) -> np.ndarray:
@@ -42,15 +41,11 @@ def bleu_counts(words: Words) -> np.ndarray:
 
     Columns: length, reference length, n-grams of the candidate, and those that match.
     """
-    lengths = words.lengths[: words.size]
     matches = [_matches(words, grams) for grams in count_grams(words, LONGEST)]
-    return count_columns(lengths, _closest(words), matches)
+    return _columns(words.lengths[: words.size], _closest(words), matches)
 
 
-def count_columns(
-    lengths: np.ndarray, closest: np.ndarray, matches: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Counts [N, 10] from lengths and closest reference lengths [N], and matches for n = 1 to 4."""
+def _columns(lengths: np.ndarray, closest: np.ndarray, matches: list[np.ndarray]) -> np.ndarray:
     ngrams = [np.maximum(lengths - n, 0) for n in range(LONGEST)]
     return np.stack([lengths, closest, *ngrams, *matches], axis=1)
 
@@ -100,7 +95,7 @@ def self_bleu(
     if words.size < 2:
         return [Score("self_bleu", float("nan"), note=note)]
     matches = [_matches_of_others(words, grams) for grams in count_grams(words, LONGEST)]
-    counts = count_columns(words.lengths, _closest_other(words.lengths), matches)
+    counts = _columns(words.lengths, _closest_other(words.lengths), matches)
     return [Score("self_bleu", float(bleu_from_counts(counts)[:, -1].mean()), note=note)]
 
 

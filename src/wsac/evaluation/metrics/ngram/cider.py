@@ -34,7 +34,10 @@ def cider_d(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     for gram, kinds in number_grams(words, LONGEST):
         documents = np.zeros(kinds, np.int32)
         for block, places in blocks:
-            documents += _documents(block, count_numbered(block, gram[places], kinds))
+            grams = count_numbered(block, gram[places], kinds)
+            split, of_item = grams.split(block)
+            # in the references of how many items each n-gram is
+            documents += np.bincount(np.unique(of_item[split:]) % kinds, minlength=kinds)
         rarity = np.log(words.size) - np.log(np.maximum(documents, 1))  # [kinds]
         for total, (block, places) in zip(totals, blocks, strict=True):
             # counted again: the counts of all blocks fill the memory
@@ -42,13 +45,6 @@ def cider_d(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     pairs = zip(blocks, totals, strict=True)
     per_item = np.concatenate([_per_item(block, total) for (block, _), total in pairs])
     return [Score("cider_d", float(per_item.mean()), per_item)]
-
-
-def _documents(words: Words, grams: Grams) -> np.ndarray:
-    """In the references of how many items each n-gram is, int32 [kinds]."""
-    split, of_item = grams.split(words)
-    counts = np.bincount(np.unique(of_item[split:]) % grams.kinds, minlength=grams.kinds)
-    return counts.astype(np.int32)
 
 
 def _per_item(words: Words, total: np.ndarray) -> np.ndarray:
@@ -61,10 +57,7 @@ def _per_item(words: Words, total: np.ndarray) -> np.ndarray:
 
 
 def _similarity(words: Words, grams: Grams, rarity: np.ndarray) -> np.ndarray:
-    """The clipped cosine of each reference with its candidate for one n.
-
-    float64 [S], zeros for the candidates.
-    """
+    """For one n the clipped cosine of each reference with its candidate, [S]; 0 for candidates."""
     split, of_item = grams.split(words)
     sentence, weight = grams.sentence, grams.count * rarity[grams.gram]
     norms = np.sqrt(np.bincount(sentence, weight**2, minlength=len(words.lengths)))  # [S]

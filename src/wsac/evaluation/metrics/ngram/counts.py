@@ -46,8 +46,7 @@ class Words:
             lengths.append(len(words))
             ids.extend(numbers.setdefault(word, len(numbers)) for word in words)
         rows = np.arange(len(items))
-        counts = np.array([len(item.references) for item in items], np.int64)
-        owners = np.concatenate([rows, np.repeat(rows, counts)])
+        owners = np.r_[rows, np.repeat(rows, [len(item.references) for item in items])]
         sizes = np.array(lengths, np.int64)
         return cls(tuple(numbers), np.array(ids, np.int32), sizes, owners, len(items))
 
@@ -79,8 +78,7 @@ class Words:
         """Runs of BLOCK items with their references, and where their words are, [words]."""
         for start in range(0, self.size, BLOCK):
             stop = min(start + BLOCK, self.size)
-            of_item = self.item[self.size :]
-            a, b = self.size + np.searchsorted(of_item, [start, stop])
+            a, b = self.size + np.searchsorted(self.item[self.size :], [start, stop])
             yield self._take(np.r_[start:stop, a:b], stop - start)
 
     def candidates(self) -> Words:
@@ -131,8 +129,7 @@ def number_grams(words: Words, longest: int = 4) -> Iterator[tuple[np.ndarray, i
 
     The numbers are int32 [L], -1 where no n-gram begins.
     """
-    sentence = words.sentence.astype(np.int32)
-    gram = words.ids
+    sentence, gram = words.sentence.astype(np.int32), words.ids
     yield gram, max(len(words.vocabulary), 1)
     for n in range(2, longest + 1):
         starts = range(0, len(gram) - n + 1, SPAN)
@@ -149,10 +146,7 @@ def number_grams(words: Words, longest: int = 4) -> Iterator[tuple[np.ndarray, i
 def _longer(
     words: Words, sentence: np.ndarray, gram: np.ndarray, n: int, start: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The places of a span at which an n-gram begins, and each as a pair in one number.
-
-    The pair is the n-gram shorter by a word, and the last word.
-    """
+    """The places of a span at which an n-gram begins, and n-gram and last word as one number."""
     stop = min(start + SPAN, len(gram) - n + 1)
     within = sentence[start:stop] == sentence[start + n - 1 : stop + n - 1]
     places = start + np.flatnonzero(within)

@@ -30,12 +30,9 @@ def distinct(items: Sequence[Item], words: Words | None = None) -> list[Score]:
 
     In [0, 1]; falls as the number of candidates grows. Source: Li et al. 2016 (arXiv 1510.03055).
     """
-    words = (words or Words.of(items)).candidates()
-    scores = []
-    for n, grams in enumerate(count_grams(words, 2), 1):
-        share = len(np.unique(grams.gram)) / max(1, int(grams.count.sum()))
-        scores.append(Score(f"distinct_{n}", share))
-    return scores
+    grams = count_grams((words or Words.of(items)).candidates(), 2)
+    shares = [len(np.unique(n.gram)) / max(1, int(n.count.sum())) for n in grams]
+    return [Score(f"distinct_{n}", share) for n, share in enumerate(shares, 1)]
 
 
 def novelty(items: Sequence[Item], training: Iterable[str]) -> list[Score]:

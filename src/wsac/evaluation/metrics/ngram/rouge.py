@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -20,14 +21,14 @@ def rouge_l(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     Source: Lin 2004 (ROUGE); beta as in coco-caption (Chen et al. 2015, arXiv 1504.00325).
     """
     words = words or Words.of(items)
-    references = words.sentences(words.size)
+    references, counts = words.sentences(words.size), words.references().tolist()
     per_item = np.zeros(words.size)
-    for i, (candidate, count) in enumerate(
-        zip(words.sentences(0, words.size), words.references().tolist(), strict=True)
-    ):
-        masks = _masks(candidate)
+    for i, candidate in enumerate(words.sentences(0, words.size)):
+        masks: dict[int, int] = {}  # for each word the places where it stands, as bits
+        for place, word in enumerate(candidate):
+            masks[word] = masks.get(word, 0) | 1 << place
         precision = recall = 0.0
-        for reference in (next(references) for _ in range(count)):
+        for reference in islice(references, counts[i]):
             if candidate and reference:
                 common = _common(masks, len(candidate), reference)
                 precision = max(precision, common / len(candidate))
@@ -35,14 +36,6 @@ def rouge_l(items: Sequence[Item], words: Words | None = None) -> list[Score]:
         if precision and recall:
             per_item[i] = (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
     return [Score("rouge_l", float(per_item.mean()), per_item)]
-
-
-def _masks(candidate: Sequence[int]) -> dict[int, int]:
-    """For each word the places where it stands, as the bits of a number."""
-    masks: dict[int, int] = {}
-    for place, word in enumerate(candidate):
-        masks[word] = masks.get(word, 0) | 1 << place
-    return masks
 
 
 def _common(masks: dict[int, int], length: int, reference: Sequence[int]) -> int:
