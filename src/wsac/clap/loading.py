@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wsac.io.files import read_json
+from wsac.runtime.device import pick_device
 from wsac.types import ModelError
 
 from .encoder import ClapEncoder
@@ -25,9 +26,10 @@ def load_clap(
     convert-clap`` or in the layout of transformers' ClapModel; a checkpoint file (.pt, .pth,
     .safetensors) of WavCaps, MS-CLAP or LAION; or a name of ``wsac clap list`` or on the Hub,
     perhaps with ``@revision``, which is downloaded. tokenizer: a folder or tokenizer.json for a
-    checkpoint file without one. offline: use the Hub's cache only. The encoder's ``source`` loads
+    checkpoint file without one. device: cpu, cuda or auto. offline: use the Hub's cache only. The encoder's ``source`` loads
     it again. Raises ModelError when there is no such model.
     """
+    device = pick_device(device)
     path = BUNDLED if str(name) == "pocket" else Path(name)
     if (path / "clap.json").is_file() and read_json(path / "clap.json").get("kind") == "pocket":
         from .pocket.pocket_clap import PocketClap

@@ -111,13 +111,16 @@ def embed_stream(
             yield error
 
 
-def map_embeddings(
+def map_sounds(
     write: Callable[[list[AudioEmbedding]], Iterable[Item]],
-    sounds: Iterable[AudioEmbedding | AudioError],
-    size: int = FILES_AT_ONCE,
+    clap: ClapEncoder,
+    sounds: Iterable[Audio | AudioStream],
+    window_seconds: float | None = None,
+    hop_seconds: float | None = None,
 ) -> Iterator[Item | AudioError]:
-    """What ``write`` returns for successive batches of embeddings; errors stay in their places."""
-    for batch in batches(sounds, size):
+    """What ``write`` returns for successive batches of what ``embed_stream`` yields. Errors stay in
+    their places."""
+    for batch in batches(embed_stream(clap, sounds, window_seconds, hop_seconds), FILES_AT_ONCE):
         results = iter(write([sound for sound in batch if isinstance(sound, AudioEmbedding)]))
         for sound in batch:
             yield next(results) if isinstance(sound, AudioEmbedding) else sound

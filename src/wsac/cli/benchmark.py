@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from typer import Argument, Option
 from wsac.io.console import print_json, say, table
 from wsac.types import WsacError
 
-from .common_options import DeviceOption, GapOption, JsonOption, SetOption, overrides
+from . import common_options as common
 
 LEGEND = (
     "cycle: how well each caption, read back, picks out its own recording (0 is best); "
@@ -20,13 +21,10 @@ LEGEND = (
 
 def benchmark(
     recipe: Annotated[str, Argument(help="A recipe by name, such as paper-table, or a TOML file.")],
-    out: Annotated[
-        Path | None,
-        Option("--out", "-o", help="Folder, runs/RECIPE by default. Finished work is kept."),
-    ] = None,
-    changes: SetOption = None,
-    as_json: JsonOption = False,
-    device: DeviceOption = "auto",
+    out: Annotated[Path | None, Option("--out", "-o", help="Default: runs/RECIPE.")] = None,
+    changes: common.Set = None,
+    as_json: common.Json = False,
+    device: common.Device = "auto",
 ) -> None:
     """Train and score many captioners in one table.
 
@@ -40,7 +38,7 @@ def benchmark(
     from wsac.io.config import load_recipe
 
     out = out or Path("runs") / Path(recipe).stem
-    options = load_recipe(BenchmarkRecipe, recipe, overrides({}, changes))
+    options = load_recipe(BenchmarkRecipe, recipe, common.overrides({}, changes))
     results = run_benchmark(options, out, device=device)
     say(f"{out / 'table.md'}, table.json and table.png")
     if as_json:
@@ -51,19 +49,12 @@ def benchmark(
 
 def tune(
     audio: Annotated[list[str], Option(help="Sounds without captions: files, folders or globs.")],
-    model: Annotated[
-        list[str] | None, Option(help="A run folder, or pocket. Repeat it to compare runs.")
-    ] = None,
-    bridge: Annotated[
-        list[str] | None,
-        Option(help="Try these bridges only, and the model's own. Default: all that it can use."),
-    ] = None,
-    gap: GapOption = None,
-    write: Annotated[
-        bool, Option("--write", help="Save the best setting as the default of each run.")
-    ] = False,
-    as_json: JsonOption = False,
-    device: DeviceOption = "auto",
+    model: Annotated[common.Words, Option(help="A run folder, or pocket. Repeatable.")] = None,
+    bridge: Annotated[common.Words, Option(help="Try only these and the model's own.")] = None,
+    gap: common.Gap = None,
+    write: Annotated[bool, Option("--write", help="Save the best as the run's default.")] = False,
+    as_json: common.Json = False,
+    device: common.Device = "auto",
 ) -> None:
     """Choose bridge and decoding on unlabelled recordings.
 
@@ -71,8 +62,6 @@ def tune(
 
     wsac tune --model runs/mine --audio recordings/
     """
-    from dataclasses import asdict
-
     from wsac.clap.collections import embed_audible
     from wsac.data.audio.find import find_audio
     from wsac.evaluation import tune as tuning
@@ -106,8 +95,7 @@ def tune(
             for trial in runs[i]:
                 default = trial.options == captioners[i].options
                 marks = {"model": models[i], "best": trial is best, "usual": default}
-                options = {"options": trial.options.to_dict()}
-                objects.append(marks | asdict(trial) | options)
+                objects.append(marks | asdict(trial) | {"options": trial.options.to_dict()})
         return print_json(objects)
     title, setting = f"{len(sounds):,} sounds", tuning.setting(best.options)
     if len(models) > 1:

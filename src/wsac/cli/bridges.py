@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Option
 
 from wsac.io.console import print_json, say, table
 from wsac.types import WsacError
 
-from .common_options import (
-    CaptionsOption,
-    ClapOption,
-    DeviceOption,
-    JsonOption,
-    OfflineOption,
-    RecordingsOption,
-    show,
-)
+from . import common_options as common
 
 
-def bridges(as_json: JsonOption = False) -> None:
+def bridges(as_json: common.Json = False) -> None:
     """List the bridges over the modality gap.
 
     wsac bridges
@@ -29,28 +21,26 @@ def bridges(as_json: JsonOption = False) -> None:
     from wsac.bridges import KINDS
 
     fields = ("stage", "name", "options", "pairs", "about")
-    rows: list[dict[str, Any]] = [
-        {field: getattr(kind, field) for field in fields} for kind in KINDS.values()
-    ]
+    rows = [{field: getattr(kind, field) for field in fields} for kind in KINDS.values()]
     cells = []
     for row in sorted(rows, key=lambda row: row["stage"], reverse=True):
         options = ",".join(f"{key}={value}" for key, value in row["options"].items())
         cells.append((row["stage"], row["name"], options, row["about"]))
-    show(as_json, rows, "", ("stage", "name", "options", "about"), cells)
+    common.show(as_json, rows, "", ("stage", "name", "options", "about"), cells)
     if not as_json:
         say("training, head: wsac train --bridge; inference: wsac caption --bridge; + chains them")
 
 
 def gap(
-    audio: RecordingsOption = None,
-    captions: CaptionsOption = None,
+    audio: common.Recordings = None,
+    captions: common.Captions = None,
     pairs: Annotated[Path | None, Option(help="CSV audio,caption, instead of both.")] = None,
-    clap: ClapOption = "pocket",
+    clap: common.Clap = "pocket",
     save: Annotated[Path | None, Option(help="Save the gap as safetensors, for --gap.")] = None,
     out: Annotated[Path | None, Option("--out", "-o", help="Write an HTML page of it.")] = None,
-    offline: OfflineOption = False,
-    as_json: JsonOption = False,
-    device: DeviceOption = "auto",
+    offline: common.Offline = False,
+    as_json: common.Json = False,
+    device: common.Device = "auto",
 ) -> None:
     """Measure the gap between sounds and texts.
 
@@ -65,15 +55,7 @@ def gap(
     from wsac.data.audio.find import find_audio
     from wsac.data.captions.corpus import merge
     from wsac.data.datasets.pairs import read_pairs
-    from wsac.evaluation.gap_report import (
-        FEW,
-        bridge_rows,
-        figure_rows,
-        legend,
-        measure_gap,
-        write_gap_page,
-    )
-    from wsac.runtime.device import pick_device
+    from wsac.evaluation import gap_report
 
     paired = pairs is not None
     if paired and (audio or captions):
@@ -82,24 +64,26 @@ def gap(
         raise WsacError("give --audio FOLDER and --captions FILE, or --pairs CSV")
     caption_of = {c.path: c.captions[0] for c in read_pairs([pairs])} if pairs else {}
     paths = list(caption_of) or [str(path) for path in find_audio(audio or ())]
-    encoder = load_clap(clap, device=pick_device(device), offline=offline)
+    encoder = load_clap(clap, device=device, offline=offline)
     paths, sounds = embed_audible(paths, encoder)
     texts = [row.caption for row in merge(captions).examples] if captions else []
     texts = texts or [caption_of[path] for path in paths]
-    if len(paths) < FEW or len(texts) < FEW:
-        say(f"note: {len(paths)} sounds and {len(texts)} texts are few; give {FEW} or more of each")
+    if min(len(paths), len(texts)) < (few := gap_report.FEW):
+        say(f"note: {len(paths)} sounds and {len(texts)} texts are few; give {few} or more of each")
     text_embeddings = embed_texts(encoder, texts)
     fit = fit_gap(text_embeddings, sounds, paired=paired, fingerprint=encoder.fingerprint)
-    figures = measure_gap(text_embeddings, sounds, fit, paired=paired)
+    figures = gap_report.measure_gap(text_embeddings, sounds, fit, paired=paired)
     if save is not None:
         fit.save(save)
         say(f"{save}: give it as --gap to wsac train and wsac caption")
     if out is not None:
-        write_gap_page(out, figures, text_embeddings, sounds, fit, texts, paths, paired=paired)
+        gap_report.write_gap_page(
+            out, figures, text_embeddings, sounds, fit, texts, paths, paired=paired
+        )
         say(f"{out}: open it in a browser")
     if as_json:
         return print_json(figures)
-    table(f"The modality gap of {clap}", ("", ">"), figure_rows(figures))
-    table("What bridges do", *bridge_rows(figures))
-    for line in legend(figures):
+    table(f"The modality gap of {clap}", ("", ">"), gap_report.figure_rows(figures))
+    table("What bridges do", *gap_report.bridge_rows(figures))
+    for line in gap_report.legend(figures):
         say(line)

@@ -11,27 +11,16 @@ from typer import Argument, Option
 from wsac.io.console import print_json, say
 from wsac.types import WsacError
 
-from .common_options import (
-    PLAIN,
-    ClapOption,
-    DeviceOption,
-    Files,
-    JsonOption,
-    OfflineOption,
-    TokenizerOption,
-    show,
-)
+from . import common_options as common
 
-clap = typer.Typer(name="clap", help="List, describe and try CLAP models.", **PLAIN)
-embed = typer.Typer(name="embed", help="Embed whole collections of recordings.", **PLAIN)
+clap = typer.Typer(name="clap", help="List, describe and try CLAP models.", **common.PLAIN)
+embed = typer.Typer(name="embed", help="Embed whole collections of recordings.", **common.PLAIN)
 
-ClapArgument = Annotated[
-    str, Argument(help="A name from wsac clap list, a Hub id, a folder or a checkpoint file.")
-]
+ClapArgument = Annotated[str, Argument(help="A name (wsac clap list), Hub id, folder or file.")]
 
 
 @clap.command("list")
-def show_list(as_json: JsonOption = False) -> None:
+def show_list(as_json: common.Json = False) -> None:
     """List the public checkpoints that wsac knows by name.
 
     wsac clap list
@@ -40,14 +29,9 @@ def show_list(as_json: JsonOption = False) -> None:
 
     from wsac.clap.public.catalog import CATALOG, FAMILIES
 
-    pocket: dict[str, Any] = {
-        "name": "pocket",
-        "dim": 256,
-        "sample_rate": 16_000,
-        "window_seconds": 10.0,
-    }
-    overlap = "their captions; docs/pocket.md"
-    rows: list[dict[str, Any]] = [pocket | {"licence": "CC BY-NC 4.0", "overlap": overlap}]
+    pocket: dict[str, Any] = {"name": "pocket", "dim": 256, "sample_rate": 16_000}
+    pocket |= {"window_seconds": 10.0, "licence": "CC BY-NC 4.0"}
+    rows = [pocket | {"overlap": "their captions; docs/pocket.md"}]
     for entry in CATALOG.values():
         family = FAMILIES[entry.family]
         rate, window = family.sample_rate, family.window_seconds
@@ -58,15 +42,15 @@ def show_list(as_json: JsonOption = False) -> None:
         sizes = f"{row['sample_rate'] / 1000:g} kHz", f"{row['window_seconds']:g} s"
         cells.append((row["name"], row["dim"], *sizes, row["licence"], overlap))
     columns = ("name", "dim>", "rate>", "window>", "licence", "seen of Clotho and AudioCaps")
-    show(as_json, rows, "", columns, cells)
+    common.show(as_json, rows, "", columns, cells)
 
 
 @clap.command()
 def info(
     name: ClapArgument,
-    tokenizer: TokenizerOption = None,
-    offline: OfflineOption = False,
-    as_json: JsonOption = False,
+    tokenizer: common.Tokenizer = None,
+    offline: common.Offline = False,
+    as_json: common.Json = False,
 ) -> None:
     """Describe a CLAP: sizes, sample rate, window, fingerprint.
 
@@ -83,7 +67,7 @@ def info(
     rows = []
     for key, value in facts.items():
         rows.append((key.replace("_", " "), f"{value:g}" if isinstance(value, float) else value))
-    show(as_json, facts, "", ("", ">"), rows)
+    common.show(as_json, facts, "", ("", ">"), rows)
 
 
 @clap.command("embed")
@@ -91,9 +75,9 @@ def embed_few(
     name: ClapArgument,
     text: Annotated[list[str] | None, Option(help="A sentence. Repeatable.")] = None,
     audio: Annotated[list[Path] | None, Option(help="A sound file. Repeatable.")] = None,
-    tokenizer: TokenizerOption = None,
-    offline: OfflineOption = False,
-    as_json: JsonOption = False,
+    tokenizer: common.Tokenizer = None,
+    offline: common.Offline = False,
+    as_json: common.Json = False,
 ) -> None:
     """Show how similar some texts and sounds are to each other.
 
@@ -118,20 +102,20 @@ def embed_few(
     for number, (label, cosines) in enumerate(zip(names, similarity, strict=True), 1):
         rows.append((f"{number}  {label}", *(f"{cosine:.3f}" for cosine in cosines)))
     columns = ("", *(f"{number}>" for number in range(1, len(names) + 1)))
-    show(as_json, facts | arrays, "cosine similarity", columns, rows)
+    common.show(as_json, facts | arrays, "cosine similarity", columns, rows)
 
 
 @embed.command("audio")
 def embed_audio(
-    files: Files,
+    files: common.Files,
     out: Annotated[Path, Option("--out", "-o", help="Folder. A stopped run is resumed.")],
-    name: ClapOption = "pocket",
+    name: common.Clap = "pocket",
     dtype: Annotated[str, Option(help="float16 or float32.")] = "float16",
     shard: Annotated[int, Option(help="Recordings per .npy file.")] = 1024,
-    tokenizer: TokenizerOption = None,
-    offline: OfflineOption = False,
-    as_json: JsonOption = False,
-    device: DeviceOption = "auto",
+    tokenizer: common.Tokenizer = None,
+    offline: common.Offline = False,
+    as_json: common.Json = False,
+    device: common.Device = "auto",
 ) -> None:
     """Embed a collection of recordings into .npy files.
 
@@ -139,9 +123,8 @@ def embed_audio(
     """
     from wsac.clap import load_clap
     from wsac.clap.collections import embed_folder
-    from wsac.runtime.device import pick_device
 
-    model = load_clap(name, device=pick_device(device), tokenizer=tokenizer, offline=offline)
+    model = load_clap(name, device=device, tokenizer=tokenizer, offline=offline)
     done = embed_folder(model, files, out, dtype=dtype, shard=shard)
     if as_json:
         print_json(done)
@@ -157,8 +140,8 @@ def embed_audio(
 def convert_clap(
     source: Annotated[str, Argument(help="A checkpoint: its file or name.", metavar="IN")],
     out: Annotated[Path, Option("--out", "-o", help="The folder to write.")],
-    tokenizer: TokenizerOption = None,
-    offline: OfflineOption = False,
+    tokenizer: common.Tokenizer = None,
+    offline: common.Offline = False,
 ) -> None:
     """Convert a public CLAP checkpoint to safetensors.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from typer import Argument, Option
 
 from wsac.io.console import print_json, say
 
-from .common_options import JsonOption, show
+from . import common_options as common
 
 
 def corpus(
@@ -19,20 +20,18 @@ def corpus(
         str, Option(help="auto, clotho, audiocaps, csv, wavcaps, json, jsonl, text.")
     ] = "auto",
     style: Annotated[str, Option(help="keep, lower, or sentence (capital, no stop).")] = "keep",
-    as_json: JsonOption = False,
+    as_json: common.Json = False,
 ) -> None:
     """Merge caption files into one clean corpus.
 
     wsac corpus clotho.csv audiocaps.csv notes.txt -o corpus.jsonl
     """
-    from dataclasses import asdict
-
     from wsac.data.captions.corpus import merge, write_jsonl
     from wsac.data.captions.corpus_statistics import stats_rows
 
     merged = merge(inputs, format=format, style=style)
     write_jsonl(merged.examples, out)
-    show(as_json, asdict(merged.stats), f"{out}", ("", ">"), stats_rows(merged.stats))
+    common.show(as_json, asdict(merged.stats), f"{out}", ("", ">"), stats_rows(merged.stats))
 
 
 def soundworld(
@@ -44,7 +43,7 @@ def soundworld(
     seconds: Annotated[float, Option(help="Length of the longest scene.")] = 10.0,
     captions_only: Annotated[bool, Option("--captions-only", help="Text without sound.")] = False,
     jobs: Annotated[int, Option(help="Number of processes.")] = 1,
-    as_json: JsonOption = False,
+    as_json: common.Json = False,
 ) -> None:
     """Synthesise sound scenes with exact captions.
 
@@ -56,15 +55,8 @@ def soundworld(
     if captions_only:
         done = write_corpus(out, scenes, seed, events=span)
     else:
-        sizes: dict[str, Any] = {
-            "sample_rate": rate,
-            "events": span,
-            "seconds": seconds,
-            "jobs": jobs,
-        }
-        done = write_scenes(out, scenes, seed, **sizes)
-    if as_json:
-        return print_json(done)
+        sizes: dict[str, Any] = {"sample_rate": rate, "events": span, "seconds": seconds}
+        done = write_scenes(out, scenes, seed, jobs=jobs, **sizes)
     sound = f"{done['scenes']:,} scenes, {60 * done['hours']:,.1f} minutes of sound, "
-    say(f"{out}: {sound if done['scenes'] else ''}{done['captions']:,} captions")
-    return None
+    text = f"{out}: {sound if done['scenes'] else ''}{done['captions']:,} captions"
+    print_json(done) if as_json else say(text)

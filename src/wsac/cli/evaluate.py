@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,33 +12,20 @@ from typer import Argument, Option
 from wsac.io.console import say, table
 from wsac.types import WsacError
 
-from .common_options import (
-    PLAIN,
-    BeamOption,
-    BridgeOption,
-    DeviceOption,
-    GapOption,
-    JsonOption,
-    OfflineOption,
-    show,
-)
+from . import common_options as common
 
 if TYPE_CHECKING:
     from wsac.evaluation import Models, Report
     from wsac.evaluation.pairing import Pairs
 
-metrics = typer.Typer(name="metrics", help="List the metrics and install what they need.", **PLAIN)
+metrics = typer.Typer(
+    name="metrics", help="List the metrics and install what they need.", **common.PLAIN
+)
 
-ReferencesOption = Annotated[
-    Path | None, Option("--references", "-r", help="Captions by people, one or more per sound.")
-]
-MetricsOption = Annotated[
-    str | None, Option(help="Names, or fast, compact, classic, dcase2024, reference-free.")
-]
+ReferencesOption = Annotated[Path | None, Option("--references", "-r", help="People's captions.")]
+MetricsOption = Annotated[str | None, Option(help="Names or sets, as in wsac metrics list.")]
 AudioOption = Annotated[Path | None, Option(help="The folder of the sounds.")]
-SkipOption = Annotated[
-    bool, Option("--skip-invalid", help="Leave out rows that cannot be used, and count them.")
-]
+SkipOption = Annotated[bool, Option("--skip-invalid", help="Leave out and count bad rows.")]
 # the models that judge captions
 JudgeOption = Annotated[str | None, Option(help="CLAP of clapscore and --retrieve (pocket).")]
 EncoderOption = Annotated[str | None, Option(help="Sentence encoder of sbert_sim and fense.")]
@@ -45,18 +33,16 @@ CheckerOption = Annotated[str | None, Option(help="Error detector of fer, fense 
 
 
 def evaluate(
-    candidates: Annotated[
-        Path | None, Option("--candidates", "-c", help="Captions to score.")
-    ] = None,
+    candidates: Annotated[Path | None, Option("--candidates", "-c", help="To score.")] = None,
     references: ReferencesOption = None,
     metrics: MetricsOption = None,
     model: Annotated[str | None, Option(help="A captioner to score on --dataset.")] = None,
     dataset: Annotated[str | None, Option(help="clotho, audiocaps or folder.")] = None,
     root: Annotated[Path | None, Option(help="The folder of the dataset.")] = None,
     split: Annotated[str, Option(help="train, val or test.")] = "test",
-    bridge: BridgeOption = None,
-    beam: BeamOption = None,
-    gap: GapOption = None,
+    bridge: common.Bridge = None,
+    beam: common.Beam = None,
+    gap: common.Gap = None,
     audio: AudioOption = None,
     training_text: Annotated[Path | None, Option(help="Training captions, for novelty.")] = None,
     skip_invalid: SkipOption = False,
@@ -64,9 +50,9 @@ def evaluate(
     clap: JudgeOption = None,
     encoder: EncoderOption = None,
     checker: CheckerOption = None,
-    offline: OfflineOption = False,
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
+    offline: common.Offline = False,
+    device: common.Device = "auto",
+    as_json: common.Json = False,
 ) -> None:
     """Score captions against those of people.
 
@@ -74,15 +60,18 @@ def evaluate(
 
     wsac evaluate -c captions.csv -r clotho.csv -o scores.json
     """
+    from wsac.data.datasets.layouts import find_dataset
     from wsac.evaluation import Models
+    from wsac.evaluation.pairing import caption_dataset
     from wsac.evaluation.results import save, to_json
 
     models = Models(training_text, clap, encoder, checker, device, offline)
+    inputs = {"references": references, "audio": audio, "skip_invalid": skip_invalid}
     decoding: dict[str, Any] = {"bridge": bridge, "beam_size": beam, "gap": gap}
     if candidates is not None:
         if model or dataset or root or any(decoding.values()):
             raise WsacError("--candidates are captions; leave --model, --dataset and --root out")
-        scored = _score_file(candidates, references, metrics, models, audio, skip_invalid)
+        scored = _score_file(candidates, metrics, models, inputs)
         title = str(candidates)
     elif not dataset or root is None:
         lacking = "--root is missing; " if dataset else "--dataset is missing; " if root else ""
@@ -91,8 +80,13 @@ def evaluate(
     elif references or audio:
         raise WsacError("a dataset has both; leave --references and --audio out")
     else:
-        about: dict[str, Any] = {"model": model or "pocket", "dataset": dataset, "root": root}
-        scored = _score_dataset(about, decoding, split, metrics, models, skip_invalid)
+        names = _metric_names(metrics, "fast", models)
+        clips = find_dataset(dataset, root, split)
+        decoding |= {"model": model or "pocket"}
+        pairs = caption_dataset(clips, skip_invalid=skip_invalid, device=device, **decoding)
+        about = {"model": model or "pocket", "dataset": dataset, "root": root}
+        about |= {} if dataset == "folder" else {"split": clips.split}
+        scored = _score(pairs, names, models, about | decoding)
         title = ", ".join(f"{name} {value}" for name, value in scored.about.items())
     if out is not None:
         save(scored, out)
@@ -112,16 +106,14 @@ def compare(
     clap: JudgeOption = None,
     encoder: EncoderOption = None,
     checker: CheckerOption = None,
-    offline: OfflineOption = False,
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
+    offline: common.Offline = False,
+    device: common.Device = "auto",
+    as_json: common.Json = False,
 ) -> None:
     """Test whether two captioners differ on the same sounds.
 
     wsac compare a.json b.json
     """
-    from dataclasses import asdict
-
     from wsac.evaluation import Models
     from wsac.evaluation.results import interval, is_evaluation, load, number
     from wsac.evaluation.scoring import compare_reports
@@ -132,18 +124,14 @@ def compare(
             raise WsacError("evaluations have both; leave --references and --metrics out")
         if not all(evaluations):
             odd = second if evaluations[0] else first
-            raise WsacError(
-                f"{odd}: captions, but the other file is an evaluation; give two of the same kind"
-            )
+            raise WsacError(f"{odd}: captions, and the other is an evaluation; give two of a kind")
         reports = [load(path) for path in (first, second)]
     else:
         models = Models(None, clap, encoder, checker, device, offline)
-        reports = [
-            _score_file(path, references, metrics, models, audio, skip_invalid)
-            for path in (first, second)
-        ]
+        inputs = {"references": references, "audio": audio, "skip_invalid": skip_invalid}
+        reports = [_score_file(path, metrics, models, inputs) for path in (first, second)]
     names = str(first), str(second)
-    rows, notes = compare_reports(reports[0], reports[1], names=names)
+    rows, notes = compare_reports(*reports, names=names)
     facts: dict[str, Any] = {"first": names[0], "second": names[1], "digest": reports[0].digest}
     facts |= {"comparisons": [asdict(row) for row in rows], "notes": notes}
     cells = []
@@ -152,7 +140,7 @@ def compare(
         effect = "" if row.effect is None else f"{row.effect:+.2f}"
         cells.append((row.name, *values, interval(row.low, row.high), f"{row.p:.4f}", effect))
     columns = ("metric", "A>", "B>", "B - A>", "95 % interval>", "p>", "Cohen's d>")
-    show(as_json, facts, f"A {first}, B {second}", columns, cells)
+    common.show(as_json, facts, f"A {first}, B {second}", columns, cells)
     for note in notes:
         say(note)
 
@@ -163,12 +151,10 @@ def report(
     by: Annotated[str | None, Option(help="The metric that ranks the clips.")] = None,
     clips: Annotated[int, Option(help="Number of best clips, and of worst clips.")] = 5,
     audio: AudioOption = None,
-    retrieve: Annotated[
-        list[Path] | None, Option(help="Caption files; show those nearest to each clip.")
-    ] = None,
+    retrieve: Annotated[common.Paths, Option(help="Captions: show the nearest ones.")] = None,
     clap: JudgeOption = None,
-    offline: OfflineOption = False,
-    device: DeviceOption = "auto",
+    offline: common.Offline = False,
+    device: common.Device = "auto",
 ) -> None:
     """Show an evaluation as an HTML page.
 
@@ -176,13 +162,10 @@ def report(
 
     wsac report scores.json -o report.html
     """
-    from dataclasses import replace
-
     from wsac.clap import load_clap
     from wsac.evaluation.pairing import find_sound
     from wsac.evaluation.report import read_texts, write_evaluation
     from wsac.evaluation.results import load
-    from wsac.runtime.device import pick_device
 
     scored = load(scores)
     _check_folder(audio)
@@ -190,24 +173,21 @@ def report(
         sounds = [find_sound(item.id, audio) or item.audio for item in scored.items]
         moved = zip(scored.items, sounds, strict=True)
         scored = replace(scored, items=tuple(replace(item, audio=path) for item, path in moved))
-    texts: list[str] = []
-    encoder = None
-    if retrieve:
-        texts = read_texts(retrieve)
-        encoder = load_clap(clap or "pocket", device=pick_device(device), offline=offline)
     options: dict[str, Any] = {"title": scores.stem, "clips": clips, "by": by}
-    problems = write_evaluation(scored, out, captions=texts, clap=encoder, **options)
-    for problem in problems[:5]:
+    if retrieve:
+        options |= {"captions": read_texts(retrieve)}
+        options |= {"clap": load_clap(clap or "pocket", device=device, offline=offline)}
+    problems = write_evaluation(scored, out, **options)
+    more = [f"{len(problems) - 5} more"] if len(problems) > 5 else []
+    for problem in (*problems[:5], *more):
         say(f"not shown: {problem}")
-    if len(problems) > 5:
-        say(f"not shown: {len(problems) - 5} more")
     if problems:
         say("if the sounds have moved, give their folder as --audio")
     say(f"{out}: scores of {len(scored.items):,} clips; open it in a browser")
 
 
 @metrics.command("list")
-def show_list(as_json: JsonOption = False) -> None:
+def show_list(as_json: common.Json = False) -> None:
     """List the metrics, the sets they belong to and what they need.
 
     wsac metrics list
@@ -220,15 +200,13 @@ def show_list(as_json: JsonOption = False) -> None:
         needs = ", ".join(filter(None, ("references" if metric.references else "", metric.extra)))
         rows.append({"name": name, "sets": sets, "needs": needs})
     cells = [(row["name"], ", ".join(row["sets"]), row["needs"]) for row in rows]
-    show(as_json, rows, "", ("metric", "sets", "needs"), cells)
+    common.show(as_json, rows, "", ("metric", "sets", "needs"), cells)
 
 
 @metrics.command()
 def install(
     what: Annotated[str, Argument(help="spice.")],
-    source: Annotated[
-        list[str] | None, Option("--from", help="A folder, a zip file or its address. Repeatable.")
-    ] = None,
+    source: Annotated[common.Words, Option("--from", help="Folder, zip file or address.")] = None,
 ) -> None:
     """Install the jars of SPICE, which no package carries.
 
@@ -243,55 +221,25 @@ def install(
     install_spice(source)
 
 
-def _score_file(
-    candidates: Path,
-    references: Path | None,
-    metrics: str | None,
-    models: Models,
-    audio: Path | None,
-    skip: bool,
-) -> Report:
+def _score_file(path: Path, metrics: str | None, models: Models, inputs: dict[str, Any]) -> Report:
     from wsac.evaluation.pairing import read_pairs
 
+    references = inputs["references"]
     names = _metric_names(metrics, "reference-free" if references is None else "fast", models)
-    _check_folder(audio)
-    pairs = read_pairs(candidates, references, audio=audio, skip_invalid=skip)
-    about = {"captions": candidates, "references": references}
-    return _score(pairs, names, models, about)
-
-
-def _score_dataset(
-    about: dict[str, Any],
-    decoding: dict[str, Any],
-    split: str,
-    metrics: str | None,
-    models: Models,
-    skip: bool,
-) -> Report:
-    from wsac.data.datasets.layouts import find_dataset
-    from wsac.evaluation.pairing import caption_dataset
-
-    names = _metric_names(metrics, "fast", models)
-    clips = find_dataset(about["dataset"], about["root"], split)
-    options = {"model": about["model"], "device": models.device, **decoding}
-    pairs = caption_dataset(clips, skip_invalid=skip, **options)
-    about |= {} if about["dataset"] == "folder" else {"split": clips.split}
-    return _score(pairs, names, models, about | decoding)
+    _check_folder(inputs["audio"])
+    about = {"captions": path, "references": references}
+    return _score(read_pairs(path, **inputs), names, models, about)
 
 
 def _score(pairs: Pairs, names: list[str], models: Models, about: dict[str, Any]) -> Report:
     """Evaluate the items; notes and what was left out go to stderr."""
-    from dataclasses import replace
-
     from wsac.evaluation import evaluate
 
     left_out = [f"left out: {what} ({count:,})" for what, count in pairs.skipped.items()]
     for note in (*pairs.notes, *left_out):
         say(note)
     scored = evaluate(pairs.items, names, models)
-    texts = {
-        name.removesuffix("_size"): str(value) for name, value in about.items() if value is not None
-    }
+    texts = {k.removesuffix("_size"): str(v) for k, v in about.items() if v is not None}
     return replace(scored, skipped=pairs.skipped, about=texts, notes=tuple(pairs.notes))
 
 

@@ -9,21 +9,17 @@ from typer import Argument, Option
 
 from wsac.io.console import say
 
-from .common_options import BridgeOption, GapOption, JsonOption, MovedClapOption, show
+from . import common_options as common
 
 
 def export(
     onnx: Annotated[Path, Option(help="The new folder to write.")],
-    model: Annotated[
-        str, Argument(help="A run folder, or pocket: the built-in captioner.", metavar="[RUN]")
-    ] = "pocket",
-    bridge: BridgeOption = None,
-    gap: GapOption = None,
-    decoder_only: Annotated[
-        bool, Option("--decoder-only", help="Leave out the audio tower, for other CLAPs.")
-    ] = False,
-    clap: MovedClapOption = None,
-    as_json: JsonOption = False,
+    model: Annotated[str, Argument(help="A run folder, or pocket.", metavar="[RUN]")] = "pocket",
+    bridge: common.Bridge = None,
+    gap: common.Gap = None,
+    decoder_only: Annotated[bool, Option("--decoder-only", help="No audio tower.")] = False,
+    clap: common.MovedClap = None,
+    as_json: common.Json = False,
 ) -> None:
     """Write a captioner as ONNX graphs.
 
@@ -41,6 +37,6 @@ def export(
         captioner = captioner.with_options(bridge=bridge)
     done = export_onnx(captioner, onnx, decoder_only=decoder_only)
     sizes = [(name, f"{size / 1000:,.0f}") for name, size in done["files"].items()]
-    show(as_json, done, str(onnx), ("file", "kB>"), sizes)
+    common.show(as_json, done, str(onnx), ("file", "kB>"), sizes)
     count = done["checked"]["captions"]
     say(f"checked: onnxruntime writes the same tokens as torch for {count} captions")

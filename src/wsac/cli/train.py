@@ -10,35 +10,22 @@ from typer import Argument, Option
 from wsac.io.console import say
 from wsac.types import WsacError
 
-from .common_options import (
-    CaptionsOption,
-    DeviceOption,
-    GapOption,
-    JsonOption,
-    OutOption,
-    RecipeOption,
-    SeedOption,
-    SetOption,
-    overrides,
-    show,
-)
-
-Tables = list[Path] | None
+from . import common_options as common
 
 
 def train(
-    out: OutOption,
-    captions: CaptionsOption = None,
+    out: common.Out,
+    captions: common.Captions = None,
     clap: Annotated[str | None, Option(help="pocket, a name, a folder or a file.")] = None,
     start: Annotated[str | None, Option(help="Continue from pocket or a run folder.")] = None,
-    recipe: RecipeOption = None,
+    recipe: common.Recipe = None,
     epochs: Annotated[int | None, Option(help="Passes; 0: 4, more for few captions.")] = None,
     bridge: Annotated[str | None, Option(help="Such as shift+noise:variance=0.001.")] = None,
     noise: Annotated[float | None, Option(help="Short for --bridge noise:variance=…")] = None,
-    gap: GapOption = None,
-    seed: SeedOption = None,
-    changes: SetOption = None,
-    device: DeviceOption = "auto",
+    gap: common.Gap = None,
+    seed: common.Seed = None,
+    changes: common.Set = None,
+    device: common.Device = "auto",
 ) -> None:
     """Train a captioner from text alone.
 
@@ -59,21 +46,25 @@ def train(
         "bridge.gap": None if gap is None else str(gap),
         "training.seed": seed,
     }
-    run(load_recipe(Recipe, recipe, overrides(options, changes)), out, device=device)
+    run(load_recipe(Recipe, recipe, common.overrides(options, changes)), out, device=device)
     say(f"done: wsac caption FILE --model {out}")
 
 
 def train_clap(
-    out: OutOption,
-    pairs: Annotated[Tables, Option("--pairs", "-p", help="CSV audio,caption[,label].")] = None,
-    validation: Annotated[Tables, Option(help="The same, to measure the CLAP with.")] = None,
-    scenes: Annotated[Tables, Option(help="CSV audio,caption[,negative] of whole scenes.")] = None,
-    text: Annotated[Tables, Option(help="Caption files for the text tower.")] = None,
-    recipe: RecipeOption = None,
+    out: common.Out,
+    pairs: Annotated[
+        common.Paths, Option("--pairs", "-p", help="CSV audio,caption[,label].")
+    ] = None,
+    validation: Annotated[common.Paths, Option(help="The same, to measure the CLAP with.")] = None,
+    scenes: Annotated[
+        common.Paths, Option(help="CSV audio,caption[,negative] of whole scenes.")
+    ] = None,
+    text: Annotated[common.Paths, Option(help="Caption files for the text tower.")] = None,
+    recipe: common.Recipe = None,
     steps: Annotated[int | None, Option(help="Number of batches of sounds.")] = None,
-    seed: SeedOption = None,
-    changes: SetOption = None,
-    device: DeviceOption = "auto",
+    seed: common.Seed = None,
+    changes: common.Set = None,
+    device: common.Device = "auto",
 ) -> None:
     """Train a small CLAP from sounds with captions.
 
@@ -91,7 +82,7 @@ def train_clap(
         "steps": steps,
         "seed": seed,
     }
-    run(load_recipe(ClapRecipe, recipe, overrides(options, changes)), out, device=device)
+    run(load_recipe(ClapRecipe, recipe, common.overrides(options, changes)), out, device=device)
     say(f"done: wsac train --clap {out} --captions FILE --out RUN")
 
 
@@ -99,8 +90,8 @@ def calibrate(
     model: Annotated[Path, Argument(help="A run folder of wsac train.")],
     pairs: Annotated[Path, Option("--pairs", "-p", help="CSV audio,keywords (none if unclear).")],
     test: Annotated[Path | None, Option(help="The same, to measure the fit with.")] = None,
-    as_json: JsonOption = False,
-    device: DeviceOption = "auto",
+    as_json: common.Json = False,
+    device: common.Device = "auto",
 ) -> None:
     """Fit the confidence on recordings whose content you know.
 
@@ -112,7 +103,7 @@ def calibrate(
     figures = run(model, pairs, test, device=device)
     columns = ("", *(f"{part}>" for part in ("fit", "test") if part in figures))
     title = f"{model}: unsure below {figures['threshold']:g}"
-    show(as_json, figures, title, columns, figure_rows(figures))
+    common.show(as_json, figures, title, columns, figure_rows(figures))
 
 
 def convert_captioner(
@@ -120,7 +111,7 @@ def convert_captioner(
     out: Annotated[Path, Option("--out", "-o", help="The folder to write.")],
     clap: Annotated[str, Option(help="The CLAP it was trained with: a name, folder or file.")],
     tokenizer: Annotated[Path, Option(help="bert-base-uncased's: a folder or a file.")],
-    captions: CaptionsOption = None,
+    captions: common.Captions = None,
 ) -> None:
     """Convert a checkpoint of the published WSAC code.
 
@@ -132,5 +123,5 @@ def convert_captioner(
     say(f"{out}: bridge {captioner.options.bridge}; wsac caption FILE --model {out}")
 
 
-def _names(paths: Tables) -> list[str] | None:
+def _names(paths: common.Paths) -> list[str] | None:
     return [str(path) for path in paths] if paths else None

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from wsac.clap import load_clap
 from wsac.data.audio.find import find_audio
 from wsac.io.console import print_json, progress, table
-from wsac.runtime.device import pick_device
 from wsac.types import AudioError, Caption, RecipeError
 
 from .bundle import note_unfinished
@@ -81,7 +80,7 @@ def tag_files(
     if top < 1:
         raise RecipeError(f"top {top}: nothing would be shown; give 1 or more")
     files = find_audio(patterns)
-    tagger = Tagger(load_clap(clap, device=pick_device(device)), labels)
+    tagger = Tagger(load_clap(clap, device=device), labels)
 
     def shorten(sound: TaggedSound) -> TaggedSound:
         return replace(sound, tags=tuple(map(_rounded, sound.tags[:top])))

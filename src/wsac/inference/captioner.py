@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,7 @@ from wsac.bridges import BridgeContext, inference_bridge
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import (
-    Audio,
-    AudioEmbedding,
-    embed_sound,
-    embed_stream,
-    map_embeddings,
-    raise_errors,
-)
+from wsac.clap.sounds import Audio, AudioEmbedding, embed_sound, map_sounds, raise_errors
 from wsac.clap.texts import embed_texts
 from wsac.data.audio.stream import AudioStream
 from wsac.data.tokenizer import Tokenizer
@@ -40,43 +32,38 @@ SILENCE = "Silence"
 EMBEDDINGS_AT_ONCE = 64
 
 
+@dataclass(eq=False, repr=False)
 class Captioner:
     """Describes sounds.
 
     >>> captioner = Captioner.load()          # the bundled captioner
     >>> captioner.caption("dog.wav")          # Caption(text=..., logprob=..., start=0.0, end=5.0)
 
-    Audio is a path, or mono float samples [T] at ``captioner.clap.sample_rate``.
+    Audio is a path, or mono float samples [T] at ``captioner.clap.sample_rate``. calibration: for
+    confidences. gap: for bridges that need it. trained: the training bridge, whose heads are
+    applied in captioning too. prompter: for a decoder that reads a prompt. Raises RecipeError for a
+    bridge without the memory or gap that it needs.
     """
 
-    def __init__(
-        self,
-        clap: ClapEncoder,
-        decoder: CaptionDecoder,
-        tokenizer: Tokenizer,
-        memory: SupportMemory | None = None,
-        options: CaptionOptions = CaptionOptions(),
-        calibration: Calibration | None = None,
-        gap: Gap | None = None,
-        trained: str = "",
-        prompter: Prompter | None = None,
-    ) -> None:
-        """calibration: for confidences. gap: for bridges that need it. trained: the training
-        bridge, whose heads are applied in captioning too. prompter: for a decoder that reads a
-        prompt. Raises RecipeError for a bridge without the memory or gap that it needs."""
-        self.clap, self.tokenizer, self.decoder = clap, tokenizer, decoder.eval()
-        self.memory, self.gap, self.prompter = memory, gap, prompter
-        self.options, self.calibration, self.trained = options, calibration, trained
-        self._prepared: tuple[Any, CaptionDecoder] | None = None
-        self.bridge = self._make_bridge()
+    clap: ClapEncoder
+    decoder: CaptionDecoder
+    tokenizer: Tokenizer
+    memory: SupportMemory | None = None
+    options: CaptionOptions = field(default_factory=CaptionOptions)
+    calibration: Calibration | None = None
+    gap: Gap | None = None
+    trained: str = ""
+    prompter: Prompter | None = None
 
-    @classmethod
+    def __post_init__(self) -> None:
+        self.decoder.eval()
+        self._prepared: tuple[Any, CaptionDecoder] | None = None
+        context = BridgeContext(self.memory, self.gap, self.clap.temperature)
+        self.bridge: Any = inference_bridge(self.options.bridge, context, self.trained)
+
+    @staticmethod
     def load(
-        cls,
-        path_or_name: str | Path = "pocket",
-        *,
-        clap: str | Path | None = None,
-        device: str = "auto",
+        path_or_name: str | Path = "pocket", *, clap: str | Path | None = None, device: str = "auto"
     ) -> Captioner:
         """Load the bundled captioner ("pocket") or a folder written by training or ``save``.
 
@@ -84,7 +71,7 @@ class Captioner:
         takes a GPU if there is one. Raises ModelError when the folder is missing, incomplete or
         made with another CLAP.
         """
-        return cls(**bundle.load(path_or_name, clap, device))
+        return Captioner(**bundle.load(path_or_name, clap, device))
 
     def save(
         self,
@@ -125,14 +112,9 @@ class Captioner:
         return self._copy(memory=memory, calibration=None, prompter=prompter)
 
     def _copy(self, **changes: Any) -> Captioner:
-        other = copy.copy(self)
-        vars(other).update(changes)
-        other.bridge = other._make_bridge()
+        other = replace(self, **changes)
+        other._prepared = self._prepared
         return other
-
-    def _make_bridge(self) -> Any:
-        context = BridgeContext(self.memory, self.gap, self.clap.temperature)
-        return inference_bridge(self.options.bridge, context, self.trained)
 
     def _writer(self) -> CaptionDecoder:
         """The decoder in the precision of the options, made once."""
@@ -177,8 +159,7 @@ class Captioner:
         window_seconds: caption successive windows instead of whole sounds. hop_seconds: from one
         window to the next; default: the window's length.
         """
-        embeddings = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
-        return map_embeddings(self.describe, embeddings)
+        return map_sounds(self.describe, self.clap, sounds, window_seconds, hop_seconds)
 
     def embed(self, audio: Audio) -> AudioEmbedding:
         """Embed a whole sound by the CLAP's crop policy. A file is streamed. Raises AudioError."""

@@ -9,12 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import Audio, AudioEmbedding, embed_stream, map_embeddings, raise_errors
+from wsac.clap.sounds import Audio, AudioEmbedding, map_sounds, raise_errors
 from wsac.data.audio.stream import AudioStream
 from wsac.types import AudioError, RecipeError
 
-# Several plain wordings, so that a label is not judged by one of them. They were written down
-# before anything was scored with them, and never tuned on test data.
+# written down before anything was scored with them, and never tuned on test data
 PROMPTS = (
     "{}",
     "the sound of {}",
@@ -69,8 +68,7 @@ class Tagger:
         without {}."""
         self.clap, self.labels, texts = clap, *_read_labels(labels)
         if not prompts or isinstance(prompts, str) or not all("{}" in prompt for prompt in prompts):
-            remedy = "give a list with {} in each, the place of the label"
-            raise RecipeError(f"prompts {prompts!r}: {remedy}")
+            raise RecipeError(f"prompts {prompts!r}: give a list with {{}}, the label, in each")
         self.temperature = clap.temperature
         phrases = [prompt.replace("{}", text) for text in texts for prompt in prompts]
         embeddings = clap.embed_text(phrases).view(len(texts), len(prompts), -1)
@@ -115,8 +113,7 @@ class Tagger:
                     notes += (SILENT_WINDOW,)
                 yield TaggedSound(sound.file, sound.start, sound.end, tuple(tags), notes)
 
-        embeddings = embed_stream(self.clap, sounds, window_seconds, hop_seconds)
-        return map_embeddings(tag, embeddings)
+        return map_sounds(tag, self.clap, sounds, window_seconds, hop_seconds)
 
     def tag_embeddings(self, sounds: Sequence[AudioEmbedding]) -> list[list[Tag]]:
         """The tags of embedded sounds. Equal scores are in alphabetical order."""
@@ -148,6 +145,5 @@ def _read_labels(labels: Sequence[str]) -> tuple[list[str], list[str]]:
         if len(seen) < place:
             raise RecipeError(f"labels {first!r} and {name!r} read the same; delete one")
     if len(texts) == 1:
-        reason = "its probability would always be 1; give two or more"
-        raise RecipeError(f"one label only, {names[0]!r}: {reason}")
+        raise RecipeError(f"one label only, {names[0]!r}: give two or more to compare")
     return names, texts
