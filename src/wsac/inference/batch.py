@@ -6,7 +6,6 @@ import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,8 +58,14 @@ def caption_files(
     captioner = captioner if gap is None else captioner.with_gap(gap)
     captioner = captioner.with_options(**changes)
     threshold = _threshold(captioner, min_confidence, model)
-    results = captioner.caption_many(files, window)
-    return _collect("caption", results, len(files), partial(apply_threshold, threshold=threshold))
+
+    def hide(caption: Caption) -> Caption:
+        sure = caption.confidence is None or caption.confidence >= threshold
+        if sure or caption.text == SILENCE:
+            return caption
+        return replace(caption, text="", guess=caption.text)
+
+    return _collect("caption", captioner.caption_many(files, window), len(files), hide)
 
 
 def tag_files(
@@ -121,16 +126,8 @@ def _threshold(captioner: Captioner, wanted: float | None, model: str | Path) ->
         hint = f", perhaps {wanted / 100:g}" if 1 < wanted <= 100 else ""
         raise RecipeError(f"minimum confidence {wanted:g}: give a number from 0 to 1{hint}")
     if captioner.calibration is None:
-        remedy = "fit it with wsac calibrate, or leave --min-confidence out"
-        raise RecipeError(f"{model}: has no confidence yet; {remedy}")
+        raise RecipeError(f"{model}: no confidence; run wsac calibrate, or omit --min-confidence")
     return wanted
-
-
-def apply_threshold(caption: Caption, threshold: float) -> Caption:
-    """The caption; below the threshold its text becomes a guess."""
-    if caption.confidence is None or caption.confidence >= threshold or caption.text == SILENCE:
-        return caption
-    return replace(caption, text="", guess=caption.text)
 
 
 def print_captions(results: Sequence[Caption | AudioError], style: str) -> None:
@@ -138,17 +135,17 @@ def print_captions(results: Sequence[Caption | AudioError], style: str) -> None:
     if style != "table":
         return _print_rows([_row(CAPTION_ROW, result) for result in results], style, CAPTION_ROW)
     captions = [result for result in results if isinstance(result, Caption)]
-    if not captions:
-        return None
     windowed = any(caption.start for caption in captions)
-    lines = []
+    lines, last = [], ""
     for c in captions:
         text = c.text or f"(unsure; perhaps: {c.guess})"
         text = "\n".join((text, *(f"({note})" for note in c.notes)))
         sure = f"{c.logprob:.2f}" if c.confidence is None else f"{100 * c.confidence:.0f} %"
         lines.append((c.file, _span(c, windowed), text, "" if c.text == SILENCE else sure))
-    last = "log-prob>" if captions[0].confidence is None else "sure>"
-    return table("", ("file", "seconds>", "caption", last), lines)
+        last = "log-prob>" if c.confidence is None else "sure>"
+    if lines:
+        table("", ("file", "seconds>", "caption", last), lines)
+    return None
 
 
 def print_tags(results: Sequence[TaggedSound | AudioError], style: str) -> None:
@@ -189,8 +186,7 @@ def _row(empty: dict[str, Any], result: Caption | TaggedSound | AudioError) -> d
     if isinstance(result, AudioError):
         return empty | {"file": result.file, "error": str(result)}
     values = asdict(result)
-    text = {"caption": values.pop("text")} if isinstance(result, Caption) else {}
-    return empty | values | text
+    return empty | {"caption" if key == "text" else key: values[key] for key in values}
 
 
 def _print_rows(rows: list[dict[str, Any]], style: str, columns: Iterable[str]) -> None:

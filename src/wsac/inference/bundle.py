@@ -14,7 +14,6 @@ from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder, load_clap
 from wsac.clap.loading import BUNDLED
-from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import build
 from wsac.io.console import say
 from wsac.io.files import read_json, write_json, write_tensors
@@ -62,10 +61,9 @@ def save(
 ) -> None:
     """Write a captioner, as ``Captioner.save`` explains."""
     clap, memory, decoder = captioner.clap, captioner.memory, captioner.decoder
-    state = {
-        name: value.detach().half() if half and value.is_floating_point() else value
-        for name, value in decoder.state_dict().items()
-    }
+    state = decoder.state_dict()
+    if half:
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     write_tensors(folder / "decoder.safetensors", state)
     captioner.tokenizer.save(folder / "tokenizer.json")
     if memory is not None:
@@ -99,13 +97,13 @@ def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[s
     if not (folder / CARD).is_file():
         if (folder / "recipe.toml").is_file():
             raise ModelError(f"{name}: an unfinished run; give its wsac train command again")
-        remedy = "give a folder of wsac train, or pocket, the bundled captioner"
-        raise ModelError(f"{name}: no captioner here; {remedy}")
+        raise ModelError(f"{name}: no captioner here; give a folder of wsac train, or pocket")
     device, raw = pick_device(device), read_json(folder / CARD)
     version = raw.get("version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version != FORMAT:
-        reads = f"this wsac reads format {FORMAT}; install the wsac that wrote it"
-        raise ModelError(f"{folder}: a captioner of format {version}, but {reads}")
+        raise ModelError(
+            f"{folder}: format {version}, not {FORMAT}; install the wsac that wrote it"
+        )
     try:
         return _parts(folder, Card.model_validate(raw), moved_clap, device)
     except (*BROKEN, SafetensorError) as error:
@@ -118,35 +116,39 @@ def _parts(folder: Path, card: Card, moved_clap: str | Path | None, device: str)
 
     clap = _load_clap(folder, card.clap, moved_clap, device)
     if clap.fingerprint != card.clap_fingerprint:
-        expected = f"trained with CLAP {card.clap_fingerprint}"
-        remedy = "give the CLAP of the training as --clap, or train again"
-        raise ModelError(f"{folder}: {expected}, but this one is {clap.fingerprint}; {remedy}")
-    config = dict(card.decoder)
+        differ = f"trained with CLAP {card.clap_fingerprint}, but this is {clap.fingerprint}"
+        raise ModelError(f"{folder}: {differ}; give the CLAP of the training as --clap")
+    config, options = dict(card.decoder), dict(card.options)
+    options.pop("compiled", None)  # of an older captioner.json
+    if options.get("precision") == "int8":
+        say("note: precision int8 is gone; this captioner now writes in float32")
+        options["precision"] = "float32"
     decoder = build(config.pop("kind"), config)
     decoder.load_state_dict(load_file(folder / "decoder.safetensors"))
     tokenizer = decoder.read_tokenizer(folder / "tokenizer.json")
     memory_file, gap_file = folder / "memory.safetensors", folder / "gap.safetensors"
     memory = SupportMemory.load(memory_file) if card.memory_entries else None
     gap = Gap.load(gap_file, fingerprint=clap.fingerprint) if gap_file.is_file() else None
+    prompter = None
+    if card.prompt is not None:  # captions are the rows of the memory, labels are embedded again
+        phrases = memory
+        if card.prompt.labels:
+            phrases = SupportMemory(clap.embed_text(card.prompt.phrases))
+        if phrases is None:
+            raise ValueError("prompts of captions, and no support memory")
+        settings = asdict(card.prompt)
+        prompter = Prompter.make(embeddings=phrases, tokenizer=tokenizer, **settings)
     return {
         "clap": clap,
         "decoder": decoder.to(device),
         "tokenizer": tokenizer,
         "memory": memory,
-        "options": CaptionOptions.make(**_current(card.options)),
+        "options": CaptionOptions.make(**options),
         "calibration": card.confidence,
         "gap": gap,
         "trained": card.trained,
-        "prompter": card.prompt and _prompter(card.prompt, clap, memory, tokenizer),
+        "prompter": prompter,
     }
-
-
-def _current(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of an older captioner.json: compiled steps and int8 products are gone."""
-    if options.get("precision") == "int8":
-        say("note: precision int8 is gone; this captioner now writes in float32")
-        options = options | {"precision": "float32"}
-    return {name: value for name, value in options.items() if name != "compiled"}
 
 
 def _load_clap(folder: Path, name: str, moved: str | Path | None, device: str) -> ClapEncoder:
@@ -161,17 +163,6 @@ def _load_clap(folder: Path, name: str, moved: str | Path | None, device: str) -
         raise ModelError(f"{error}; {remedy}") from error
 
 
-def _prompter(
-    settings: PromptSettings, clap: ClapEncoder, memory: SupportMemory | None, tokenizer: Tokenizer
-) -> Prompter:
-    """Captions are the rows of the memory; labels are few and embedded again."""
-    if settings.labels:
-        memory = SupportMemory(clap.embed_text(settings.phrases))
-    if memory is None:
-        raise ValueError("prompts of captions, and no support memory")
-    return Prompter.make(embeddings=memory, tokenizer=tokenizer, **asdict(settings))
-
-
 @lru_cache(maxsize=1)
 def _bundled_fingerprint() -> str:
     try:
@@ -183,8 +174,7 @@ def _bundled_fingerprint() -> str:
 def set_default_options(
     folder: str | Path, options: CaptionOptions, gap: Gap | None = None
 ) -> None:
-    """Change how the captioner of a folder captions by default. gap: saved along, for bridges that
-    need one."""
+    """Change how a folder's captioner captions by default. gap: saved along, for its bridge."""
     if gap is not None:
         gap.save(Path(folder) / "gap.safetensors")
     _update(folder, options=options.to_dict())
@@ -215,5 +205,5 @@ def unfinished(folder: Path) -> str:
 def note_unfinished(model: str | Path, more: str = "") -> None:
     """Say on stderr when the folder of a captioner belongs to a run that stopped before its end."""
     if stopped := unfinished(Path(model)):
-        reason = f"{model} belongs to an unfinished run, its checkpoint is {stopped}"
-        say(f"note: {reason}; wsac train resumes it{more}")
+        run = f"{model} belongs to an unfinished run, its checkpoint is {stopped}"
+        say(f"note: {run}; wsac train resumes it{more}")

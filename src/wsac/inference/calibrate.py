@@ -116,15 +116,12 @@ def calibrate(
     Raises CorpusError, AudioError or ModelError.
     """
     if str(folder) == "pocket":
-        remedy = "give the folder of a wsac train run"
-        raise ModelError(f"pocket: the bundled captioner is calibrated already; {remedy}")
+        raise ModelError("pocket: it is calibrated already; give the folder of a wsac train run")
     captioner = Captioner.load(folder, device=device)
     judged = judge(captioner, read_known(pairs))
     calibration = fit(judged)
-    figures: dict[str, Any] = {
-        "threshold": calibration.threshold,
-        "fit": measure(calibration, judged),
-    }
+    figures: dict[str, Any] = {"threshold": calibration.threshold}
+    figures["fit"] = measure(calibration, judged)
     if test is not None:
         figures["test"] = measure(calibration, judge(captioner, read_known(test)))
     set_calibration(folder, calibration)
@@ -148,11 +145,11 @@ def measure(calibration: Calibration, judged: Judged) -> dict[str, float | None]
 
 def figure_rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
     """Rows for a table: a name, its value in the fit and, if there is one, in the test."""
-    parts = [figures[part] for part in ("fit", "test") if part in figures]
-    return [(name, *(_cell(key, part[key]) for part in parts)) for key, name in FIGURES.items()]
-
-
-def _cell(key: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,}" if key == "recordings" else f"{100 * value:.1f} %"
+    rows = []
+    for key, name in FIGURES.items():
+        values = [figures[part][key] for part in ("fit", "test") if part in figures]
+        form = "{:,}" if key == "recordings" else "{:.1%}"
+        rows.append(
+            (name, *("–" if v is None else form.format(v).replace("%", " %") for v in values))
+        )
+    return rows

@@ -38,8 +38,7 @@ class CaptionOptions:
         if self.samples < 0:
             raise RecipeError(f"{self.samples} samples: give 1 or more, or 0 for a beam")
         if self.samples > 1 and not self.choose:
-            remedy = "choose by mbr or clap"
-            raise RecipeError(f"{self.samples} samples and no way to choose one: {remedy}")
+            raise RecipeError(f"{self.samples} samples and no way to choose one: use mbr or clap")
 
     @classmethod
     def make(cls, **options: Any) -> CaptionOptions:
@@ -53,10 +52,10 @@ class CaptionOptions:
             if name not in known:
                 hint = did_you_mean(name, known).rstrip() or f"known: {', '.join(known)}"
                 raise RecipeError(f"unknown caption option '{name}'; {hint}")
-        own = {field.name for field in fields(self)}
-        search = {name: value for name, value in changes.items() if name not in own}
-        rest = {name: value for name, value in changes.items() if name in own}
-        return replace(self, **rest, generation=replace(self.generation, **search))
+        own = {
+            field.name: changes.pop(field.name) for field in fields(self) if field.name in changes
+        }
+        return replace(self, **own, generation=replace(self.generation, **changes))
 
     def to_dict(self) -> dict[str, Any]:
         """One flat table, as ``captioner.json`` has it."""

@@ -125,9 +125,8 @@ class Calibration:
         Raises ModelError when all captions are right or all are wrong.
         """
         right, clear = right.bool(), clear.bool()
-        if right.all() or not right.any():
-            same = f"all {len(right)} were the same"
-            raise ModelError(f"calibration needs right and wrong captions; {same}")
+        if len(set(right.tolist())) < 2:
+            raise ModelError(f"calibration needs right and wrong captions, not {len(right)} alike")
         recognisable = None if clear.all() else Logistic.fit(features, clear)
         return cls(Logistic.fit(features[clear], right[clear]), recognisable)
 

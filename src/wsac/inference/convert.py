@@ -37,8 +37,7 @@ def convert_captioner(
     encoder, expected = load_clap(clap), decoder.config["embed_dim"]
     if encoder.embed_dim != expected:
         sizes = f"for embeddings of {expected} dimensions, {clap} makes {encoder.embed_dim}"
-        remedy = "give the CLAP that it was trained with as --clap"
-        raise ModelError(f"{checkpoint}: {sizes}; {remedy}")
+        raise ModelError(f"{checkpoint}: {sizes}; give the CLAP of its training as --clap")
     memory, bridge = None, "ad"
     if captions:
         texts = [example.caption for example in merge(captions).examples]
