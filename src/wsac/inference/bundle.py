@@ -101,9 +101,8 @@ def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[s
     device, raw = pick_device(device), read_json(folder / CARD)
     version = raw.get("version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version != FORMAT:
-        raise ModelError(
-            f"{folder}: format {version}, not {FORMAT}; install the wsac that wrote it"
-        )
+        reads = f"this wsac reads format {FORMAT}; install the wsac that wrote it"
+        raise ModelError(f"{folder}: a captioner of format {version}, but {reads}")
     try:
         return _parts(folder, Card.model_validate(raw), moved_clap, device)
     except (*BROKEN, SafetensorError) as error:
