@@ -124,7 +124,7 @@ def compare(
             raise WsacError("evaluations have both; leave --references and --metrics out")
         if not all(evaluations):
             odd = second if evaluations[0] else first
-            raise WsacError(f"{odd}: captions, and the other is an evaluation; give two of a kind")
+            raise WsacError(f"{odd}: captions, but the other file is an evaluation; give two alike")
         reports = [load(path) for path in (first, second)]
     else:
         models = Models(None, clap, encoder, checker, device, offline)

@@ -68,7 +68,7 @@ class Tagger:
         without {}."""
         self.clap, self.labels, texts = clap, *_read_labels(labels)
         if not prompts or isinstance(prompts, str) or not all("{}" in prompt for prompt in prompts):
-            raise RecipeError(f"prompts {prompts!r}: give a list with {{}}, the label, in each")
+            raise RecipeError(f"prompts {prompts!r}: give a list with {{}} in each, for the label")
         self.temperature = clap.temperature
         phrases = [prompt.replace("{}", text) for text in texts for prompt in prompts]
         embeddings = clap.embed_text(phrases).view(len(texts), len(prompts), -1)
