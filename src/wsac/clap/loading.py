@@ -26,8 +26,8 @@ def load_clap(
     convert-clap`` or in the layout of transformers' ClapModel; a checkpoint file (.pt, .pth,
     .safetensors) of WavCaps, MS-CLAP or LAION; or a name of ``wsac clap list`` or on the Hub,
     perhaps with ``@revision``, which is downloaded. tokenizer: a folder or tokenizer.json for a
-    checkpoint file without one. device: cpu, cuda or auto. offline: use the Hub's cache only. The encoder's ``source`` loads
-    it again. Raises ModelError when there is no such model.
+    checkpoint file without one. device: cpu, cuda or auto. offline: use the Hub's cache only. The
+    encoder's ``source`` loads it again. Raises ModelError when there is no such model.
     """
     device = pick_device(device)
     path = BUNDLED if str(name) == "pocket" else Path(name)
