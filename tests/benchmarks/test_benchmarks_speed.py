@@ -15,6 +15,8 @@ from torch.testing import assert_close
 from wsac.decoder import TransformerDecoder
 from wsac.decoder.generation import GenerationOptions, generate
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

@@ -23,6 +23,8 @@ from wsac.clap import load_clap
 from wsac.clap.public.catalog import FAMILIES
 from wsac.clap.public.public_clap import clean_caption
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent / "parity"
 NAMES = sorted(path.name.removesuffix(".json.gz") for path in HERE.glob("*.json.gz"))
 FAMILY = {

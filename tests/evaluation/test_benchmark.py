@@ -24,6 +24,8 @@ from wsac.io.config import load_recipe, save_recipe
 from wsac.training.recipe import Recipe
 from wsac.types import AudioError, RecipeError
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 RECIPES = Path(__file__).parents[2] / "src" / "wsac" / "recipes"
 

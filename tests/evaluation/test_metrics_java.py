@@ -28,6 +28,8 @@ from wsac.evaluation.metrics.java.spice_jars import LAST_JAVA, data_folder, inst
 from wsac.evaluation.metrics.ngram.ptb import tokenize
 from wsac.types import WsacError
 
+pytestmark = pytest.mark.slow
+
 SOURCES = Path(__file__).parents[1] / "miniatures" / "java"
 # what coco-caption drops
 PUNCTUATION = {"''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"}

@@ -37,6 +37,8 @@ from wsac.inference.prompts import Prompter
 from wsac.io.files import atomic_folder, read_json, write_json
 from wsac.types import ModelError, WsacError
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_caption.py"
 needs_onnx = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))),

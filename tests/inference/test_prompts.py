@@ -188,7 +188,10 @@ def test_training_saves_what_captioning_reads(labels, captions, clap_folder, tmp
 def test_labels_that_cannot_be_read(captions, clap_folder, tmp_path):
     (tmp_path / "captions.txt").write_text("\n".join(captions) + "\n")
     (tmp_path / "empty.txt").write_text("\n")
-    for name, message in (("none.txt", "cannot read the labels"), ("empty.txt", "no labels")):
+    for name, message in (
+        ("none.txt", "cannot read the labels"),
+        ("empty.txt", "only blank lines"),
+    ):
         values = {
             "clap": str(clap_folder),
             "corpus.captions": [str(tmp_path / "captions.txt")],

@@ -14,6 +14,8 @@ from miniatures.public_checkpoints import write_file, write_folder
 from wsac.clap.public.catalog import CATALOG, FAMILIES
 from wsac.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):

@@ -18,6 +18,8 @@ from wsac.io.config import save_recipe
 from wsac.training.distributed import Processes
 from wsac.types import RecipeError
 
+pytestmark = pytest.mark.slow
+
 
 def test_alone_without_a_launcher(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
