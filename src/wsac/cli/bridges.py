@@ -77,9 +77,7 @@ def gap(
         fit.save(save)
         say(f"{save}: give it as --gap to wsac train and wsac caption")
     if out is not None:
-        gap_report.write_gap_page(
-            out, figures, text_embeddings, sounds, fit, texts, paths, paired=paired
-        )
+        gap_report.write_gap_page(out, figures, text_embeddings, sounds, fit, texts, paths)
         say(f"{out}: open it in a browser")
     if as_json:
         return print_json(figures)

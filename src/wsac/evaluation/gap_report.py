@@ -141,8 +141,6 @@ def write_gap_page(
     gap: Gap,
     captions: Sequence[str],
     files: Sequence[str],
-    *,
-    paired: bool = False,
 ) -> None:
     """A page with the figures, pictures, and the nearest captions of some sounds.
 
@@ -156,7 +154,7 @@ def write_gap_page(
     points = {}
     for name, cloud in (("texts", text), ("sounds", audio), ("sounds, shifted", shifted)):
         points[name] = ((_sample(cloud, SAMPLE) - centre) @ axes).tolist()
-    samples = cosines(text, audio, paired=paired)
+    samples = cosines(text, audio, paired="pairs" in figures["cosines"])
     values = {name: sample.tolist() for name, sample in samples.items()}
     scatter = scatter_png(points, title="Two principal directions")
     pictures = [("Texts and sounds in two principal directions", scatter)]

@@ -137,8 +137,8 @@ def _renamed(
         right = dict(zip(columns[1], known.values(), strict=True))
         if len(left) == len(texts) and len(right) == len(known) and left.keys() & right.keys():
             ours.bad, theirs.bad = set(columns[2]), set(columns[3])
-            names = "file name without folder" if plain else "the file names of the images"
-            return left, right, f"sounds matched by {names}"
+            by = "file name without folder" if plain else "the file names of the images"
+            return left, right, f"sounds matched by {by}"
     return None
 
 

@@ -61,7 +61,13 @@ def compare_reports(
     names: of both, for messages. Raises WsacError when ids or references differ.
     """
     if first.digest != second.digest:
-        raise WsacError(_difference(first, second, names))
+        a, b = ({item.id for item in report.items} for report in (first, second))
+        what = "the same sounds have other references"
+        if only := sorted(a ^ b):
+            where = names[0] if only[0] in a else names[1]
+            what = f"{len(only):,} sounds are in only one of them, such as {only[0]!r} in {where}"
+        remedy = "evaluate both on the same sounds and references"
+        raise WsacError(f"{names[0]} and {names[1]} do not compare: {what}; {remedy}")
     place = {item.id: i for i, item in enumerate(second.items)}
     order = np.array([place[item.id] for item in first.items])
     notes, scores, others = [], [], []
@@ -82,13 +88,3 @@ def compare_reports(
     if one_sided := sorted(first.scores.keys() ^ second.scores.keys()):
         notes.append(f"only in one of them: {', '.join(one_sided)}")
     return compare(scores, others), notes
-
-
-def _difference(first: Report, second: Report, names: Sequence[str]) -> str:
-    a, b = ({item.id for item in report.items} for report in (first, second))
-    what = "the same sounds have other references"
-    if only := sorted(a ^ b):
-        where = names[0] if only[0] in a else names[1]
-        what = f"{len(only):,} sounds are in only one of them, such as {only[0]!r} in {where}"
-    remedy = "evaluate both on the same sounds and references"
-    return f"{names[0]} and {names[1]} do not compare: {what}; {remedy}"

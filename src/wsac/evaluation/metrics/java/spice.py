@@ -20,7 +20,7 @@ from wsac.io.files import read_json
 from wsac.types import WsacError
 
 from .runtime import complaint, find_java
-from .spice_jars import LAST_JAVA, find_spice, has_engine, jar_name
+from .spice_jars import LAST_JAVA, find_spice, jar_name
 
 MAIN = "edu.anu.spice.SpiceScorer"
 MEMORY = "8G"  # what its authors ask for
@@ -56,7 +56,7 @@ def spider(spice_score: Score, cider_score: Score) -> Score:
 def _run(jar: Path, rows: list[dict]) -> list[float]:
     """The F-score of each row, in their order."""
     java, version = find_java("SPICE")
-    if version > LAST_JAVA and not has_engine(jar):
+    if version > LAST_JAVA and not any(jar.parent.glob("lib/nashorn*.jar")):
         remedy = f"set JAVA_HOME to Java 8 to {LAST_JAVA}, or install Nashorn: docs/metrics.md"
         what = f"{java}, version {version}, has no JavaScript engine"
         raise MissingError(f"SPICE needs one, and {what}; {remedy}")

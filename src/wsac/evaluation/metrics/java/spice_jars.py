@@ -40,11 +40,6 @@ def jar_name(jar: Path) -> str:
     return f"SPICE 1.0, jar {hashlib.sha256(jar.read_bytes()).hexdigest()[:8]}"
 
 
-def has_engine(jar: Path) -> bool:
-    """Whether a JavaScript engine was installed beside SPICE."""
-    return any(path.name.startswith("nashorn") for path in jar.parent.glob("lib/*.jar"))
-
-
 def install_spice(sources: Sequence[str]) -> None:
     """Copy spice-1.0.jar and the jars that its manifest names into the data folder.
 
