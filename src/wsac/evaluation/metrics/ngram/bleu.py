@@ -30,22 +30,18 @@ def bleu(items: Sequence[Item], words: Words | None = None) -> list[Score]:
     arXiv 1504.00325).
     """
     words = words or Words.of(items)
-    counts = np.concatenate([bleu_counts(block) for block, _ in words.blocks()])
+    blocks = []
+    for block, _ in words.blocks():
+        matches = [_matches(block, grams) for grams in count_grams(block, LONGEST)]
+        blocks.append(_columns(block.lengths[: block.size], _closest(block), matches))
+    counts = np.concatenate(blocks)
     corpus, per_item = bleu_from_counts(counts.sum(axis=0)).tolist(), bleu_from_counts(counts).T
     figures = zip(corpus, per_item, strict=True)
     return [Score(f"bleu_{n}", *figure, pooled=counts) for n, figure in enumerate(figures, 1)]
 
 
-def bleu_counts(words: Words) -> np.ndarray:
-    """The counts that BLEU sums over items: int64 [N, 10].
-
-    Columns: length, reference length, n-grams of the candidate, and those that match.
-    """
-    matches = [_matches(words, grams) for grams in count_grams(words, LONGEST)]
-    return _columns(words.lengths[: words.size], _closest(words), matches)
-
-
 def _columns(lengths: np.ndarray, closest: np.ndarray, matches: list[np.ndarray]) -> np.ndarray:
+    """int64 [N, 10]: length, reference length, n-grams of the candidate, and those that match."""
     ngrams = [np.maximum(lengths - n, 0) for n in range(LONGEST)]
     return np.stack([lengths, closest, *ngrams, *matches], axis=1)
 
