@@ -50,7 +50,9 @@ def overrides(
     """The options that were set and the ``--set`` changes, which win, by recipe key."""
     from wsac.io.config import parse_override
 
-    options = {key: value for key, value in options.items() if value is not None}
+    for key, value in options.items():
+        options[key] = [str(path) for path in value] if isinstance(value, list) else value
+    options = {key: value for key, value in options.items() if value not in (None, [])}
     return options | dict(parse_override(change, example) for change in changes or ())
 
 

@@ -38,7 +38,7 @@ def train(
     if bridge is not None and noise is not None:
         raise WsacError("--noise is short for a --bridge; give one of them")
     options = {
-        "corpus.captions": _names(captions),
+        "corpus.captions": captions,
         "clap": clap,
         "start": start,
         "training.epochs": epochs,
@@ -75,10 +75,10 @@ def train_clap(
     from wsac.training.clap.contrastive import train_clap as run
 
     options = {
-        "pairs": _names(pairs),
-        "validation": _names(validation),
-        "scenes": _names(scenes),
-        "text": _names(text),
+        "pairs": pairs,
+        "validation": validation,
+        "scenes": scenes,
+        "text": text,
         "steps": steps,
         "seed": seed,
     }
@@ -121,7 +121,3 @@ def convert_captioner(
 
     captioner = run(checkpoint, out, clap=clap, tokenizer=tokenizer, captions=captions or ())
     say(f"{out}: bridge {captioner.options.bridge}; wsac caption FILE --model {out}")
-
-
-def _names(paths: common.Paths) -> list[str] | None:
-    return [str(path) for path in paths] if paths else None

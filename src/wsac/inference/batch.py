@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -158,23 +158,20 @@ def print_tags(results: Sequence[TaggedSound | AudioError], style: str) -> None:
         return _print_rows(rows, style, TAG_COLUMNS)
     sounds = [result for result in results if isinstance(result, TaggedSound)]
     windowed = any(sound.start for sound in sounds)
-    lines = [line for sound in sounds for line in _tag_lines(sound, windowed)]
+    full = "█" if (sys.stdout.encoding or "").lower().startswith("utf") else "#"
+    lines = []
+    for sound in sounds:  # only the first line of a sound names its file
+        head = sound.file, _span(sound, windowed)
+        for tag in sound.tags:
+            bar = f"{tag.probability:4.0%} {full * round(tag.probability * BAR)}"
+            lines.append((*head, tag.label, bar, f"{tag.score:.2f}"))
+            head = "", ""
+        for note in sound.notes:
+            lines.append((*head, f"({note})", "", ""))
+            head = "", ""
     if lines:
         table("", ("file", "seconds>", "label", "probability", "cosine>"), lines)
     return None
-
-
-def _tag_lines(sound: TaggedSound, windowed: bool) -> Iterator[tuple[str, ...]]:
-    """The table lines of a sound: its tags, then its notes; only the first line names the file."""
-    head = (sound.file, _span(sound, windowed))
-    full = "█" if (sys.stdout.encoding or "").lower().startswith("utf") else "#"
-    for tag in sound.tags:
-        bar = f"{tag.probability:4.0%} {full * round(tag.probability * BAR)}"
-        yield (*head, tag.label, bar, f"{tag.score:.2f}")
-        head = ("", "")
-    for note in sound.notes:
-        yield (*head, f"({note})", "", "")
-        head = ("", "")
 
 
 def _span(sound: Caption | TaggedSound, windowed: bool) -> str:
