@@ -198,6 +198,8 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
         (["caption", "x.wav", "--json", "--csv"], "choose one"),
         (["caption", "x.wav", "--window", "0.1"], "at least 0.5"),
         (["caption", "x.wav", "--model", "nowhere"], "no captioner here"),
+        (["caption", "x.wav", "--set", "model=pocket"], "unknown caption option 'model'"),
+        (["caption", "x.wav", "--set", "device=cpu"], "unknown caption option 'device'"),
         (["train", "--captions", "nowhere.txt", "--out", "run"], "nowhere.txt"),
         (["train", "--out", "run"], "name at least one"),
         (["train", "--out", "run", "--recipe", "nowhere.toml"], "cannot read the recipe"),

@@ -42,6 +42,10 @@ def test_a_recipe_of_another_verb_and_a_dataset_without_a_place(tmp_path, run):
         )
         assert code == 1
         assert f"a recipe of wsac train, not of wsac {verb}" in err
+    (tmp_path / "clap.toml").write_text("pair = ['pairs.csv']\nseed = 1\n")
+    code, _, err = run("train-clap", "--recipe", tmp_path / "clap.toml", "-o", tmp_path / "out")
+    assert code == 1
+    assert "unknown key 'pair'; did you mean 'pairs'" in err
     code, _, err = run("benchmark", RECIPES / "clotho.toml", "-o", tmp_path / "out")
     assert code == 1
     assert "Clotho: no such folder; say where it lies: --set data.clotho.root=FOLDER" in err

@@ -35,9 +35,11 @@ def caption(
     """
     style = common.row_style(as_json, as_csv, window)  # before the slow imports
     from wsac.inference.batch import caption_files, print_captions
+    from wsac.inference.caption_options import check_names
 
     decoding = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples}
     options = common.overrides(decoding | {"precision": precision}, changes, "length_penalty=0.8")
+    check_names(options)  # or --set model=x would reach caption_files
     options |= {"window": window, "min_confidence": min_confidence, "device": device}
     captions = caption_files(files, model=model, clap=clap, gap=gap, **options)
     print_captions(captions, style)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -47,11 +48,7 @@ class CaptionOptions:
 
     def change(self, **changes: Any) -> CaptionOptions:
         """The same options but for these. Raises RecipeError for unknown names and bad values."""
-        known = self.to_dict()
-        for name in changes:
-            if name not in known:
-                hint = did_you_mean(name, known).rstrip() or f"known: {', '.join(known)}"
-                raise RecipeError(f"unknown caption option '{name}'; {hint}")
+        check_names(changes)
         own = {
             field.name: changes.pop(field.name) for field in fields(self) if field.name in changes
         }
@@ -63,3 +60,12 @@ class CaptionOptions:
         generation = table.pop("generation")
         del generation["max_tokens"]  # the decoder's own
         return table | generation
+
+
+def check_names(changes: Iterable[str]) -> None:
+    """Raise RecipeError for a name that is not a caption option."""
+    known = CaptionOptions().to_dict()
+    for name in changes:
+        if name not in known:
+            hint = did_you_mean(name, known).rstrip() or f"known: {', '.join(known)}"
+            raise RecipeError(f"unknown caption option '{name}'; {hint}")

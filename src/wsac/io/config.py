@@ -14,6 +14,13 @@ from .files import write_text
 
 RECIPES = Path(__file__).parents[1] / "recipes"  # those that are shipped
 
+# keys that tell the command of a recipe; one of a benchmark has sections of training too
+VERB_KEYS = {
+    "benchmark": {"rows", "data"},
+    "train-clap": {"pairs", "scenes", "text", "steps", "crop_seconds", "mixtures"},
+    "train": {"corpus", "bridge", "prompt", "decoder", "training", "memory"},
+}
+
 
 class Section(BaseModel):
     """A frozen group of options: unknown keys are errors, values are checked."""
@@ -46,6 +53,7 @@ def load_recipe(
     overrides = overrides or {}
     path = None if path is None else find_recipe(path)
     raw = {} if path is None else _read_toml(path)
+    verb = _verb_of(raw)
     for key, value in overrides.items():
         *sections, name = key.split(".")
         table = raw
@@ -57,8 +65,7 @@ def load_recipe(
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        verb = _verb_of(raw) if raw else kind.verb
-        if path is not None and verb != kind.verb:
+        if verb not in ("", kind.verb):
             what = f"a recipe of wsac {verb}, not of wsac {kind.verb}"
             raise RecipeError(f"{path}: {what}") from error
         place = ".".join(map(str, error.errors()[0]["loc"]))
@@ -85,11 +92,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _verb_of(raw: dict[str, Any]) -> str:
-    """The command that a recipe is for, by the sections that only its recipes have."""
-    for verb, keys in (("benchmark", {"rows", "data"}), ("train-clap", {"pairs", "steps"})):
+    """The command that a recipe is for, by keys that only its recipes have; "" if it has none."""
+    for verb, keys in VERB_KEYS.items():
         if keys & raw.keys():
             return verb
-    return "train"
+    return ""
 
 
 def parse_override(text: str, example: str = "training.epochs=3") -> tuple[str, Any]:
