@@ -150,5 +150,5 @@ def test_wrong_gaps(tmp_path, context):
             Gap.load(tmp_path / name)
     with pytest.raises(ModelError, match="two of each"):
         fit_gap(unit(1, 1), unit(5, 1))
-    with pytest.raises(ModelError, match="are no pairs"):
+    with pytest.raises(ModelError, match="are not pairs"):
         fit_gap(unit(4, 1), unit(5, 1), paired=True)

@@ -26,18 +26,17 @@ def test_specs(context):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("pdd", "'pdd': unknown here; did you mean 'pd'? choose of"),
+        ("pdd", "'pdd': unknown here; did you mean 'pd'? choose from"),
         (
             "pd,nnd",
-            "'pd,nnd': unknown here; + joins bridges into one, "
-            "wsac tune compares those of --bridge",
+            "'pd,nnd': unknown here; chain bridges with +; for wsac tune, repeat --bridge",
         ),
         ("santa:sharp=3", "no option 'sharp=3'; did you mean 'sharpness'? it has k=32"),
-        ("noise", "'noise': is for training; for inference choose of ad,"),
+        ("noise", "'noise': is for training; for inference choose from ad,"),
         ("pd:heat=3", "no option 'heat=3'; it has temperature=0.01"),
         ("pd:0.3", "no option '0.3'"),
         ("ad:k=3", "it has none"),
-        ("topk:k=many", "k=many is no number"),
+        ("topk:k=many", "k=many is not a number"),
         ("topk:k=0", "k 0: give 1 or more"),
         ("pd:temperature=nan", "temperature nan"),
         ("santa:weight=2", "give a number from 0 to 1"),
@@ -59,7 +58,7 @@ def test_wrong_specs_say_what_is_wrong(spec, message, context):
         ("replace:k=0", "k 0: give 1 or more"),
         ("mix:k=0", "k 0: give 1 or more"),
         ("project:temperature=0", "above 0"),
-        ("pd", "'pd': is for inference; for training choose of"),
+        ("pd", "'pd': is for inference; for training choose from"),
     ],
 )
 def test_wrong_training_specs(spec, message, context):

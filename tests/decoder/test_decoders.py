@@ -162,7 +162,7 @@ def test_a_moving_average_is_a_decoder_too(make, embeddings, captions):
 
 def test_unknown_kinds_are_named():
     with pytest.raises(
-        ModelError, match="'rnn': unknown here; choose of transformer, causal-lm, llm, wsac"
+        ModelError, match="'rnn': unknown here; choose from transformer, causal-lm, llm, wsac"
     ):
         build("rnn", {})
 

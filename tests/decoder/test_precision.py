@@ -185,7 +185,7 @@ def test_the_command_line_sets_them(run, captioner, sound, tmp_path):
             "--set groups: write it as key=value, for example length_penalty=0.8",
         ),
         (("--set", "groups=two"), "groups = 'two': give a whole number"),
-        (("--precision", "half"), "choose of auto, float32, bfloat16"),
+        (("--precision", "half"), "choose from auto, float32, bfloat16"),
     ):
         code, _, err = run(*words, *wrong)
         assert code == 1

@@ -133,7 +133,7 @@ def test_options_make_a_new_captioner(captioner, wav):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"bridge": "best"}, "unknown here; choose of ad, coral, nnd, pd"),
+        ({"bridge": "best"}, "unknown here; choose from ad, coral, nnd, pd"),
         ({"bridge": "pd:temperature=-1"}, "temperature -1"),
         ({"choose": "vote"}, "choice 'vote'"),
         ({"samples": 16}, "16 samples and no way to choose one"),

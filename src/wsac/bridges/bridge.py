@@ -31,7 +31,7 @@ BOUNDS: dict[str, Callable[[float], bool]] = {
     "a number above 0, up to 1": lambda value: 0 < value <= 1,
     "a number from 0 to 1": lambda value: 0 <= value <= 1,
 }
-SEVERAL = "+ joins bridges into one, wsac tune compares those of --bridge given again; "
+SEVERAL = "chain bridges with +; for wsac tune, repeat --bridge; "
 
 
 @runtime_checkable
@@ -136,7 +136,7 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
             try:
                 options[key] = type(default)(value)
             except ValueError as error:
-                what = f"{key}={value} is no number; give such as {key}={default}"
+                what = f"{key}={value} is not a number; give it as in {key}={default}"
                 raise RecipeError(f"bridge '{name}': {what}") from error
         bridges.append((kind, options))
     return bridges
@@ -146,7 +146,7 @@ def _unknown(name: str, stages: Sequence[Stage]) -> str:
     names = sorted(known for stage, known in KINDS if stage in stages)
     where = [f"is for {stage}; for {stages[0]} " for stage, known in KINDS if known == name]
     hint = SEVERAL if "," in name else did_you_mean(name, names)
-    return f"{''.join(where) or f'unknown here; {hint}'}choose of {', '.join(names)}"
+    return f"{''.join(where) or f'unknown here; {hint}'}choose from {', '.join(names)}"
 
 
 def build(kind: Kind, options: dict[str, Any], context: BridgeContext) -> Any:

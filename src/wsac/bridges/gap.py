@@ -83,7 +83,7 @@ def fit_gap(text: Tensor, audio: Tensor, *, paired: bool = False, fingerprint: s
     if len(text) < 2 or len(audio) < 2:
         raise ModelError(f"{counts}: the gap needs two of each or more")
     if paired and len(text) != len(audio):
-        raise ModelError(f"{counts} are no pairs")
+        raise ModelError(f"{counts} are not pairs")
     text, audio = text.float(), audio.float()
     moments = text.mean(0), audio.mean(0), text.T.cov(), audio.T.cov()
     rotation, transport = fit_rotation(text, audio), fit_transport(text, audio)
@@ -103,7 +103,7 @@ def fit_pls(text: Tensor, audio: Tensor, directions: int = DIRECTIONS) -> tuple[
 
 
 def fit_rotation(text: Tensor, audio: Tensor) -> Tensor:
-    """[D, D] orthogonal R such that (a - ā) R lies as t - t̄ does; sounds and texts are no pairs.
+    """[D, D] orthogonal R such that (a - ā) R lies as t - t̄ does; sounds and texts are not paired.
 
     Five times, sounds and texts that are each other's nearest after R count as pairs, and R is
     solved for them (orthogonal Procrustes, Schönemann 1966), with a prior towards the identity

@@ -98,4 +98,4 @@ def _mapped(path: Path) -> Tensor | None:
 
 
 def _without_cache(error: WsacError) -> None:
-    say(f"{error}; going on without a cache, WSAC_CACHE names another folder")
+    say(f"{error}; continuing without a cache; set WSAC_CACHE to another folder")

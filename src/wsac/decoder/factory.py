@@ -22,7 +22,7 @@ KINDS = {
 def kind_of(name: str) -> type[CaptionDecoder]:
     """The class of a kind. Raises ModelError for an unknown name."""
     if name not in KINDS:
-        raise ModelError(f"decoder '{name}': unknown here; choose of {', '.join(KINDS)}")
+        raise ModelError(f"decoder '{name}': unknown here; choose from {', '.join(KINDS)}")
     module, _, decoder = KINDS[name].partition(":")
     return getattr(import_module(f"wsac.decoder.{module}"), decoder)  # type: ignore[no-any-return]
 

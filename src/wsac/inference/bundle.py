@@ -52,7 +52,7 @@ class Card(BaseModel):
 
 
 def find_captioner(name: str | Path) -> Path:
-    """The folder of a captioner, by its path or as "pocket", the bundled captioner."""
+    """The folder of a captioner, by its path or as "pocket", the built-in captioner."""
     return BUNDLED_CAPTIONER if str(name) == "pocket" else Path(name)
 
 

@@ -36,7 +36,7 @@ EMBEDDINGS_AT_ONCE = 64
 class Captioner:
     """Describes sounds.
 
-    >>> captioner = Captioner.load()          # the bundled captioner
+    >>> captioner = Captioner.load()          # the built-in captioner
     >>> captioner.caption("dog.wav")          # Caption(text=..., logprob=..., start=0.0, end=5.0)
 
     Audio is a path, or mono float samples [T] at ``captioner.clap.sample_rate``. calibration: for
@@ -65,7 +65,7 @@ class Captioner:
     def load(
         path_or_name: str | Path = "pocket", *, clap: str | Path | None = None, device: str = "auto"
     ) -> Captioner:
-        """Load the bundled captioner ("pocket") or a folder written by training or ``save``.
+        """Load the built-in captioner ("pocket") or a folder written by training or ``save``.
 
         clap: where the captioner's CLAP is now, if it has moved since the training. device: "auto"
         takes a GPU if there is one. Raises ModelError when the folder is missing, incomplete or

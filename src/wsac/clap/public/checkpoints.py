@@ -81,7 +81,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         culprit = re.search(r"GLOBAL (\S+)", str(error))
         content = culprit[1] if culprit else "of a kind that is not allowed"
         raise ModelError(
-            f"{path}: holds more than tensors ({content}); to load it would run its code, so it is "
+            f"{path}: holds more than tensors ({content}); loading it would run its code, so it is "
             "refused; get safetensors, or save its state dict alone where you trust it"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
@@ -137,7 +137,7 @@ def _build(
             )
             if apart > 1e-6:
                 whose = f"up to {apart:.1e} from those of {family.name}"
-                say(f"note: {source} has mel filters of its own, {whose}; used")
+                say(f"note: {source} has its own mel filters, {whose}; they are used")
         missing, unknown = model.load_state_dict(values, strict=False)
     except (RuntimeError, ValueError, TypeError) as error:
         reason = _first_line(error)

@@ -22,7 +22,7 @@ EXACT = ("prefix", "mapper", "lm_head")
 def check_precision(name: str) -> None:
     """Raises RecipeError for an unknown precision."""
     if name not in PRECISIONS:
-        raise RecipeError(f"precision '{name}': choose of {', '.join(PRECISIONS)}")
+        raise RecipeError(f"precision '{name}': choose from {', '.join(PRECISIONS)}")
 
 
 def prepare(decoder: CaptionDecoder, precision: str = "float32") -> CaptionDecoder:

@@ -76,7 +76,7 @@ class LlmDecoder(CausalLmDecoder):
             layers = (name for name, module in lm.named_modules() if hasattr(module, "weight"))
             names = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
             problem = f"decoder.lora_targets {lora['lora_targets']} fit no layer of {self.model}"
-            raise RecipeError(f"{problem}; choose of {names}") from error
+            raise RecipeError(f"{problem}; choose from {names}") from error
 
     def train(self, mode: bool = True) -> LlmDecoder:
         """Also the frozen model: adapters have dropout, and checkpointing is for training."""

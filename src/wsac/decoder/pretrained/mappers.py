@@ -32,7 +32,7 @@ def make_mapper(
         case "transformer":
             return TransformerMapper(embed_dim, prefix_length, width, layers)
         case _:
-            raise ValueError(f"mapper '{kind}': choose of {', '.join(MAPPERS)}")
+            raise ValueError(f"mapper '{kind}': choose from {', '.join(MAPPERS)}")
     parts["shape"] = nn.Unflatten(1, (prefix_length, width))
     return nn.Sequential(parts)
 

@@ -213,7 +213,9 @@ def _load_start(start: str, device: str) -> PocketClap:
     """The CLAP to continue from. Raises RecipeError if it is of another kind."""
     clap = load_clap(start, device=device)
     if not isinstance(clap, PocketClap):
-        raise RecipeError(f"start = {start}: not a pocket CLAP; train-clap goes on from these only")
+        raise RecipeError(
+            f"start = {start}: not a pocket CLAP; train-clap continues only from these"
+        )
     return clap
 
 
