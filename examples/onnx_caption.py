@@ -14,6 +14,8 @@ import numpy as np
 import onnxruntime
 import soundfile
 
+if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
+    sys.exit(__doc__)
 folder = Path(sys.argv[1])
 config = json.loads((folder / "config.json").read_text("utf-8"))
 pieces = json.loads((folder / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]

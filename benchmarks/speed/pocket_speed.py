@@ -1,9 +1,11 @@
-"""Sizes and latencies of the built-in models on this machine: python
-benchmarks/speed/pocket_speed.py
+"""Sizes and latencies of the built-in models on this machine:
+
+python benchmarks/speed/pocket_speed.py
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ ROUNDS = 15
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     captioner = Captioner.load()
     clap = captioner.clap
     _, scene = demo_scenes()[0]
