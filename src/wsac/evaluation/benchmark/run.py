@@ -57,7 +57,7 @@ def run_benchmark(
             folder = out / "data" / f"{name}-{_key(options.model_dump())}"
             data[name] = prepare(name, options, folder, tested=name in tested)
     if (out / "table.json").is_file() and _changed(recipe, out / "recipe.toml"):
-        what = "the table is written anew, and what is in both is not done again"
+        what = "the table is rewritten, and rows of both recipes are reused"
         say(f"{out}: another recipe than before; {what}")
     pin_recipe(recipe, out)
     run, results = _Run(recipe, data, out, pick_device(device)), []
