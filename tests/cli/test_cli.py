@@ -203,7 +203,7 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
         (["train", "--captions", "nowhere.txt", "--out", "run"], "nowhere.txt"),
         (["train", "--out", "run"], "name at least one"),
         (["train", "--out", "run", "--recipe", "nowhere.toml"], "cannot read the recipe"),
-        (["train", "--out", "run", "--set", "training.epoch=3"], "did you mean 'epochs'"),
+        (["train", "--out", "run", "--set", "training.epoch=3"], "did you mean 'training.epochs'"),
         (["train", "--out", "run", "--epochs", "-1"], "training.epochs = -1"),
         (
             ["train", "--out", "run", "--captions", "good.txt", "--clap", "nowhere"],

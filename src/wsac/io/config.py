@@ -158,6 +158,7 @@ def _explain(kind: type[Section], error: ValidationError, source: str) -> str:
         case "extra_forbidden":
             fields = _fields_of(kind, sections)
             hint = did_you_mean(name, fields) or f"known keys: {', '.join(fields)}"
+            hint = hint.replace("mean '", f"mean '{key[: -len(name)]}")
             for section, field in fields.items():
                 if name in getattr(field.annotation, "model_fields", {}):
                     hint = f"did you mean '{'.'.join((*sections, section, name))}'?"
