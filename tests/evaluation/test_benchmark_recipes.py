@@ -84,7 +84,7 @@ def test_what_is_no_benchmark_recipe(text, message, tmp_path, run):
         ({"rows": [{"name": "a", "data": "world"}] * 2}, "twice"),
         ({"rows": [{"name": "a", "data": "world", "memory": "mars"}]}, "no data 'mars'"),
         ({"against": "nobody"}, "no row of this name"),
-        ({"rows": [{"name": "a", "data": "world", "inferr": "ad"}]}, "did you mean 'infer'"),
+        ({"rows": [{"name": "a", "data": "world", "inferr": "ad"}]}, "did you mean 'rows.0.infer'"),
         ({"rows": []}, "rows"),
         ({"rows": [{"name": "a", "data": "world", "beam": 999}]}, "give a whole number from 1"),
         ({"rows": [{"name": "a", "data": "world", "samples": 4}]}, "no way to choose"),
