@@ -186,7 +186,7 @@ def test_a_run_goes_on_from_another_captioner(tiny_recipe, tmp_path, run):
             {"start": "{first}", "prompt.count": 2, "prompt.tokens": 16},
             "reads prompts of 0 tokens, the recipe's have 16",
         ),
-        ({"start": "{first}", "clap": "pocket"}, "trained with CLAP .*, but the one here is"),
+        ({"start": "{first}", "clap": "pocket"}, "trained with CLAP .*, but this is"),
         ({"start": "{nowhere}"}, "no captioner here"),
     ],
 )
