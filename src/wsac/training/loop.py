@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -73,12 +73,12 @@ class Training(Protocol):
     the run, 0 for never.
     """
 
-    title: str
-    unit: str
+    title: ClassVar[str]
+    unit: ClassVar[str]
+    save_seconds: ClassVar[float]
     optimizer: torch.optim.Optimizer
     inputs: str
     processes: Processes
-    save_seconds: float
 
     @property
     def weights(self) -> nn.Module: ...

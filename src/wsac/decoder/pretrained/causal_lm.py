@@ -45,6 +45,7 @@ class CausalLmDecoder(CaptionDecoder):
     """
 
     kind = "causal-lm"
+    instruction: Tensor
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ def sampler(
     short = [row for row in decoded if seconds[row] <= config.window_seconds / 2]
 
     def scene(row: int, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+        assert store is not None  # rows are those that it decoded
         return store[row], str(rng.choice(scenes[row].captions))
 
     def whole_scenes(rng: np.random.Generator, size: int) -> list[Example]:

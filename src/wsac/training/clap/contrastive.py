@@ -204,8 +204,8 @@ class ClapTraining:
                 scores = evaluate(self.average.eval(), clips)
                 row |= {f"{name} {key}": value for key, value in scores.items()}
         line = f"step {state.step:,} of {self.total:,}, {stage} loss {state.mean_loss:.3f}"
-        scores = [f"{key} {100 * row[key]:.1f} %" for key in row if key.endswith(LOGGED)]
-        say("; ".join([f"{line}, {seconds:,.0f} s", *scores]))
+        shown = [f"{key} {100 * row[key]:.1f} %" for key in row if key.endswith(LOGGED)]
+        say("; ".join([f"{line}, {seconds:,.0f} s", *shown]))
         return row | {"seconds": round(seconds, 1)}
 
 

@@ -126,10 +126,10 @@ class Composer:
             samples = self._in_turn(turns, length, rng)
             return self._captioned(samples, turns, None, _pick(rng, SENTENCES[patterns]), rng)
         ground = crop(self.store[three[0]], length, rng)
-        turns = self._in_turn(three[1:], length, rng)
-        ground = ground * (loudness(turns) / loudness(ground) * 10 ** (-rng.uniform(3, 9) / 20))
+        events = self._in_turn(three[1:], length, rng)
+        ground = ground * (loudness(events) / loudness(ground) * 10 ** (-rng.uniform(3, 9) / 20))
         swap = None if rng.random() < 0.7 else other
-        return self._captioned(turns + ground, three, swap, _pick(rng, SENTENCES["during"]), rng)
+        return self._captioned(events + ground, three, swap, _pick(rng, SENTENCES["during"]), rng)
 
     def twins(self, length: int, rng: Generator) -> tuple[Example, Example]:
         """Two clips in one order, and the same pieces in the other."""
