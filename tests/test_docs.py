@@ -41,7 +41,7 @@ KNOWN = {
     "makefile",
     "mermaid",
 }
-SECONDS = 240  # of one command
+SECONDS = 480  # of one command
 SAMPLE_RATE = 16_000  # Hz
 FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$")
 NOT_RUN = re.compile(r"^\s*<!--\s*not run\b:?(?P<reason>.*?)-->\s*$")
