@@ -105,7 +105,8 @@ def test_windows_cover_the_sound_with_their_times(captioner, wav):
 
 def test_silence_is_called_silence(captioner):
     quiet = np.zeros(16_000, np.float32)
-    assert captioner.caption(quiet) == Caption("Silence", 0.0, 0.0, 1.0)
+    note = "silent: the mono mix has no sound above -60 dBFS (all samples are 0)"
+    assert captioner.caption(quiet) == Caption("Silence", 0.0, 0.0, 1.0, notes=(note,))
     half = np.concatenate(
         (quiet, np.random.default_rng(0).uniform(-0.1, 0.1, 16_000).astype(np.float32))
     )
@@ -190,7 +191,7 @@ def test_choosing_among_samples(captioner, wav):
 
 
 def test_wrong_sounds_are_explained(captioner):
-    for bad in (np.zeros((2, 100)), np.zeros(0)):
+    for bad in (np.zeros((20, 100)), np.zeros(0)):
         with pytest.raises(AudioError, match="mono samples"):
             captioner.caption(bad)
         with pytest.raises(AudioError, match="mono samples"):

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from wsac.data.audio.audio_options import AS_IS, AudioOptions
+from wsac.data.audio.decoding import as_audio_error
+from wsac.data.audio.local_files import sound_name
 from wsac.data.audio.stream import SILENCE_PEAK, AudioStream, Recording, load_audio
 from wsac.data.audio.windows import cut_windows, merge_short_tail, shortest_tail
-from wsac.types import AudioError
+from wsac.types import AudioError, ModelError, RecipeError
 
 from .encoder import ClapEncoder, WindowPool
 
-# A file, or mono float samples [T] at the sample rate of the CLAP.
-Audio: TypeAlias = "str | Path | np.ndarray | Tensor"
+# A path, "-" (stdin), a file object, samples, or a mapping or decoder that holds one of them.
+Audio: TypeAlias = "str | Path | BinaryIO | np.ndarray | Tensor | Mapping[str, Any]"
 Item = TypeVar("Item")
 WINDOWS_AT_ONCE = 16  # windows of a long recording embedded together
 FILES_AT_ONCE = 32  # short sounds decoded and embedded together
@@ -47,32 +50,34 @@ class AudioEmbedding:
     file: str = ""
 
 
-def embed_sound(clap: ClapEncoder, audio: Audio) -> AudioEmbedding:
-    """Embed a whole sound by the CLAP's crop policy. A file is streamed, whatever its length.
+def embed_sound(clap: ClapEncoder, audio: Audio, options: AudioOptions = AS_IS) -> AudioEmbedding:
+    """Embed a whole sound by the CLAP's crop policy. It is streamed, whatever its length.
 
-    Raises AudioError when a file cannot be decoded, or when samples are not mono and finite.
+    Raises AudioError when it cannot be decoded.
     """
-    if not isinstance(audio, (str, Path)):
-        recording = _recording(audio, clap.sample_rate)
+    if hasattr(audio, "dtype"):  # all in memory already
+        recording = load_audio(audio, clap.sample_rate, options=options)
         embedding = clap.embed_audio([torch.from_numpy(recording.samples)])[0]
-        return _whole(audio, embedding, recording)
+        return _whole(clap, audio, embedding, recording)
     pool = WindowPool(clap)
-    with AudioStream(audio, clap.sample_rate) as stream:
+    with AudioStream(audio, clap.sample_rate, options) as stream:
         for windows in batches(stream.windows(clap.window_seconds), WINDOWS_AT_ONCE):
             pool.add([torch.from_numpy(window.samples) for window in windows])
-        return _whole(audio, pool.embedding(), stream)
+        return _whole(clap, audio, pool.embedding(), stream)
 
 
-def embed_many(clap: ClapEncoder, sounds: Iterable[Audio]) -> Iterator[AudioEmbedding | AudioError]:
+def embed_many(
+    clap: ClapEncoder, sounds: Iterable[Audio], options: AudioOptions = AS_IS
+) -> Iterator[AudioEmbedding | AudioError]:
     """Embed sounds in order, with an AudioError in the place of each that fails.
 
     Sounds of up to 30 seconds are decoded in threads and embedded 32 at a time, which gives what
-    ``embed_sound`` gives in less time; longer files are streamed. At most 32 sounds are read ahead.
+    ``embed_sound`` gives in less time; longer ones are streamed. At most 32 are read ahead.
     """
     for part in batches(sounds, FILES_AT_ONCE):
         # One sample more than LONG, so that a file of exactly that length is read to its end.
         most = LONG + 1 / clap.sample_rate
-        decoded = list(decode_many(part, clap.sample_rate, max_seconds=most))
+        decoded = list(decode_many(part, clap.sample_rate, max_seconds=most, options=options))
         whole = [r for r in decoded if isinstance(r, Recording) and r.seconds <= LONG]
         waveforms = [torch.from_numpy(recording.samples) for recording in whole]
         embeddings = iter(clap.embed_audio(waveforms) if waveforms else ())
@@ -81,9 +86,9 @@ def embed_many(clap: ClapEncoder, sounds: Iterable[Audio]) -> Iterator[AudioEmbe
                 if isinstance(recording, AudioError):
                     raise recording
                 if recording.seconds <= LONG:
-                    yield _whole(audio, next(embeddings), recording)
+                    yield _whole(clap, audio, next(embeddings), recording)
                 else:
-                    yield embed_sound(clap, audio)
+                    yield embed_sound(clap, audio, options)
             except AudioError as error:
                 error.file = _file(audio)
                 yield error
@@ -94,6 +99,7 @@ def embed_stream(
     sounds: Iterable[Audio | AudioStream],
     window_seconds: float | None = None,
     hop_seconds: float | None = None,
+    options: AudioOptions = AS_IS,
 ) -> Iterator[AudioEmbedding | AudioError]:
     """Embed sounds in order, whole or, with ``window_seconds``, window by window.
 
@@ -101,11 +107,11 @@ def embed_stream(
     no length.
     """
     if window_seconds is None:
-        yield from embed_many(clap, sounds)  # type: ignore[arg-type]
+        yield from embed_many(clap, sounds, options)  # type: ignore[arg-type]
         return
     for audio in sounds:
         try:
-            yield from embed_windows_of(clap, audio, window_seconds, hop_seconds)
+            yield from embed_windows_of(clap, audio, window_seconds, hop_seconds, options)
         except AudioError as error:
             error.file = _file(audio)
             yield error
@@ -117,13 +123,23 @@ def map_sounds(
     sounds: Iterable[Audio | AudioStream],
     window_seconds: float | None = None,
     hop_seconds: float | None = None,
+    options: AudioOptions = AS_IS,
 ) -> Iterator[Item | AudioError]:
     """What ``write`` returns for successive batches of what ``embed_stream`` yields. Errors stay in
     their places."""
-    for batch in batches(embed_stream(clap, sounds, window_seconds, hop_seconds), FILES_AT_ONCE):
+    embeddings = embed_stream(clap, sounds, window_seconds, hop_seconds, options)
+    for batch in batches(embeddings, FILES_AT_ONCE):
         results = iter(write([sound for sound in batch if isinstance(sound, AudioEmbedding)]))
         for sound in batch:
             yield next(results) if isinstance(sound, AudioEmbedding) else sound
+
+
+def check_list(sounds: Iterable[Item]) -> Iterable[Item]:
+    """The sounds. Raises AudioError for one sound, which would be iterated as if it were many."""
+    one = isinstance(sounds, (str, bytes, Path, Mapping)) or hasattr(sounds, "read")
+    if one or getattr(sounds, "ndim", 2) == 1 or isinstance(sounds, AudioStream):
+        raise AudioError(f"{type(sounds).__name__}: one sound; give a list of sounds, such as [x]")
+    return sounds
 
 
 def raise_errors(results: Iterable[Item | AudioError]) -> Iterator[Item]:
@@ -135,20 +151,27 @@ def raise_errors(results: Iterable[Item | AudioError]) -> Iterator[Item]:
 
 
 def decode_many(
-    sounds: Iterable[Audio], sample_rate: int, *, max_seconds: float | None = None
+    sounds: Iterable[Audio],
+    sample_rate: int,
+    *,
+    max_seconds: float | None = None,
+    options: AudioOptions = AS_IS,
 ) -> Iterator[Recording | AudioError]:
-    """Decode sounds in threads, in order, with an AudioError in the place of each that fails.
+    """Decode sounds in threads, in order, with an AudioError in the place of each that fails,
+    whatever the reason.
 
-    max_seconds: only the first part of each file. At most 32 sounds are read ahead.
+    max_seconds: only the first part of each. At most 32 sounds are read ahead.
     """
 
     def decode(audio: Audio) -> Recording | AudioError:
         try:
-            if isinstance(audio, (str, Path)):
-                return load_audio(audio, sample_rate, max_seconds=max_seconds)
-            return _recording(audio, sample_rate)
-        except AudioError as error:
-            return error
+            return load_audio(audio, sample_rate, max_seconds=max_seconds, options=options)
+        except RecipeError:
+            raise
+        except Exception as error:
+            failure = as_audio_error(error, _name(audio))
+            failure.__cause__ = failure.__cause__ or (None if failure is error else error)
+            return failure
 
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     pending: deque[Future[Recording | AudioError]] = deque()
@@ -168,21 +191,20 @@ def embed_windows_of(
     audio: Audio | AudioStream,
     window_seconds: float,
     hop_seconds: float | None = None,
+    options: AudioOptions = AS_IS,
 ) -> Iterator[AudioEmbedding]:
-    """Embed successive windows while the file is read. The tail is a window of its own when it is
+    """Embed successive windows while the sound is read. The tail is a window of its own when it is
     at least a tenth of one; a shorter tail extends the last window's ``end``.
 
-    The last window has the notes of the file. audio may also be an open AudioStream.
+    The last window has the notes of the sound. audio may also be an open AudioStream.
     hop_seconds: from one window to the next; default: the window's length. Raises AudioError, after
     the windows that were read before a failure, and RecipeError.
     """
-    if isinstance(audio, (str, Path)):
-        with AudioStream(audio, clap.sample_rate) as stream:
+    if not isinstance(audio, AudioStream):
+        with AudioStream(audio, clap.sample_rate, options) as stream:
             yield from embed_windows_of(clap, stream, window_seconds, hop_seconds)
         return
-    blocks = audio if isinstance(audio, AudioStream) else [_samples(audio)]
-    name = _name(audio)
-    cut = cut_windows(blocks, clap.sample_rate, window_seconds, hop_seconds)
+    cut = cut_windows(audio, clap.sample_rate, window_seconds, hop_seconds)
     failures: list[AudioError] = []
     step = min(window_seconds, hop_seconds or window_seconds)
     cut = merge_short_tail(_until_failure(cut, failures), shortest_tail(step))
@@ -193,11 +215,11 @@ def embed_windows_of(
             if last is not None:
                 yield last
                 last = None
-            _check_finite(embedding, name)
+            _check_finite(clap, embedding, _name(audio))
             last = AudioEmbedding(embedding, window.start, window.end, file=_file(audio))
             last = replace(last, silent=_is_silent(window.samples))
     if last is not None:  # the notes are complete at the end of the file only
-        yield replace(last, notes=audio.notes) if isinstance(audio, AudioStream) else last
+        yield replace(last, notes=audio.notes)
     if failures:
         raise failures[0]
 
@@ -216,39 +238,32 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _samples(audio: np.ndarray | Tensor) -> np.ndarray:
-    samples = torch.as_tensor(audio, dtype=torch.float32)
-    if samples.ndim != 1 or not len(samples):
-        shape = tuple(samples.shape)
-        raise AudioError(f"samples of shape {shape}: give mono samples [T] with T > 0")
-    return samples.numpy()
-
-
-def _recording(audio: np.ndarray | Tensor, sample_rate: int) -> Recording:
-    samples = _samples(audio)
-    seconds = len(samples) / sample_rate
-    return Recording(samples, sample_rate, seconds, silent=_is_silent(samples))
-
-
 def _is_silent(samples: np.ndarray) -> bool:
     return float(np.abs(samples).max()) < SILENCE_PEAK
 
 
-def _whole(audio: Audio, embedding: Tensor, source: Recording | AudioStream) -> AudioEmbedding:
-    _check_finite(embedding, _name(audio))
+def _whole(
+    clap: ClapEncoder, audio: Audio, embedding: Tensor, source: Recording | AudioStream
+) -> AudioEmbedding:
+    _check_finite(clap, embedding, _name(audio))
     file = _file(audio)
     return AudioEmbedding(embedding, 0.0, source.seconds, source.notes, source.silent, file)
 
 
 def _file(audio: Audio | AudioStream) -> str:
-    path = audio.path if isinstance(audio, AudioStream) else audio
-    return str(path) if isinstance(path, (str, Path)) else ""
+    return audio.file if isinstance(audio, AudioStream) else sound_name(audio)
 
 
 def _name(audio: Audio | AudioStream) -> str:
     return _file(audio) or "the samples"
 
 
-def _check_finite(embedding: Tensor, name: str) -> None:
-    if not embedding.isfinite().all():
-        raise AudioError(f"{name}: cannot be embedded; are the samples floats within [-1, 1]?")
+def _check_finite(clap: ClapEncoder, embedding: Tensor, name: str) -> None:
+    """Raises AudioError for the embedding of extreme samples, ModelError for a damaged CLAP."""
+    if embedding.isfinite().all():
+        return
+    tone = 0.1 * torch.sin(torch.arange(clap.sample_rate) / 20)
+    if not clap.embed_audio([tone]).isfinite().all():
+        what = "gives no finite embeddings, so its weights are damaged; fetch or train it again"
+        raise ModelError(f"the CLAP {clap.source or clap.fingerprint}: {what}")
+    raise AudioError(f"{name}: cannot be embedded; are the samples floats within [-1, 1]?")

@@ -14,8 +14,16 @@ from wsac.bridges import BridgeContext, inference_bridge
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import Audio, AudioEmbedding, embed_sound, map_sounds, raise_errors
+from wsac.clap.sounds import (
+    Audio,
+    AudioEmbedding,
+    check_list,
+    embed_sound,
+    map_sounds,
+    raise_errors,
+)
 from wsac.clap.texts import embed_texts
+from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder
@@ -39,7 +47,7 @@ class Captioner:
     >>> captioner = Captioner.load()          # the built-in captioner
     >>> captioner.caption("dog.wav")          # Caption(text=..., logprob=..., start=0.0, end=5.0)
 
-    Audio is a path, or mono float samples [T] at ``captioner.clap.sample_rate``. calibration: for
+    Audio is a path, a file object or samples, as ``wsac.data.audio.stream`` lists. calibration: for
     confidences. gap: for bridges that need it. trained: the training bridge, whose heads are
     applied in captioning too. prompter: for a decoder that reads a prompt. Raises RecipeError for a
     bridge without the memory or gap that it needs.
@@ -123,13 +131,30 @@ class Captioner:
             self._prepared = key, prepare(*key)
         return self._prepared[1]
 
-    def caption(self, audio: Audio) -> Caption:
-        """One caption for the whole sound. Raises AudioError when a file cannot be decoded."""
-        return self.caption_batch([audio])[0]
+    def caption(
+        self,
+        audio: Audio,
+        *,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
+    ) -> Caption:
+        """One caption for the whole sound. Raises AudioError when it cannot be decoded.
 
-    def caption_batch(self, audio: Sequence[Audio]) -> list[Caption]:
+        sample_rate: of samples in an array; default: the CLAP's. audio_options: track and channel.
+        """
+        options = audio_options.at(sample_rate)
+        return next(raise_errors(self.caption_many([audio], audio_options=options)))
+
+    def caption_batch(
+        self,
+        audio: Sequence[Audio],
+        *,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
+    ) -> list[Caption]:
         """One caption per sound, in order. Raises AudioError for the first sound that fails."""
-        return list(raise_errors(self.caption_many(audio)))
+        options = audio_options.at(sample_rate)
+        return list(raise_errors(self.caption_many(audio, audio_options=options)))
 
     def caption_windows(
         self,
@@ -137,33 +162,43 @@ class Captioner:
         *,
         window_seconds: float = 10.0,
         hop_seconds: float | None = None,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
     ) -> Iterator[Caption]:
         """Captions of successive windows with their times, while the file is read.
 
         A tail of at least a tenth of a window is a window of its own; a shorter one extends the
         last window's ``end``. The last caption has the notes of the file. audio may also be an open
         AudioStream. hop_seconds: from one window to the next; default: the window's length.
-        Raises AudioError, RecipeError.
+        sample_rate, audio_options: as for ``caption``. Raises AudioError, RecipeError.
         """
-        return raise_errors(self.caption_many([audio], window_seconds, hop_seconds))
+        options = audio_options.at(sample_rate)
+        many = self.caption_many([audio], window_seconds, hop_seconds, audio_options=options)
+        return raise_errors(many)
 
     def caption_many(
         self,
         sounds: Iterable[Audio | AudioStream],
         window_seconds: float | None = None,
         hop_seconds: float | None = None,
+        *,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
     ) -> Iterator[Caption | AudioError]:
         """Captions of many sounds, streaming and in order. An AudioError stands in the place of
         each sound that fails.
 
         window_seconds: caption successive windows instead of whole sounds. hop_seconds: from one
-        window to the next; default: the window's length.
+        window to the next; default: the window's length. sample_rate, audio_options: as for
+        ``caption``.
         """
-        return map_sounds(self.describe, self.clap, sounds, window_seconds, hop_seconds)
+        options = audio_options.at(sample_rate)
+        sounds = check_list(sounds)
+        return map_sounds(self.describe, self.clap, sounds, window_seconds, hop_seconds, options)
 
-    def embed(self, audio: Audio) -> AudioEmbedding:
-        """Embed a whole sound by the CLAP's crop policy. A file is streamed. Raises AudioError."""
-        return embed_sound(self.clap, audio)
+    def embed(self, audio: Audio, audio_options: AudioOptions = AS_IS) -> AudioEmbedding:
+        """Embed a whole sound by the CLAP's crop policy. It is streamed. Raises AudioError."""
+        return embed_sound(self.clap, audio, audio_options)
 
     def describe(self, sounds: Sequence[AudioEmbedding]) -> list[Caption]:
         """Captions of embedded sounds. A silent one is "Silence", with a confidence of 0."""

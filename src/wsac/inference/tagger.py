@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import Audio, AudioEmbedding, map_sounds, raise_errors
+from wsac.clap.sounds import Audio, AudioEmbedding, check_list, map_sounds, raise_errors
+from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.types import AudioError, RecipeError
 
@@ -58,7 +59,7 @@ class Tagger:
 
     A label is embedded in every prompt, with spaces for underscores; the normalised mean stands for
     it. Probabilities are the softmax of score / temperature, with the temperature of the CLAP's
-    training. Audio is a path, or mono float samples [T] at the rate of the CLAP.
+    training. Audio is a path, a file object or samples, as ``wsac.data.audio.stream`` lists.
     """
 
     def __init__(
@@ -74,14 +75,30 @@ class Tagger:
         embeddings = clap.embed_text(phrases).view(len(texts), len(prompts), -1)
         self.label_embeddings = F.normalize(embeddings.mean(dim=1), dim=-1)  # [N, D]
 
-    def tag(self, audio: Audio) -> list[Tag]:
-        """Every label, best first; none for a silent sound. A file is streamed, whatever its
-        length. Raises AudioError."""
-        return self.tag_batch([audio])[0]
+    def tag(
+        self,
+        audio: Audio,
+        *,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
+    ) -> list[Tag]:
+        """Every label, best first; none for a silent sound. It is streamed, whatever its length.
 
-    def tag_batch(self, audio: Sequence[Audio]) -> list[list[Tag]]:
-        """The tags of every sound, in order. Raises AudioError for the first file that fails."""
-        return [list(sound.tags) for sound in raise_errors(self.tag_many(audio))]
+        sample_rate: of samples in an array; default: the CLAP's. audio_options: track and channel.
+        Raises AudioError.
+        """
+        return self.tag_batch([audio], sample_rate=sample_rate, audio_options=audio_options)[0]
+
+    def tag_batch(
+        self,
+        audio: Sequence[Audio],
+        *,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
+    ) -> list[list[Tag]]:
+        """The tags of every sound, in order. Raises AudioError for the first that fails."""
+        many = self.tag_many(audio, sample_rate=sample_rate, audio_options=audio_options)
+        return [list(sound.tags) for sound in raise_errors(many)]
 
     def tag_windows(
         self,
@@ -89,22 +106,30 @@ class Tagger:
         *,
         window_seconds: float = 10.0,
         hop_seconds: float | None = None,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
     ) -> Iterator[TaggedSound]:
         """Successive windows with their tags, as ``Captioner.caption_windows`` cuts them."""
-        return raise_errors(self.tag_many([audio], window_seconds, hop_seconds))
+        options = audio_options.at(sample_rate)
+        many = self.tag_many([audio], window_seconds, hop_seconds, audio_options=options)
+        return raise_errors(many)
 
     def tag_many(
         self,
         sounds: Iterable[Audio | AudioStream],
         window_seconds: float | None = None,
         hop_seconds: float | None = None,
+        *,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
     ) -> Iterator[TaggedSound | AudioError]:
         """Tags of many sounds, streaming and in order. An AudioError stands in the place of each
         sound that fails.
 
         window_seconds: tag successive windows instead of whole sounds. hop_seconds: from one window
-        to the next; default: the window's length.
+        to the next; default: the window's length. sample_rate, audio_options: as for ``tag``.
         """
+        sounds, options = check_list(sounds), audio_options.at(sample_rate)
 
         def tag(batch: list[AudioEmbedding]) -> Iterator[TaggedSound]:
             for sound, tags in zip(batch, self.tag_embeddings(batch), strict=True):
@@ -113,7 +138,7 @@ class Tagger:
                     notes += (SILENT_WINDOW,)
                 yield TaggedSound(sound.file, sound.start, sound.end, tuple(tags), notes)
 
-        return map_sounds(tag, self.clap, sounds, window_seconds, hop_seconds)
+        return map_sounds(tag, self.clap, sounds, window_seconds, hop_seconds, options)
 
     def tag_embeddings(self, sounds: Sequence[AudioEmbedding]) -> list[list[Tag]]:
         """The tags of embedded sounds. Equal scores are in alphabetical order."""

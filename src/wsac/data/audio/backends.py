@@ -1,11 +1,12 @@
-"""Decoders: soundfile or PyAV behind one interface, and the length that a file declares."""
+"""Decoders: soundfile, PyAV or samples in memory behind one interface, with the length that a
+file declares."""
 
 from __future__ import annotations
 
-import struct
+import os
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,110 +15,160 @@ import numpy as np
 
 from wsac.types import AudioError
 
+from .headers import Part, audio_start, declared_share, has_mpeg_length
+from .samples import full_scale, scale_note
+
 BLOCK_FRAMES = 16384  # lost at a read error; far below a window in memory
 # streams without a header: PyAV guesses their length from their size
 ESTIMATED_LENGTH = {"aac", "ac3", "eac3", "dts", "mp3"}
+PEAK_SECONDS = 600  # the part of a file of floats that shows whether they were scaled
+TRACK_SECONDS = 30.0  # the part that shows which of several tracks is the loudest
+# other rates in a flac are suspicious: FFmpeg reads the rate of every frame
+COMMON_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000}
+COMMON_RATES |= {176400, 192000, 352800, 384000}
 
 
 class Source(ABC):
-    """A decoder. blocks(): mono float32 [T] with their rate. cut: why the end seems to be
-    missing."""
+    """A decoder. blocks(): float32 [C, T] with their rate. cut: why the end seems to be missing.
+    notes: what was decided in reading."""
 
+    name = "FFmpeg"
     declared_seconds: float | None = None
     reached_seconds = 0.0  # how far the data of any track go: a video may outlast its sound
     cut: str | None = None
     bad_packets = 0
-    handle: Any
+    notes: tuple[str, ...] = ()
+    handle: Any = None
 
     @abstractmethod
     def blocks(self) -> Iterator[tuple[np.ndarray, int]]: ...
 
     def close(self) -> None:
-        self.handle.close()
+        if self.handle is not None:
+            self.handle.close()
 
 
-def open_source(path: Path) -> Source:
-    """Choose the decoder by the first bytes. Raises AudioError when there is none."""
-    try:
-        if path.is_dir():
-            raise AudioError(f"{path}: a folder, not a sound file; name the files in it")
-        with path.open("rb") as file:
-            head = file.read(64)
-    except FileNotFoundError:
-        raise AudioError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        what = f"cannot read ({error.strerror}); check the path and its permissions"
-        raise AudioError(f"{path}: {what}") from error
-    if not head:
-        raise AudioError(f"{path}: empty (0 bytes); is the download complete?")
-    source: Source | None = None
-    is_mpeg = head[:3] == b"ID3" or (head[0] == 0xFF and head[1:2] >= b"\xe0")
-    # libmpg123, inside soundfile, writes warnings to stderr: mp3 is for PyAV
-    if not is_mpeg and path.suffix.lower() not in (".mp1", ".mp2", ".mp3", ".raw"):
-        import soundfile
+class SampleSource(Source):
+    """Samples [C, T] in memory."""
 
-        with suppress(soundfile.SoundFileError):  # then PyAV may know it
-            source = SoundfileSource(path, head)
-    if source is None and head.isascii() and "".join(head.decode().split()).isprintable():
-        what = "holds text, not sound; was a web page or a pointer saved in its place?"
-        raise AudioError(f"{path}: {what}")
-    source = source or AvSource(path, head)
-    if head[:4] == b"OggS" and not _ogg_has_end(path):
-        source.declared_seconds, source.cut = None, "the stream stops without its end mark"
-    return source
+    def __init__(self, samples: np.ndarray, rate: int) -> None:
+        self.samples, self.rate = samples, rate
+        self.declared_seconds = samples.shape[1] / rate
+        peak = _peak(samples)
+        if (size := full_scale(peak)) > 1:
+            self.samples, self.notes = samples / np.float32(size), (scale_note(peak, size),)
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
+        yield self.samples, self.rate
 
 
 class SoundfileSource(Source):
-    """wav, flac, ogg, opus, aiff, caf, au, … by libsndfile."""
+    """wav, flac, ogg, opus, aiff, caf, au, … by libsndfile. start, end: the part of the file."""
 
-    def __init__(self, path: Path, head: bytes) -> None:
+    name = "libsndfile"
+
+    def __init__(self, path: Path, head: bytes, start: int = 0, end: int | None = None) -> None:
         import soundfile
 
-        self.handle = soundfile.SoundFile(str(path))
-        seconds = self.handle.frames / self.handle.samplerate
-        if seconds > 1e9:  # a piped flac declares no length, and libsndfile fails before its end
+        part: Any = Part(path, start, end) if start or end else os.fsencode(path)
+        self.handle = handle = soundfile.SoundFile(part)
+        seconds = handle.frames / handle.samplerate
+        unlikely = head[:4] == b"fLaC" and handle.samplerate not in COMMON_RATES
+        # a piped flac declares no length, and libsndfile fails before its end
+        if seconds > 1e9 or unlikely or handle.subtype.startswith("MPEG"):
             self.close()
-            raise soundfile.SoundFileError("length unknown")
-        self.declared_seconds = seconds * _declared_share(path, head)
+            raise soundfile.SoundFileError("for FFmpeg")
+        if handle.frames:
+            self.declared_seconds = seconds * (1 if start else declared_share(path, head))
 
     def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
         import soundfile
 
+        frames = max(256, BLOCK_FRAMES // max(1, self.handle.channels // 2))
+        read = partial(self.handle.read, frames, dtype="float32", always_2d=True)
+        rate, size = self.handle.samplerate, np.float32(1)
         try:
-            read = partial(self.handle.read, BLOCK_FRAMES, dtype="float32", always_2d=True)
-            while len(frames := read()):  # [T, C]
-                yield _mono(frames.T), self.handle.samplerate
+            if self.handle.subtype in ("FLOAT", "DOUBLE"):
+                size = self._full_scale(read)
+            while len(block := read()):  # [T, C]
+                yield block.T if size == 1 else block.T / size, rate
         except soundfile.SoundFileError:  # flac: the next frame is incomplete or damaged
             self.cut = "the data stop making sense"
 
+    def _full_scale(self, read: Any) -> np.float32:
+        """The range of integers that were saved as floats; 1 for floats in [-1, 1]."""
+        peak, left = 0.0, PEAK_SECONDS * self.handle.samplerate
+        while left > 0 and len(block := read()):
+            peak, left = max(peak, _peak(block)), left - len(block)
+        self.handle.seek(0)
+        if (size := full_scale(peak)) > 1:
+            self.notes = (scale_note(peak, size),)
+        return np.float32(size)
+
+
+class LinkedSource(Source):
+    """An Ogg file of several links, one behind another, each perhaps at another rate."""
+
+    name = "libsndfile"
+
+    def __init__(self, path: Path, head: bytes, links: list[int]) -> None:
+        self.path, self.head, self.links = path, head, links
+        self._source = SoundfileSource(path, head, 0, links[1])
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
+        import soundfile
+
+        for start, end in zip(self.links, [*self.links[1:], None], strict=True):
+            if start:
+                self._source.close()
+                try:
+                    self._source = SoundfileSource(self.path, self.head, start, end)
+                except soundfile.SoundFileError:
+                    self.bad_packets += 1
+                    continue
+            yield from self._source.blocks()
+            self.cut = self._source.cut
+
+    def close(self) -> None:
+        self._source.close()
+
 
 class AvSource(Source):
-    """m4a, mp4, mkv, webm, mp3, aac, … by PyAV: the best audio stream of the file."""
+    """m4a, mp4, mkv, webm, mp3, aac, … by PyAV: one audio track of the file, the loudest or
+    number ``track`` from 1. start: where the file begins, behind a tag."""
 
-    def __init__(self, path: Path, head: bytes) -> None:
+    def __init__(self, path: Path, head: bytes, track: int | None = None, start: int = 0) -> None:
         import av
 
-        try:  # "file" alone: a playlist must not reach for the network
-            options = {"protocol_whitelist": "file"}
-            self.handle = av.open(str(path.absolute()), metadata_errors="replace", options=options)
-        except (av.FFmpegError, ValueError) as error:
-            what = "no known sound format, or corrupt; does another player open it?"
-            if head[4:8] == b"ftyp":
-                what = "truncated, its index (moov) is missing; fetch the file again"
-            raise AudioError(f"{path}: {what}") from error
-        self.audio = audio = self.handle.streams.best("audio")
-        if audio is None or audio.codec_context is None:
+        # only a tag that FFmpeg cannot skip is skipped here
+        self.file = Part(path, start) if start else str(path.absolute())
+        self.handle = _open(path, self.file, head)
+        tracks = [s for s in self.handle.streams.audio if s.codec_context is not None]
+        best = self.handle.streams.best("audio")
+        if best is None or best.codec_context is None:
             self.close()
             raise AudioError(f"{path}: no audio track that can be decoded; choose another file")
+        if track is not None and track > len(tracks):
+            self.close()
+            what = f"has {len(tracks)} audio track{'s' * (len(tracks) > 1)}"
+            raise AudioError(f"{path}: {what}; there is no track {track}")
+        if track is None and len(tracks) > 1:
+            best = self.handle.streams[_loudest(path, start, head, best.index)]
+            number = tracks.index(best) + 1
+            which = f"of {len(tracks)} audio tracks, number {number} is the loudest"
+            self.notes = (f"tracks: {which} and is read; --track chooses another",)
+        self.audio = audio = best if track is None else tracks[track - 1]
         length = float(audio.duration * audio.time_base) if audio.duration else 0.0
         # matroska declares one length for all tracks: follow them all to the end of the data
         self.streams = [audio] if length else list(self.handle.streams)
         length = length or (self.handle.duration or 0) / av.time_base
-        exact = self.handle.format.name not in ESTIMATED_LENGTH or _has_mpeg_length(path, head)
+        exact = self.handle.format.name not in ESTIMATED_LENGTH or has_mpeg_length(
+            path, audio_start(path, head)
+        )
         if length and exact:
             # of these ffmpeg declares what is left, not what was written
             adjusted = head[:4] in (b"RIFF", b"caff")
-            self.declared_seconds = length * (_declared_share(path, head) if adjusted else 1)
+            self.declared_seconds = length * (declared_share(path, head) if adjusted else 1)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
         import av
@@ -138,15 +189,57 @@ class AvSource(Source):
             for frame in frames:
                 # the flush at the end comes after the last packet
                 last_is_bad = last_is_bad and packet.dts is None
-                yield _mono(_channels(frame)), frame.sample_rate
+                yield _channels(frame), frame.sample_rate
         if last_is_bad:
             self.cut = "the data stop in the middle of a packet"
 
+    def close(self) -> None:
+        super().close()
+        if isinstance(self.file, Part):
+            self.file.close()
 
-def _mono(channels: np.ndarray) -> np.ndarray:
-    """Mean of channels [C, T], as float32 [T]; NaN and infinity pass through."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return channels.mean(axis=0, dtype=np.float32)
+
+def _open(path: Path, file: str | Part, head: bytes) -> Any:
+    import av
+
+    try:  # "file" alone: a playlist must not reach for the network
+        options = {"protocol_whitelist": "file"}
+        return av.open(file, metadata_errors="replace", options=options)
+    except (av.FFmpegError, ValueError) as error:
+        what = "no known sound format, or corrupt; does another player open it?"
+        if head[4:8] == b"ftyp":
+            what = "truncated, its index (moov) is missing; fetch the file again"
+        raise AudioError(f"{path}: {what}") from error
+
+
+def _loudest(path: Path, start: int, head: bytes, best: int) -> int:
+    """The index of the audio stream with the most power in its first half minute, else ``best``."""
+    import av
+
+    power: dict[int, float] = defaultdict(float, {best: 1e-12})
+    with Part(path, start) as file, _open(path, file, head) as container:
+        packets = container.demux(container.streams.audio)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None or (packet.pts or 0) * packet.time_base > TRACK_SECONDS:
+                    break
+                for frame in packet.decode():
+                    samples = np.nan_to_num(_channels(frame).astype(np.float64))
+                    weight = samples.shape[1] / frame.sample_rate
+                    power[packet.stream.index] += float((samples**2).mean()) * weight
+            except (av.FFmpegError, ValueError):
+                continue
+    return max(power, key=power.__getitem__)
+
+
+def _peak(samples: np.ndarray) -> float:
+    """The largest finite magnitude."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(peak):
+        finite = samples[np.isfinite(samples)]
+        peak = float(np.abs(finite).max(initial=0.0))
+    return peak
 
 
 def _channels(frame: Any) -> np.ndarray:
@@ -160,50 +253,3 @@ def _channels(frame: Any) -> np.ndarray:
         case "i":
             return samples.astype(np.float32) / 2 ** (8 * samples.itemsize - 1)
     return samples
-
-
-# where the chunks begin, and the layout of a chunk's head
-_CHUNKED = dict.fromkeys((b"RIFF", b"RF64"), (12, "<4sI"))
-_CHUNKED |= {b"FORM": (12, ">4sI"), b"caff": (8, ">4sq")}
-
-
-def _declared_share(path: Path, head: bytes) -> float:
-    """Declared by actual size of the samples of a wav, aiff or caf file; 1 when it is whole."""
-    position, layout = _CHUNKED.get(head[:4], (0, ""))
-    total, rf64_size, width = path.stat().st_size, 0, struct.calcsize(layout)
-    with path.open("rb") as file:
-        while layout and position + width < total:
-            file.seek(position)
-            name, size = struct.unpack(layout, file.read(width))
-            position += width
-            if name == b"ds64":
-                rf64_size = int.from_bytes(file.read(16)[8:], "little")
-            if name in (b"data", b"SSND"):
-                # a placeholder of a writer that could not seek back
-                size = rf64_size if width == 8 and size >= 0x7FFF0000 else size
-                return max(1.0, size / max(1, total - position))
-            position += max(0, size + size % 2 * (width == 8))  # aiff and wav pad to even sizes
-    return 1.0
-
-
-def _ogg_has_end(path: Path) -> bool:
-    """Whether the last page of an Ogg file is complete and carries the end-of-stream flag."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 2 * 65536))  # a page has at most 65307 bytes
-        tail = file.read()
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    return len(page) > 26 and bool(page[5] & 4) and len(page) >= 27 + page[26] + sum(segments)
-
-
-def _has_mpeg_length(path: Path, head: bytes) -> bool:
-    """Whether an mp3 file counts its frames (Xing, Info or VBRI) in the first, after any ID3
-    tag."""
-    tag = 0
-    if head[:3] == b"ID3":  # its size: four bytes of seven bits
-        shifts = zip(head[6:10], (21, 14, 7, 0), strict=True)
-        tag = 10 + sum(byte << shift for byte, shift in shifts)
-    with path.open("rb") as file:
-        file.seek(tag)
-        frame = file.read(256)
-    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))

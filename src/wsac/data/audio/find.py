@@ -1,67 +1,190 @@
-"""Find sound files in folders and globs."""
+"""Find sound files in folders and globs, by their suffix or by their first bytes."""
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
-from collections.abc import Iterable, Sequence
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from wsac.io.console import say
 from wsac.types import AudioError
 
+from .headers import HEAD_BYTES, is_sound
+
 _FORMATS = """
-wav wave flac ogg oga opus mp3 aif aiff aifc caf au w64 rf64
-m4a m4b aac ac3 mp4 m4v mov mkv mka webm wma 3gp
+wav wave flac ogg oga opus spx mp3 mp2 aif aiff aifc caf au w64 rf64
+m4a m4b aac ac3 eac3 mp4 m4v mov mkv mka webm wma 3gp
 """
+# of these no file is opened to tell whether it is a sound
 AUDIO_SUFFIXES = frozenset(f".{name}" for name in _FORMATS.split())
+_OTHER_SUFFIXES = frozenset(
+    f".{name}"
+    for name in """
+txt csv tsv json jsonl xml yaml yml toml md rst html htm css js py ipynb sh log cfg ini lab
+jpg jpeg png gif bmp webp svg tif tiff pdf doc docx xls xlsx ppt pptx srt vtt zip gz bz2 xz 7z tar
+npy npz pt pth safetensors ckpt h5 hdf5 parquet arrow db sqlite mid midi m3u m3u8 pls cue part tmp
+""".split()
+)
+MOST_NAMED = 6  # suffixes in the line about files that are skipped
 
 
 def find_audio(patterns: Sequence[str | Path]) -> list[Path]:
     """List the sound files that files, folders and globs name: in this order, no file twice.
 
-    Folders are searched recursively by AUDIO_SUFFIXES, without hidden files, sorted; so are the
-    matches of a glob. A file that is named itself is listed whatever its suffix, even if missing:
-    opening it says so. Raises AudioError when a folder or glob holds no sound file.
+    Folders are searched recursively, through links too, each once, without hidden files, sorted; so
+    are the matches of a glob. A file is a sound by AUDIO_SUFFIXES or by its first bytes; a line on
+    stderr counts the others. A file that is named itself is listed in any case, even if missing, as
+    is a folder that cannot be read: opening it says so. Raises AudioError when a folder or glob
+    holds no sound file.
     """
+    if isinstance(patterns, (str, Path)):
+        raise AudioError(f"{patterns}: give a list of names, such as [{str(patterns)!r}]")
     files: dict[Path, None] = {}
+    selection = _Selection()
     for pattern in patterns:
         if not str(pattern):
             raise AudioError("an empty file name; name sound files, folders or globs")
-        matches = list(_matches(pattern))
+        matches = _matches(pattern, selection)
         if not matches:
-            what = "no sound files here; name a file with an unusual suffix itself"
-            raise AudioError(f"{pattern}: {what}")
+            what = "name a file with an unusual suffix itself"
+            if selection.skipped:
+                what = f"{_skipped_line(selection.skipped)}; {what}"
+            raise AudioError(f"{pattern}: no sound files here; {what}")
         files.update(dict.fromkeys(matches))
+    if selection.skipped:
+        say(_skipped_line(selection.skipped))
     return list(files)
 
 
-def _matches(pattern: str | Path) -> Iterable[Path]:
+def _skipped_line(skipped: Counter[str]) -> str:
+    """Such as: 15 other files skipped: .txt 9, .jpg 6."""
+    counts = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{suffix} {count}" for suffix, count in counts[:MOST_NAMED]]
+    if rest := sum(count for _, count in counts[MOST_NAMED:]):
+        parts.append(f"others {rest}")
+    total = skipped.total()
+    return f"{total} other file{'s' * (total > 1)} skipped: {', '.join(parts)}"
+
+
+def _matches(pattern: str | Path, selection: _Selection) -> list[Path]:
     path = Path(pattern)
     try:
         if path.is_dir():
-            return _audio_in(path)
+            return selection.of_folder(path)
         is_glob = glob.has_magic(str(pattern)) and not path.exists()
-    except OSError:  # opening it will say what is wrong
+    except (OSError, ValueError):  # opening it will say what is wrong
         return [path]
     if not is_glob:
         return [path]
     matches: list[Path] = []
-    for match in sorted(map(Path, glob.glob(str(pattern), recursive=True))):  # noqa: PTH207 (any root)
-        matches += _audio_in(match) if match.is_dir() else [match]
-    return filter(_is_audio, matches)
+    for match in dict.fromkeys(sorted(_glob(str(pattern)))):
+        if match.name.startswith("."):
+            continue
+        if match.is_dir():
+            matches += selection.of_folder(match)
+        elif selection.takes(match):
+            matches.append(match)
+    return matches
 
 
-def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+def _glob(pattern: str) -> Iterator[Path]:
+    """The matches of a glob. With ``**`` every folder is entered once, so links cannot loop."""
+    root, *rest = re.split(r"(?:^|/)\*\*(?=$|/)", pattern.replace(os.sep, "/"), maxsplit=1)
+    if not rest:
+        yield from map(Path, glob.glob(pattern))  # noqa: PTH207 (any root)
+        return
+    below = ["**", *filter(None, rest[0].split("/"))]
+    start = root or ("/" if pattern.startswith("/") else ".")
+    for base in map(Path, glob.glob(start)) if glob.has_magic(start) else [Path(start)]:  # noqa: PTH207
+        for folder, names, readable in walk(base):
+            for path in (folder / name for name in names) if readable else [folder]:
+                parts = path.relative_to(base).parts
+                if any(_fits(parts[:depth], below) for depth in range(1, len(parts) + 1)):
+                    yield path
 
 
-def _audio_in(folder: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
-        what = f"cannot look into this folder ({error.strerror})"
-        raise AudioError(f"{error.filename}: {what}") from error
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether the parts of a path match those of a glob; ``**`` stands for any number."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
-    files: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += filter(_is_audio, (Path(place, name) for name in names))
-    return sorted(files)
+
+class _Selection:
+    """Tells sounds from other files, and counts the others by suffix, each once."""
+
+    def __init__(self) -> None:
+        self.skipped: Counter[str] = Counter()
+        self._counted: set[Path] = set()
+
+    def takes(self, path: Path) -> bool:
+        if is_audio_file(path):
+            return True
+        if path not in self._counted:
+            self._counted.add(path)
+            self.skipped[path.suffix.lower() or "without suffix"] += 1
+        return False
+
+    def of_folder(self, folder: Path) -> list[Path]:
+        files: list[Path] = []
+        for place, names, readable in walk(folder):
+            files += [place] * (not readable)  # opening it will say why
+            files += filter(self.takes, (place / name for name in names))
+        return sorted(files)
+
+
+def is_audio_file(path: Path) -> bool:
+    """Whether a regular file is a sound, by its suffix or its first bytes."""
+    suffix = path.suffix.lower()
+    try:
+        if not stat.S_ISREG(path.stat().st_mode) or suffix in _OTHER_SUFFIXES:
+            return False
+        if suffix in AUDIO_SUFFIXES:
+            return True
+        with path.open("rb") as file:
+            return is_sound(file.read(HEAD_BYTES))
+    except OSError:  # opening it will say why
+        return suffix in AUDIO_SUFFIXES
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str], bool]]:
+    """Folders at any depth with the names of their files, and whether they can be read; without
+    hidden ones. Linked folders come last, and each folder once, so that links cannot loop."""
+    seen: set[tuple[int, int]] = set()
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        place = folders.pop() if folders else links.pop(0)
+        names: list[str] = []
+        try:
+            status = place.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(place) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name, reverse=True):
+                    if entry.name.startswith("."):
+                        continue
+                    if not _is_folder(entry):
+                        names.append(entry.name)
+                    elif entry.is_symlink():
+                        links.append(place / entry.name)
+                    else:
+                        folders.append(place / entry.name)
+        except OSError:
+            yield place, [], False
+            continue
+        yield place, names, True
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

@@ -1,27 +1,30 @@
-"""Sound files as streams of mono float32 samples: decode, mix down, resample (soxr).
+"""Sounds as streams of mono float32 samples: decode, mix down, resample (soxr).
 
-A broken file is an AudioError when nothing can be decoded, else a note: "truncated: …" (shorter
-than the file declares), "damaged: …" or "silent: …". Units: seconds, samples per second.
+A sound is a path, "-" (stdin), a file object, samples ([T], [C, T] or [T, C], up to 8 channels) of
+floats or integers, a mapping as in Hugging Face datasets, or a decoder as torchcodec has. A broken
+file is an AudioError when nothing can be decoded, else a note: "truncated: …" (shorter than the
+file declares), "damaged: …", "silent: …" and others. Units: seconds, samples per second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wsac.types import AudioError, RecipeError
+from wsac.types import AudioError, RecipeError, WsacError
 
-from .backends import open_source
+from .audio_options import AS_IS, AudioOptions
+from .decoding import TRUNCATION_SECONDS, Decoding, as_audio_error
+from .local_files import sound_name
+from .samples import unwrap
 from .windows import Window, cut_windows, sample_count
 
 # -60 dBFS: fainter sounds lie under the floor of the log-mels, and a CLAP invents sounds in them
 SILENCE_PEAK = 1e-3
-# declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
-TRUNCATION_SECONDS = 0.1
+LOUD = 4.0  # times full scale: louder peaks are noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +43,20 @@ class Recording:
 
 
 def load_audio(
-    path: str | Path, sample_rate: int, *, max_seconds: float | None = None
+    audio: Any,
+    sample_rate: int,
+    *,
+    max_seconds: float | None = None,
+    options: AudioOptions = AS_IS,
 ) -> Recording:
-    """Decode a sound file, or its first ``max_seconds``, to mono at ``sample_rate``.
+    """Decode a sound, or its first ``max_seconds``, to mono at ``sample_rate``.
 
     Raises AudioError when nothing can be decoded. With ``max_seconds`` the notes are about
     the part that was read.
     """
     limit = None if max_seconds is None else sample_count("max_seconds", max_seconds, sample_rate)
     blocks, total = [], 0
-    with AudioStream(path, sample_rate) as stream:
+    with AudioStream(audio, sample_rate, options) as stream:
         for block in stream:
             blocks.append(block)
             total += len(block)
@@ -61,21 +68,28 @@ def load_audio(
 
 
 class AudioStream:
-    """A sound file as blocks ``[T]`` of mono float32: one pass, in constant memory.
+    """A sound as blocks ``[T]`` of mono float32: one pass, in constant memory.
 
     declared_seconds: the length the file claims, None when it does not say (known before the first
-    block). seconds, notes: what has been read so far; final after the last block. NaN and infinite
-    samples become 0, and a note says so. Raises AudioError when the file cannot be opened, or holds
-    no samples (at the end).
+    block). seconds, notes: what has been read so far; final after the last block. file: its name,
+    "" for samples. NaN and infinite samples become 0, and a note says so. Raises AudioError when
+    the sound cannot be opened for any reason, or holds no samples (at the end).
     """
 
-    def __init__(self, path: str | Path, sample_rate: int) -> None:
+    def __init__(self, audio: Any, sample_rate: int, options: AudioOptions = AS_IS) -> None:
         if sample_rate <= 0:
             raise RecipeError(f"sample_rate={sample_rate}: must be above 0, such as 48000")
-        self.path, self.sample_rate = Path(path), sample_rate
-        self._source = open_source(self.path)
-        self.declared_seconds = self._source.declared_seconds
-        self._samples, self._decoded_seconds, self._peak, self._nonfinite = 0, 0.0, 0.0, 0
+        self.file, self.sample_rate = "", sample_rate
+        try:
+            audio, rate = unwrap(audio, options.sample_rate)
+            self.file = sound_name(audio)
+            self._name = self.file or "the samples"
+            self._source = Decoding(audio, self._name, rate or sample_rate, options)
+        except WsacError:
+            raise
+        except Exception as error:  # of a decoder, or of the system
+            raise as_audio_error(error, self.file or "the sound") from error
+        self._samples, self._peak, self._nonfinite = 0, 0.0, 0
         self._exhausted = False
         self._blocks = self._counted()
 
@@ -94,6 +108,10 @@ class AudioStream:
         self._source.close()
 
     @property
+    def declared_seconds(self) -> float | None:
+        return self._source.declared_seconds
+
+    @property
     def seconds(self) -> float:
         return self._samples / self.sample_rate
 
@@ -110,11 +128,13 @@ class AudioStream:
         if self.silent:
             level = f"{20 * np.log10(self._peak):.0f} dBFS" if self._peak else "all samples are 0"
             notes.append(f"silent: the mono mix has no sound above -60 dBFS ({level})")
-        return tuple(notes)
+        if self._peak > LOUD:
+            notes.append(f"loud: peaks at {self._peak:.3g} times full scale; is the scale right?")
+        return (*notes, *self._source.notes)
 
     def _missing(self) -> str:
         """What of the file could not be decoded, "" when it is whole."""
-        source, seconds, declared = self._source, self._decoded_seconds, self.declared_seconds
+        source, seconds, declared = self._source.source, self._source.seconds, self.declared_seconds
         if source.bad_packets and not source.cut:
             return f"damaged: {source.bad_packets} packets cannot be decoded and are left out"
         reached = max(seconds, source.reached_seconds)
@@ -136,11 +156,18 @@ class AudioStream:
                 self._samples += len(block)
                 if len(block):  # the resampler holds back its first samples
                     yield block
+        except WsacError:
+            raise
+        except Exception as error:  # of a decoder, or of the system
+            raise as_audio_error(error, self._name) from error
         finally:
             self._source.close()
         self._exhausted = True
         if not self._samples:
-            raise AudioError(f"{self.path}: no audio samples; is the download complete?")
+            raise AudioError(f"{self._name}: no audio samples; is the download complete?")
+        if self._nonfinite == self._source.frames:
+            what = "all samples are NaN or infinite, so it cannot be embedded"
+            raise AudioError(f"{self._name}: {what}; are they floats within [-1, 1]?")
 
     def _resampled(self) -> Iterator[np.ndarray]:
         import soxr
@@ -155,7 +182,6 @@ class AudioStream:
                 if rate != self.sample_rate:
                     stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32")
                     resample = stream.resample_chunk
-            self._decoded_seconds += len(block) / rate
             if not np.isfinite(block).all():
                 self._nonfinite += int((~np.isfinite(block)).sum())
                 block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)

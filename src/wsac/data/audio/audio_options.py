@@ -1,0 +1,41 @@
+"""How a sound is read: which track and channel, and the rate of bare samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from wsac.types import RecipeError
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOptions:
+    """sample_rate: of arrays that do not bring one; None: the CLAP's. track: which audio track of
+    a file, from 1; None: the loudest. channel: which channel, from 1; None: the mix of all.
+
+    Raises RecipeError for impossible values.
+    """
+
+    sample_rate: int | None = None
+    track: int | None = None
+    channel: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("sample_rate", "track", "channel"):
+            value = getattr(self, name)
+            if value is not None and not (value == int(value) and value >= 1):
+                raise RecipeError(f"{name} {value}: give a whole number, 1 or more")
+
+    @staticmethod
+    def parse(track: int | None, channel: str | None) -> AudioOptions:
+        """From the options of a command line, where channel is a number or "mix"."""
+        if channel is not None and channel != "mix" and not channel.isdecimal():
+            raise RecipeError(f"--channel {channel}: give its number, from 1, or mix")
+        number = None if channel in (None, "mix") else int(channel)
+        return AudioOptions(track=track, channel=number)
+
+    def at(self, sample_rate: int | None) -> AudioOptions:
+        """The same with this rate of arrays, unless it is None."""
+        return self if sample_rate is None else replace(self, sample_rate=sample_rate)
+
+
+AS_IS = AudioOptions()
