@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.find import find_audio
 from wsac.io.console import progress, say
 from wsac.io.files import atomic_path, read_json, write_csv, write_json
@@ -37,6 +38,7 @@ def embed_folder(
     *,
     dtype: str = "float16",
     shard: int = SHARD,
+    audio_options: AudioOptions = AS_IS,
 ) -> dict[str, int]:
     """Embed files, folders and globs into the folder ``out``; complete shards of an earlier run
     stay.
@@ -52,7 +54,13 @@ def embed_folder(
     files, out = find_audio(list(patterns)), Path(out)
     if out.exists() and not out.is_dir():
         raise RecipeError(f"{out}: a file; give --out a folder")
-    index = {"fingerprint": clap.fingerprint, "dtype": dtype, "dim": clap.embed_dim, "shard": shard}
+    index: dict[str, Any] = {
+        "fingerprint": clap.fingerprint,
+        "dtype": dtype,
+        "dim": clap.embed_dim,
+        "shard": shard,
+    }
+    index |= {"track": audio_options.track, "channel": audio_options.channel}
     _check_folder(out, index, files)
     write_json(out / "index.json", index)
     rows: list[tuple[int, str, float]] = []
@@ -64,7 +72,7 @@ def embed_folder(
             part = files[start : start + shard]
             done = _finished(out, number, part)
             if done is None:
-                done = _embed_shard(clap, part, out, number, dtype, tick)
+                done = _embed_shard(clap, part, out, number, dtype, tick, audio_options)
             else:
                 reused += 1
                 tick(len(part))
@@ -136,10 +144,16 @@ def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[
 
 
 def _embed_shard(
-    clap: ClapEncoder, part: Sequence[Path], out: Path, number: int, dtype: str, tick: Any
+    clap: ClapEncoder,
+    part: Sequence[Path],
+    out: Path,
+    number: int,
+    dtype: str,
+    tick: Any,
+    audio_options: AudioOptions,
 ) -> dict[str, Any]:
     rows, files, errors = [torch.empty(0, clap.embed_dim)], [], []
-    for file, sound in zip(part, embed_many(clap, part), strict=True):
+    for file, sound in zip(part, embed_many(clap, part, audio_options), strict=True):
         if isinstance(sound, AudioError):
             errors.append((str(file), str(sound)))
         else:

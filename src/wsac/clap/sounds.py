@@ -17,7 +17,7 @@ from torch import Tensor
 
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.decoding import as_audio_error
-from wsac.data.audio.local_files import sound_name
+from wsac.data.audio.local_files import sound_name, unnamed
 from wsac.data.audio.stream import SILENCE_PEAK, AudioStream, Recording, load_audio
 from wsac.data.audio.windows import cut_windows, merge_short_tail, shortest_tail
 from wsac.types import AudioError, ModelError, RecipeError
@@ -255,7 +255,7 @@ def _file(audio: Audio | AudioStream) -> str:
 
 
 def _name(audio: Audio | AudioStream) -> str:
-    return _file(audio) or "the samples"
+    return _file(audio) or unnamed(audio)
 
 
 def _check_finite(clap: ClapEncoder, embedding: Tensor, name: str) -> None:

@@ -22,6 +22,8 @@ def caption(
     clap: common.MovedClap = None,
     gap: common.Gap = None,
     window: common.Window = None,
+    track: common.Track = None,
+    channel: common.Channel = None,
     min_confidence: Annotated[float | None, Option(help="Hide captions below it (0-1).")] = None,
     precision: Annotated[str | None, Option(help="float32 (default), bfloat16 or auto.")] = None,
     changes: Annotated[common.Words, Option("--set", help="As in length_penalty=0.8.")] = None,
@@ -34,6 +36,7 @@ def caption(
     wsac caption dog.wav recordings/ --beam 4 --json
     """
     style = common.row_style(as_json, as_csv, window)  # before the slow imports
+    from wsac.data.audio.audio_options import AudioOptions
     from wsac.inference.batch import caption_files, print_captions
     from wsac.inference.caption_options import check_names
 
@@ -41,6 +44,7 @@ def caption(
     options = common.overrides(decoding | {"precision": precision}, changes, "length_penalty=0.8")
     check_names(options)  # or --set model=x would reach caption_files
     options |= {"window": window, "min_confidence": min_confidence, "device": device}
+    options |= {"audio_options": AudioOptions.parse(track, channel)}
     captions = caption_files(files, model=model, clap=clap, gap=gap, **options)
     print_captions(captions, style)
     common.report_failures(captions, "captioned")
@@ -53,6 +57,8 @@ def tag(
     top: Annotated[int, Option(help="Number of labels to show per sound.")] = 5,
     clap: common.Clap = "pocket",
     window: common.Window = None,
+    track: common.Track = None,
+    channel: common.Channel = None,
     as_json: common.Json = False,
     as_csv: common.Csv = False,
     device: common.Device = "auto",
@@ -72,8 +78,12 @@ def tag(
         words = labels.split(",")
     else:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
+    from wsac.data.audio.audio_options import AudioOptions
     from wsac.inference.batch import print_tags, tag_files
 
-    sounds = tag_files(files, words, clap=clap, top=top, window=window, device=device)
+    reading = AudioOptions.parse(track, channel)
+    sounds = tag_files(
+        files, words, clap=clap, top=top, window=window, device=device, audio_options=reading
+    )
     print_tags(sounds, style)
     common.report_failures(sounds, "tagged")

@@ -112,6 +112,8 @@ def embed_audio(
     name: common.Clap = "pocket",
     dtype: Annotated[str, Option(help="float16 or float32.")] = "float16",
     shard: Annotated[int, Option(help="Recordings per .npy file.")] = 1024,
+    track: common.Track = None,
+    channel: common.Channel = None,
     tokenizer: common.Tokenizer = None,
     offline: common.Offline = False,
     as_json: common.Json = False,
@@ -123,9 +125,11 @@ def embed_audio(
     """
     from wsac.clap import load_clap
     from wsac.clap.collections import embed_folder
+    from wsac.data.audio.audio_options import AudioOptions
 
     model = load_clap(name, device=device, tokenizer=tokenizer, offline=offline)
-    done = embed_folder(model, files, out, dtype=dtype, shard=shard)
+    options = AudioOptions.parse(track, channel)
+    done = embed_folder(model, files, out, dtype=dtype, shard=shard, audio_options=options)
     if as_json:
         print_json(done)
     else:

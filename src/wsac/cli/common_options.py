@@ -29,6 +29,8 @@ Tokenizer = Annotated[Path | None, Option(help="Folder or tokenizer.json, for a 
 Bridge = Annotated[str | None, Option(help="Such as santa, pd or nnd. Default: the model's.")]
 Beam = Annotated[int | None, Option(help="Beam size; 1 is greedy. Default: the model's, 4.")]
 Gap = Annotated[Path | None, Option("--gap", help="From wsac gap --save, for some bridges.")]
+Track = Annotated[int | None, Option(help="Audio track, from 1. Default: the loudest.")]
+Channel = Annotated[str | None, Option(help="Channel, from 1, or mix (default): their mean.")]
 Window = Annotated[float | None, Option(help="Split files into windows of this many seconds.")]
 
 # runs and recipes

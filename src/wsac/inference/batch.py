@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wsac.clap import load_clap
+from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.find import find_audio
 from wsac.io.console import print_json, progress, table
 from wsac.types import AudioError, Caption, RecipeError
@@ -39,15 +40,16 @@ def caption_files(
     window: float | None = None,
     min_confidence: float | None = None,
     device: str = "auto",
+    audio_options: AudioOptions = AS_IS,
     **changes: Any,
 ) -> list[Caption | AudioError]:
     """Caption files, folders and globs in order; with ``window``, every window of so many seconds.
 
     An AudioError stands in the place of a file that fails. clap: where the model's CLAP is now, if
     it has moved. gap: for bridges that need one. min_confidence: captions below it become guesses;
-    default: the calibrated threshold. changes: CaptionOptions by name; None changes nothing.
-    Raises AudioError for a folder or glob without sounds, ModelError or RecipeError for the model
-    and its options.
+    default: the calibrated threshold. audio_options: track and channel. changes: CaptionOptions by
+    name; None changes nothing. Raises AudioError for a folder or glob without sounds, ModelError or
+    RecipeError for the model and its options.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
     if "beam_size" in changes and changes.setdefault("samples", 0):  # a beam replaces sampling
@@ -65,7 +67,8 @@ def caption_files(
             return caption
         return replace(caption, text="", guess=caption.text)
 
-    return _collect("caption", captioner.caption_many(files, window), len(files), hide)
+    captions = captioner.caption_many(files, window, audio_options=audio_options)
+    return _collect("caption", captions, len(files), hide)
 
 
 def tag_files(
@@ -76,10 +79,12 @@ def tag_files(
     top: int = 5,
     window: float | None = None,
     device: str = "auto",
+    audio_options: AudioOptions = AS_IS,
 ) -> list[TaggedSound | AudioError]:
     """The ``top`` labels of files, folders and globs in order; with ``window``, of every window.
 
-    An AudioError stands in the place of a file that fails. window: seconds. Raises AudioError for
+    An AudioError stands in the place of a file that fails. window: seconds. audio_options: track
+    and channel. Raises AudioError for
     a folder or glob without sounds, ModelError for the CLAP, RecipeError for labels and options.
     """
     if top < 1:
@@ -90,7 +95,8 @@ def tag_files(
     def shorten(sound: TaggedSound) -> TaggedSound:
         return replace(sound, tags=tuple(map(_rounded, sound.tags[:top])))
 
-    return _collect("tag", tagger.tag_many(files, window), len(files), shorten)
+    sounds = tagger.tag_many(files, window, audio_options=audio_options)
+    return _collect("tag", sounds, len(files), shorten)
 
 
 def _collect(

@@ -15,7 +15,7 @@ from .audio_options import AudioOptions
 from .backends import AvSource, LinkedSource, SampleSource, SoundfileSource, Source
 from .channel_mix import Mixer
 from .headers import HEAD_BYTES, audio_start, holds_mpeg, is_mpeg, is_text, ogg_has_end, ogg_links
-from .local_files import local_file
+from .local_files import local_file, remove_copy
 from .samples import as_channels
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_536_000
@@ -82,7 +82,7 @@ class Decoding:
 
     def _remove_copy(self) -> None:
         if self._copy is not None:
-            self._copy.unlink(missing_ok=True)
+            remove_copy(self._copy)
 
     def _read(
         self, source: Source, skip_seconds: float

@@ -20,6 +20,7 @@ STDIN = "-"
 # `cat x | wsac caption /dev/stdin` and `<(…)` of a shell; other pipes may never end
 _OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 _ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(?=[^/])")
+_copies: set[Path] = set()
 _by_name: dict[str, Path] = {}  # a pipe can be read once, so its copy stays until the end
 _by_object: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 
@@ -30,6 +31,11 @@ def sound_name(audio: Any) -> str:
     if not isinstance(name, (str, Path)) or not (hasattr(audio, "read") or audio is name):
         return ""
     return str(name) if isinstance(name, str) else _ADDRESS.sub(r"\1://", str(name), count=1)
+
+
+def unnamed(audio: Any) -> str:
+    """What to call a sound without a name."""
+    return "the file object" if hasattr(audio, "read") else "the samples"
 
 
 def local_file(audio: str | Path | BinaryIO) -> tuple[Path, bool]:
@@ -92,7 +98,7 @@ def _copied_object(source: BinaryIO) -> tuple[Path, bool]:
     with suppress(TypeError):  # no weak references to it
         if (copy := _by_object.get(source)) is not None:
             return copy, False
-    name = sound_name(source) or "the file object"
+    name = sound_name(source) or unnamed(source)
     if not (hasattr(source, "seekable") and source.seekable()):
         copy = _copy(source, name)
         with suppress(TypeError):
@@ -106,9 +112,9 @@ def _copied_object(source: BinaryIO) -> tuple[Path, bool]:
 
 
 def _copy(source: BinaryIO, name: str) -> Path:
-    """Copy to a temporary file, which is removed when Python ends."""
+    """Copy to a temporary file, which is removed when Python ends, or before."""
     handle, path = tempfile.mkstemp(prefix="wsac-", suffix=".sound")
-    atexit.register(lambda: Path(path).unlink(missing_ok=True))
+    _copies.add(Path(path))
     total = 0
     try:
         with os.fdopen(handle, "wb") as file:
@@ -121,6 +127,17 @@ def _copy(source: BinaryIO, name: str) -> Path:
                     raise AudioError(f"{name}: {what}; save it to a file first")
                 file.write(piece)
     except BaseException:
-        Path(path).unlink(missing_ok=True)
+        remove_copy(Path(path))
         raise
     return Path(path)
+
+
+def remove_copy(path: Path) -> None:
+    _copies.discard(path)
+    path.unlink(missing_ok=True)
+
+
+@atexit.register
+def _remove_copies() -> None:
+    for path in list(_copies):
+        remove_copy(path)

@@ -18,7 +18,7 @@ from wsac.types import AudioError, RecipeError, WsacError
 
 from .audio_options import AS_IS, AudioOptions
 from .decoding import TRUNCATION_SECONDS, Decoding, as_audio_error
-from .local_files import sound_name
+from .local_files import sound_name, unnamed
 from .samples import unwrap
 from .windows import Window, cut_windows, sample_count
 
@@ -83,7 +83,7 @@ class AudioStream:
         try:
             audio, rate = unwrap(audio, options.sample_rate)
             self.file = sound_name(audio)
-            self._name = self.file or "the samples"
+            self._name = self.file or unnamed(audio)
             self._source = Decoding(audio, self._name, rate or sample_rate, options)
         except WsacError:
             raise
