@@ -172,7 +172,7 @@ def test_impossible_options_are_refused(options):
         AudioOptions(**options)
     with pytest.raises(RecipeError, match="--channel left"):
         AudioOptions.parse(None, "left")
-    assert AudioOptions.parse(2, "mix") == AudioOptions(track=2)
+    assert AudioOptions.parse(2, "mix") == AudioOptions(track=2, channel="mix")
 
 
 def wav(samples: np.ndarray, rate: int = RATE) -> bytes:
@@ -277,6 +277,7 @@ def test_opposite_channels_are_noticed_and_the_louder_one_is_read(tmp_path):
             "--channel chooses another",
         )
     np.testing.assert_allclose(samples_of(stereo, channel=1), stereo[0], atol=1e-6)
+    np.testing.assert_allclose(samples_of(stereo, channel="mix"), stereo.mean(0), atol=1e-6)
 
 
 def test_ordinary_stereo_is_mixed_without_a_note():

@@ -30,7 +30,9 @@ Bridge = Annotated[str | None, Option(help="Such as santa, pd or nnd. Default: t
 Beam = Annotated[int | None, Option(help="Beam size; 1 is greedy. Default: the model's, 4.")]
 Gap = Annotated[Path | None, Option("--gap", help="From wsac gap --save, for some bridges.")]
 Track = Annotated[int | None, Option(help="Audio track, from 1. Default: the loudest.")]
-Channel = Annotated[str | None, Option(help="Channel, from 1, or mix (default): their mean.")]
+Channel = Annotated[
+    str | None, Option(help="Channel, from 1, or mix. Default: mix, unless it cancels.")
+]
 Window = Annotated[float | None, Option(help="Split files into windows of this many seconds.")]
 
 # runs and recipes

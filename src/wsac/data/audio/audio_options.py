@@ -10,19 +10,22 @@ from wsac.types import RecipeError
 @dataclass(frozen=True, slots=True)
 class AudioOptions:
     """sample_rate: of arrays that do not bring one; None: the CLAP's. track: which audio track of
-    a file, from 1; None: the loudest. channel: which channel, from 1; None: the mix of all.
+    a file, from 1; None: the loudest. channel: which channel, from 1, or "mix", the mean of all;
+    None: the mean, unless the channels cancel each other.
 
     Raises RecipeError for impossible values.
     """
 
     sample_rate: int | None = None
     track: int | None = None
-    channel: int | None = None
+    channel: int | str | None = None
 
     def __post_init__(self) -> None:
         for name in ("sample_rate", "track", "channel"):
             value = getattr(self, name)
-            if value is not None and not (value == int(value) and value >= 1):
+            if value is None or (name == "channel" and value == "mix"):
+                continue
+            if isinstance(value, str) or value != int(value) or value < 1:
                 raise RecipeError(f"{name} {value}: give a whole number, 1 or more")
 
     @staticmethod
@@ -30,7 +33,7 @@ class AudioOptions:
         """From the options of a command line, where channel is a number or "mix"."""
         if channel is not None and channel != "mix" and not channel.isdecimal():
             raise RecipeError(f"--channel {channel}: give its number, from 1, or mix")
-        number = None if channel in (None, "mix") else int(channel)
+        number = channel if channel is None or channel == "mix" else int(channel)
         return AudioOptions(track=track, channel=number)
 
     def at(self, sample_rate: int | None) -> AudioOptions:

@@ -209,6 +209,8 @@ def _open(path: Path, file: str | Part, head: bytes) -> Any:
         what = "no known sound format, or corrupt; does another player open it?"
         if head[4:8] == b"ftyp":
             what = "truncated, its index (moov) is missing; fetch the file again"
+        if isinstance(error, FileNotFoundError):
+            what = "no such file any more; was it moved while it was opened?"
         raise AudioError(f"{path}: {what}") from error
 
 

@@ -12,14 +12,15 @@ AUDIBLE = 1e-3  # -60 dBFS
 
 
 class Mixer:
-    """Turns blocks [C, T] into [T]. channel: its number from 1; None: the mean of all.
+    """Turns blocks [C, T] into [T]. channel: its number from 1, or "mix", the mean of all.
 
-    Where the channels cancel each other in the first frames with sound, the loudest channel is
+    With None it is the mean too, but where the channels cancel each other in the first frames with sound, the loudest channel is
     taken, and ``note`` says so. Raises AudioError for a channel that does not exist.
     """
 
-    def __init__(self, name: str, channel: int | None) -> None:
-        self.name, self.channel, self.note = name, channel, ""
+    def __init__(self, name: str, channel: int | str | None) -> None:
+        self.name, self.note = name, ""
+        self.channel = None if isinstance(channel, str) else channel
         self._decided, self._frames = channel is not None, 0
         self._power = np.zeros(0)
         self._mix_power = 0.0

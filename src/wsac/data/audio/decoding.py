@@ -201,12 +201,14 @@ def _check_rate(rate: int, name: str) -> None:
 
 def _reason(error: BaseException) -> str:
     """An exception in one line."""
-    return " ".join(f"{error}".split()) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split()) or type(error).__name__
 
 
 def as_audio_error(error: Exception, name: str) -> AudioError:
     """Any failure of reading one sound as its AudioError."""
     if isinstance(error, AudioError):
         return error
-    reason = "not enough memory" if isinstance(error, MemoryError) else _reason(error)
-    return AudioError(f"{name}: cannot be read ({reason}); check the file")
+    return AudioError(f"{name}: cannot be read ({_reason(error)}); check the file")
