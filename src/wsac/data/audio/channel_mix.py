@@ -14,8 +14,9 @@ AUDIBLE = 1e-3  # -60 dBFS
 class Mixer:
     """Turns blocks [C, T] into [T]. channel: its number from 1, or "mix", the mean of all.
 
-    With None it is the mean too, but where the channels cancel each other in the first frames with sound, the loudest channel is
-    taken, and ``note`` says so. Raises AudioError for a channel that does not exist.
+    With None it is the mean too, but where the channels cancel each other in the first frames with
+    sound, the loudest channel is taken, and ``note`` says so. Raises AudioError for a channel that
+    does not exist.
     """
 
     def __init__(self, name: str, channel: int | str | None) -> None:
