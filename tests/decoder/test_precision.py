@@ -155,6 +155,7 @@ def test_an_older_captioner_loads_without_the_precisions_that_are_gone(
     captioner.save(tmp_path / "run")
     card = json.loads((tmp_path / "run" / "captioner.json").read_text())
     card["options"] |= {"compiled": True, "precision": "int8"}
+    del card["checksums"], card["checksum"]  # an older one has none
     (tmp_path / "run" / "captioner.json").write_text(json.dumps(card))
     again = Captioner.load(tmp_path / "run", device="cpu")
     assert again.options.precision == "float32"

@@ -61,7 +61,7 @@ def test_defaults_and_calibration_change_in_place(folder):
     set_calibration(folder, CALIBRATION)
     after = json.loads((folder / "captioner.json").read_text())
     changed = {key for key in after if after[key] != before.get(key)}
-    assert changed == {"options", "confidence"}
+    assert changed == {"options", "confidence", "checksum"}
     again = Captioner.load(folder)
     assert (again.options, again.calibration) == (options, CALIBRATION)
 

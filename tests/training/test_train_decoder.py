@@ -173,7 +173,8 @@ def test_a_run_goes_on_from_another_captioner(tiny_recipe, tmp_path, run):
     )
     assert code == 0, err
     train(tiny_recipe(**{"training.epochs": 2}), tmp_path / "new")
-    shutil.copy(tmp_path / "new" / "decoder.safetensors", tmp_path / "first")
+    for name in ("decoder.safetensors", "captioner.json"):
+        shutil.copy(tmp_path / "new" / name, tmp_path / "first")
     with pytest.raises(RecipeError, match="changed since; give another --out"):
         train(learning, tmp_path / "second")
 

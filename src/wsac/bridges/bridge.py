@@ -9,7 +9,7 @@ by ``audio``, or by ``text`` where an inference bridge made a text embedding of 
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Protocol, TypeVar, dataclass_transform, runtime_checkable
@@ -31,6 +31,8 @@ BOUNDS: dict[str, Callable[[float], bool]] = {
     "a number above 0, up to 1": lambda value: 0 < value <= 1,
     "a number from 0 to 1": lambda value: 0 <= value <= 1,
 }
+PLUS = re.compile(r"(?<![\d.][eE])\+")  # between bridges; not the one of 1e+16
+MOST = 1e6  # of any number; more only overflows
 SEVERAL = "chain bridges with +; for wsac tune, repeat --bridge; "
 
 
@@ -119,7 +121,7 @@ def parse(spec: str, *stages: Stage) -> list[tuple[Kind, dict[str, Any]]]:
     Raises RecipeError for a name that these stages do not have, or an option that the bridge lacks.
     """
     bridges = []
-    for part in filter(None, (part.strip() for part in spec.split("+"))):
+    for part in filter(None, (part.strip() for part in PLUS.split(spec))):
         name, _, written = (word.strip() for word in part.partition(":"))
         kind = next((KINDS[stage, name] for stage in stages if (stage, name) in KINDS), None)
         if kind is None:
@@ -165,8 +167,9 @@ def build(kind: Kind, options: dict[str, Any], context: BridgeContext) -> Any:
         raise RecipeError(f"bridge '{kind.name}' needs {lacking}")
     for f in fields(kind.make):  # type: ignore[arg-type]
         value, bounds = options.get(f.name, f.default), f.metadata.get("bounds")
-        if bounds and not (math.isfinite(value) and BOUNDS[bounds](value)):
-            raise RecipeError(f"bridge '{kind.name}': {f.name} {value}: give {bounds}")
+        if bounds and not (abs(value) <= MOST and BOUNDS[bounds](value)):
+            limit = f", at most {MOST:,.0f}" * (abs(value) > MOST)
+            raise RecipeError(f"bridge '{kind.name}': {f.name} {value}: give {bounds}{limit}")
     try:
         return kind.make(**options, **{name: getattr(context, name) for name in kind.needs})
     except ValueError as error:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsac.io.files import write_tensors
+from wsac.io.tensors import read_tensors, write_tensors
 from wsac.types import ModelError
 
 DIRECTIONS = 100  # of the PLS head, as published
@@ -54,14 +54,16 @@ class Gap:
         write_tensors(path, tensors, {"fingerprint": self.fingerprint})
 
     @classmethod
-    def load(cls, path: str | Path, *, fingerprint: str = "") -> Gap:
-        """Read what ``save`` wrote. Raises ModelError for other files and gaps of other CLAPs."""
-        from safetensors import SafetensorError, safe_open
+    def load(cls, path: str | Path, *, fingerprint: str = "", checksum: str | None = None) -> Gap:
+        """Read what ``save`` wrote, with this checksum if one is given.
+
+        Raises ModelError for other files, damaged ones and gaps of other CLAPs.
+        """
+        from safetensors import SafetensorError
 
         try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                gap = cls(**tensors, fingerprint=(file.metadata() or {}).get("fingerprint", ""))
+            tensors, meta = read_tensors(path, checksum)
+            gap = cls(**tensors, fingerprint=meta.get("fingerprint", ""))
         except FileNotFoundError as error:
             raise ModelError(f"{path}: no such file; wsac gap --save writes one") from error
         except (OSError, SafetensorError, TypeError) as error:

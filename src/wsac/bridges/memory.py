@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsac.io.files import write_tensor
+from wsac.io.tensors import read_tensors, write_tensor
 from wsac.types import ModelError
 
 WHOLE = 1 << 26  # numbers (256 MB); a larger memory stays in its file, in the precision written
@@ -94,13 +94,15 @@ class SupportMemory:
         write_tensor(path, "embeddings", map(rounded, self.tiles()), shape, dtype)
 
     @classmethod
-    def load(cls, path: str | Path) -> SupportMemory:
-        """Read what ``save`` wrote; entries are unit-norm again. Raises ModelError."""
+    def load(cls, path: str | Path, checksum: str | None = None) -> SupportMemory:
+        """Read what ``save`` wrote; entries are unit-norm again.
+
+        checksum: of the file that is expected. Raises ModelError for another or a damaged file.
+        """
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
 
         try:
-            memory = cls(load_file(path)["embeddings"])  # mapped: nothing is read yet
+            memory = cls(read_tensors(path, checksum)[0]["embeddings"])  # mapped into memory
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             what = f"not a support memory ({error}); the model folder is incomplete"
             raise ModelError(f"{path}: {what}") from error

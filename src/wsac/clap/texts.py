@@ -1,6 +1,7 @@
 """Text embeddings on disk: computed once, memory-mapped after, readable with NumPy alone.
 
 A cache entry is ``<folder>/<key>.npy``, named by a hash of the CLAP's fingerprint and of all texts.
+Behind the array lies a checksum (``wsac.io.arrays``): a damaged entry is made again.
 """
 
 from __future__ import annotations
@@ -8,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from wsac.io.arrays import map_array, write_array
 from wsac.io.console import progress, say
-from wsac.io.files import atomic_path
+from wsac.io.locks import sweep
 from wsac.runtime.process import return_freed_memory
 from wsac.types import WsacError
 
@@ -25,26 +27,38 @@ from .encoder import ClapEncoder
 AT_ONCE = 4096  # captions embedded between two steps of the progress bar; equal lengths batch well
 
 
+class CacheError(WsacError):
+    """There is no place for a cache."""
+
+
 def cache_folder() -> Path:
-    """``$WSAC_CACHE``, else ``wsac`` in the user's cache folder."""
+    """``$WSAC_CACHE``, else ``wsac`` in the user's cache folder.
+
+    Raises CacheError where the user has no home folder.
+    """
     if folder := os.environ.get("WSAC_CACHE"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsac"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "wsac"
+    try:
+        return Path.home() / ".cache" / "wsac"
+    except RuntimeError as error:
+        raise CacheError("this user has no home folder") from error
 
 
 def load_or_make(
     key: str, texts: Sequence[str], make: Callable[[], Tensor], folder: Path | None = None
 ) -> Tensor:
     """The tensor ``[N, D]`` for (key, texts): memory-mapped from the cache, or made and stored."""
-    path = _entry(key, texts, folder)
-    if (stored := _mapped(path)) is not None:
-        return stored
+    with or_without_cache():
+        path = _entry(key, texts, folder)
+        if (stored := _mapped(path)) is not None:
+            return stored
     tensor = make()
-    try:
-        with atomic_path(path) as temporary:
-            np.save(temporary, tensor.numpy(), allow_pickle=False)
-    except WsacError as error:
-        _without_cache(error)
+    array = tensor.numpy()
+    with or_without_cache():
+        path = _entry(key, texts, folder)
+        write_array(path, [array], array.shape, array.dtype, path.stem)
     return tensor
 
 
@@ -55,9 +69,7 @@ def embed_texts(clap: ClapEncoder, captions: Sequence[str], *, half: bool = Fals
     that are read in parts; unit norm only after ``.float()`` and normalising.
     """
     dtype = np.dtype(np.float16 if half else np.float32)
-    path = _entry(f"{clap.fingerprint}/float16" if half else clap.fingerprint, captions)
-    if (stored := _mapped(path)) is not None:
-        return stored
+    shape = (len(captions), clap.embed_dim)
 
     def parts() -> Iterator[np.ndarray]:
         with progress("text embeddings", len(captions), unit="captions") as tick:
@@ -67,20 +79,26 @@ def embed_texts(clap: ClapEncoder, captions: Sequence[str], *, half: bool = Fals
                 return_freed_memory()  # every length leaves holes that fit no other
                 tick(len(part))
 
-    shape = (len(captions), clap.embed_dim)
-    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-    try:
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for part in parts():
-                part.tofile(file)
+    with or_without_cache():
+        path = _entry(f"{clap.fingerprint}/float16" if half else clap.fingerprint, captions)
         if (stored := _mapped(path)) is not None:
             return stored
-    except WsacError as error:
-        if not isinstance(error.__cause__, OSError):  # an error of the CLAP, not of the disk
-            raise
-        _without_cache(error)
+        write_array(path, parts(), shape, dtype, path.stem)
+        if (stored := _mapped(path)) is not None:
+            return stored
     return torch.from_numpy(np.concatenate([*parts(), np.empty((0, clap.embed_dim), dtype)]))
+
+
+@contextmanager
+def or_without_cache() -> Iterator[None]:
+    """Report a cache that cannot be used, and go on after the block."""
+    try:
+        yield
+    except WsacError as error:
+        of_disk = type(error) is WsacError and isinstance(error.__cause__, OSError)
+        if not of_disk and not isinstance(error, CacheError):
+            raise  # an error of the CLAP or of a sound
+        say(f"{error}; continuing without a cache; set WSAC_CACHE to another folder")
 
 
 def _entry(key: str, texts: Sequence[str], folder: Path | None = None) -> Path:
@@ -91,11 +109,6 @@ def _entry(key: str, texts: Sequence[str], folder: Path | None = None) -> Path:
 
 
 def _mapped(path: Path) -> Tensor | None:
-    with suppress(OSError, ValueError, EOFError):  # a missing or cut file is made again
-        # Copy-on-write, since tensors want a writable array.
-        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-    return None
-
-
-def _without_cache(error: WsacError) -> None:
-    say(f"{error}; continuing without a cache; set WSAC_CACHE to another folder")
+    sweep(path.parent)
+    array = map_array(path, path.stem)
+    return None if array is None else torch.from_numpy(array)

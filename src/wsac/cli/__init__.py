@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -95,6 +96,12 @@ VersionOption = Annotated[
 def _root(version: VersionOption = False) -> None: ...
 
 
+def _options(argv: list[str]) -> list[tuple[str, str]]:
+    """Words with the words after them, and what is written as ``--name=value``."""
+    written = [(name, value) for name, equals, value in (w.partition("=") for w in argv) if equals]
+    return [*pairwise(argv), *written]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line. Returns 0, 1 (an error), 2 (wrong usage) or 130 (interrupted)."""
     argv = sys.argv[1:] if argv is None else argv
@@ -104,6 +111,9 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers stop like Ctrl-C
+    if any(option in ("-o", "--out") and not value for option, value in _options(argv)):
+        say("error: --out is empty; name a file or folder, or . for this one")
+        return 2
     try:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:

@@ -154,7 +154,10 @@ def convert_clap(
     wsac convert-clap HTSAT-BERT-PT.pt --tokenizer bert/ -o wavcaps
     """
     from wsac.clap import load_clap
+    from wsac.io.files import atomic_folder
 
     model = load_clap(source, tokenizer=tokenizer, offline=offline)
-    model.save(out)
-    say(f"{out}: {model.fingerprint}; use it with --clap {out}")
+    with atomic_folder(out) as part:
+        model.save(part)
+    converted = load_clap(out, tokenizer=tokenizer)  # its fingerprint is of its own files
+    say(f"{out}: {converted.fingerprint}; use it with --clap {out}")

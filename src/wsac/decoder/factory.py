@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from wsac.data.tokenizer import Tokenizer
+from wsac.runtime.sizes import check_config, check_shapes
 from wsac.types import ModelError
 
 from .base import CaptionDecoder
@@ -18,6 +19,8 @@ KINDS = {
     "wsac": "pretrained.wsac_paper:WsacDecoder",
 }
 
+WHOLE = ("transformer", "wsac")  # kinds whose weights all lie in the bundle
+
 
 def kind_of(name: str) -> type[CaptionDecoder]:
     """The class of a kind. Raises ModelError for an unknown name."""
@@ -27,8 +30,18 @@ def kind_of(name: str) -> type[CaptionDecoder]:
     return getattr(import_module(f"wsac.decoder.{module}"), decoder)  # type: ignore[no-any-return]
 
 
-def build(kind: str, config: Mapping[str, Any]) -> CaptionDecoder:
-    """The decoder of a bundle, by its ``config``; load its ``state_dict`` next."""
+def build(
+    kind: str, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> CaptionDecoder:
+    """The decoder of a bundle, by its ``config``; load its ``state_dict`` next.
+
+    shapes: of the tensors to come. Raises ValueError, before memory is taken, when the sizes in
+    ``config`` are not theirs.
+    """
+    if shapes is not None:
+        check_config(config, shapes)
+        if kind in WHOLE:
+            check_shapes(lambda: kind_of(kind)(**config), shapes)
     return kind_of(kind)(**config)
 
 

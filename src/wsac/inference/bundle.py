@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +16,10 @@ from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder, load_clap
 from wsac.clap.loading import BUNDLED
 from wsac.decoder import build
+from wsac.io.checked_json import FILES, check_file, check_record, write_record
 from wsac.io.console import say
-from wsac.io.files import read_json, write_json, write_tensors
+from wsac.io.files import COMMIT, atomic_update, read_json, settle
+from wsac.io.tensors import checksum_of, read_tensors, shapes_of, write_tensors
 from wsac.runtime.device import pick_device
 from wsac.types import ModelError
 
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
 CARD = "captioner.json"
 FORMAT = 1
+FREE = ("clap", "decoder.model")  # places in captioner.json, which people change by hand
+PARTS = ("decoder.safetensors", "tokenizer.json", "memory.safetensors", "gap.safetensors")
+TRIES = 20  # readings of a folder that is being written, PAUSE seconds apart
+PAUSE = 0.05
 BROKEN = (LookupError, TypeError, ValueError, AttributeError, OSError, RuntimeError)
 
 
@@ -59,7 +66,17 @@ def find_captioner(name: str | Path) -> Path:
 def save(
     captioner: Captioner, folder: Path, half: bool, memory_precision: str, notes: dict[str, Any]
 ) -> None:
-    """Write a captioner, as ``Captioner.save`` explains."""
+    """Write a captioner, as ``Captioner.save`` explains; all files take their places at once."""
+    with atomic_update(folder) as part:
+        _write(captioner, part, half, memory_precision, notes)
+        stale = [name for name in PARTS if not (part / name).is_file()]
+    for name in stale:  # of the captioner before; captioner.json does not name it
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write(
+    captioner: Captioner, folder: Path, half: bool, memory_precision: str, notes: dict[str, Any]
+) -> None:
     clap, memory, decoder = captioner.clap, captioner.memory, captioner.decoder
     state = decoder.state_dict()
     if half:
@@ -86,32 +103,52 @@ def save(
         card["prompt"] = asdict(captioner.prompter.settings)
     if captioner.calibration is not None:
         card["confidence"] = asdict(captioner.calibration)
-    write_json(folder / CARD, card | notes)
+    sums = {name: checksum_of(folder / name) for name in PARTS if (folder / name).is_file()}
+    write_record(folder / CARD, card | notes, sums, FREE)
 
 
 def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
     """The arguments of a Captioner, read from its folder. Raises ModelError."""
-    from safetensors import SafetensorError
-
     folder = find_captioner(name)
+    settle(folder)
     if not (folder / CARD).is_file():
         if (folder / "recipe.toml").is_file():
             raise ModelError(f"{name}: an unfinished run; give its wsac train command again")
         raise ModelError(f"{name}: no captioner here; give a folder of wsac train, or pocket")
-    device, raw = pick_device(device), read_json(folder / CARD)
+    device = pick_device(device)
+    for _ in range(TRIES):
+        raw = read_json(folder / CARD)
+        try:
+            return _read(folder, raw, moved_clap, device)
+        except ModelError:
+            time.sleep(PAUSE)
+            if read_json(folder / CARD) == raw and not (folder / COMMIT).is_dir():
+                raise
+    raise ModelError(f"{folder}: is being written again and again; try later")
+
+
+def _read(folder: Path, raw: Any, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
+    from safetensors import SafetensorError
+
     version = raw.get("version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version != FORMAT:
         reads = f"this wsac reads format {FORMAT}; install the wsac that wrote it"
         raise ModelError(f"{folder}: a captioner of format {version}, but {reads}")
     try:
-        return _parts(folder, Card.model_validate(raw), moved_clap, device)
+        return _parts(folder, raw, Card.model_validate(raw), moved_clap, device)
     except (*BROKEN, SafetensorError) as error:
         reason = " ".join(map(str.strip, str(error).split("\n")[:3]))
         raise ModelError(f"{folder}: not a captioner of this version ({reason})") from error
 
 
-def _parts(folder: Path, card: Card, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
-    from safetensors.torch import load_file
+def _parts(
+    folder: Path, raw: dict[str, Any], card: Card, moved_clap: str | Path | None, device: str
+) -> dict[str, Any]:
+    sums = raw.get(FILES)
+
+    def path_of(name: str) -> tuple[Path, str | None]:
+        """A part and the checksum that it must have; None in a folder of an older wsac."""
+        return folder / name, None if sums is None else sums.get(name, "none")
 
     clap = _load_clap(folder, card.clap, moved_clap, device)
     if clap.fingerprint != card.clap_fingerprint:
@@ -122,12 +159,17 @@ def _parts(folder: Path, card: Card, moved_clap: str | Path | None, device: str)
     if options.get("precision") == "int8":
         say("note: precision int8 is gone; this captioner now writes in float32")
         options["precision"] = "float32"
-    decoder = build(config.pop("kind"), config)
-    decoder.load_state_dict(load_file(folder / "decoder.safetensors"))
+    weights = folder / "decoder.safetensors"
+    decoder = build(config.pop("kind"), config, shapes_of(weights))
+    decoder.load_state_dict(read_tensors(*path_of("decoder.safetensors"))[0])
+    check_file(folder / "tokenizer.json", raw)
     tokenizer = decoder.read_tokenizer(folder / "tokenizer.json")
-    memory_file, gap_file = folder / "memory.safetensors", folder / "gap.safetensors"
-    memory = SupportMemory.load(memory_file) if card.memory_entries else None
-    gap = Gap.load(gap_file, fingerprint=clap.fingerprint) if gap_file.is_file() else None
+    memory, gap = None, None
+    if card.memory_entries:
+        memory = SupportMemory.load(*path_of("memory.safetensors"))
+    gap_file, checksum = path_of("gap.safetensors")
+    if gap_file.is_file() if sums is None else "gap.safetensors" in sums:
+        gap = Gap.load(gap_file, fingerprint=clap.fingerprint, checksum=checksum)
     prompter = None
     if card.prompt is not None:  # captions are the rows of the memory, labels are embedded again
         phrases = memory
@@ -137,12 +179,14 @@ def _parts(folder: Path, card: Card, moved_clap: str | Path | None, device: str)
             raise ValueError("prompts of captions, and no support memory")
         settings = asdict(card.prompt)
         prompter = Prompter.make(embeddings=phrases, tokenizer=tokenizer, **settings)
+    caption_options = CaptionOptions.make(**options)
+    check_record(folder / CARD, raw)
     return {
         "clap": clap,
         "decoder": decoder.to(device),
         "tokenizer": tokenizer,
         "memory": memory,
-        "options": CaptionOptions.make(**options),
+        "options": caption_options,
         "calibration": card.confidence,
         "gap": gap,
         "trained": card.trained,
@@ -174,9 +218,7 @@ def set_default_options(
     folder: str | Path, options: CaptionOptions, gap: Gap | None = None
 ) -> None:
     """Change how a folder's captioner captions by default. gap: saved along, for its bridge."""
-    if gap is not None:
-        gap.save(Path(folder) / "gap.safetensors")
-    _update(folder, options=options.to_dict())
+    _update(folder, gap, options=options.to_dict())
 
 
 def set_calibration(folder: str | Path, calibration: Calibration) -> None:
@@ -184,9 +226,18 @@ def set_calibration(folder: str | Path, calibration: Calibration) -> None:
     _update(folder, confidence=asdict(calibration))
 
 
-def _update(folder: str | Path, **changes: Any) -> None:
-    card = Path(folder) / CARD
-    write_json(card, read_json(card) | changes)
+def _update(folder: str | Path, gap: Gap | None = None, **changes: Any) -> None:
+    folder = Path(folder)
+    settle(folder)
+    raw = read_json(folder / CARD)
+    check_record(folder / CARD, raw)
+    here = [name for name in PARTS if (folder / name).is_file()]
+    sums = raw.get(FILES) or {name: checksum_of(folder / name) for name in here}
+    with atomic_update(folder) as part:
+        if gap is not None:
+            gap.save(part / "gap.safetensors")
+            sums = sums | {"gap.safetensors": checksum_of(part / "gap.safetensors")}
+        write_record(part / CARD, raw | changes, sums, FREE)
 
 
 def unfinished(folder: Path) -> str:

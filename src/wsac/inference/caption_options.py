@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from wsac.decoder.generation import GenerationOptions, check_kinds, check_precision
+from wsac.decoder.generation.generation_options import MAX_BEAMS
 from wsac.types import RecipeError, did_you_mean
 
 from .rerank import check_choice
+
+MAX_SAMPLES = 4096  # of one sound; 64 sounds are written at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,11 @@ class CaptionOptions:
         check_kinds(self)
         check_choice(self.choose)
         check_precision(self.precision)
-        if self.candidates < 1:
-            raise RecipeError(f"{self.candidates} candidates: give 1 or more")
-        if self.samples < 0:
-            raise RecipeError(f"{self.samples} samples: give 1 or more, or 0 for a beam")
+        if not 1 <= self.candidates <= MAX_BEAMS:
+            raise RecipeError(f"{self.candidates} candidates: give 1 to {MAX_BEAMS}")
+        if not 0 <= self.samples <= MAX_SAMPLES:
+            what = f"give 1 or more, at most {MAX_SAMPLES:,}, or 0 for a beam"
+            raise RecipeError(f"{self.samples} samples: {what}")
         if self.samples > 1 and not self.choose:
             raise RecipeError(f"{self.samples} samples and no way to choose one: use mbr or clap")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from wsac.types import RecipeError, did_you_mean
 
 from .files import write_text
+from .json_text import to_json
 
 RECIPES = Path(__file__).parents[1] / "recipes"  # those that are shipped
 
@@ -115,6 +117,11 @@ def save_recipe(recipe: Section, path: str | Path) -> None:
     import tomli_w
 
     write_text(path, tomli_w.dumps(recipe.model_dump(mode="json")))
+
+
+def recipe_digest(recipe: Section) -> str:
+    """A name for all values of a recipe."""
+    return hashlib.sha256(to_json(recipe.model_dump(mode="json")).encode()).hexdigest()[:32]
 
 
 def pin_recipe(recipe: Section, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -76,4 +75,6 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    from .json_text import to_json
+
+    print(to_json(value, indent=2))

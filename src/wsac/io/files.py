@@ -5,28 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsac.types import WsacError
 
+from .json_text import to_json
+from .locks import one_at_a_time, sweep, temporary_beside
+
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, dtype
+
+COMMIT = ".commit"  # holds the files of an update from the moment that it counts
 
 
 def _cannot_write(target: str | Path, reason: Any) -> WsacError:
     return WsacError(f"{target}: cannot write ({reason}); check the path and the free space")
-
-
-def _part_of(target: Path) -> Path:
-    """A hidden name beside the target, with its suffix: some writers choose the format by it."""
-    return target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
 
 
 @contextmanager
@@ -35,13 +33,12 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
     Raises WsacError when the folder cannot be made or written.
     """
-    target = Path(target)
+    target, temporary, mark = Path(target), None, None
     if not target.name:
         raise WsacError(f"'{target}': this is a folder; name a file in it")
-    temporary = _part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch()
+        temporary, mark = temporary_beside(target)
         mode = temporary.stat().st_mode  # follows the umask; some writers make files private
         yield temporary
         temporary.chmod(mode)
@@ -49,8 +46,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise _cannot_write(target, error.strerror or error) from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _end(temporary, mark)
 
 
 @contextmanager
@@ -59,22 +55,81 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
 
     Raises WsacError when ``target`` is there and no empty folder, or cannot be written.
     """
-    target = Path(target)
+    target, temporary, mark = Path(target), None, None
     try:
         if not target.name or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
             remedy = "name a new folder, or delete this one"
             raise WsacError(f"'{target}': there is something here already; {remedy}")
-        temporary = _part_of(target)
-        temporary.mkdir(parents=True)
-        try:
-            yield temporary
-            if target.exists():
-                target.rmdir()
-            temporary.replace(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary, mark = temporary_beside(target, folder=True)
+        yield temporary
+        if target.exists():
+            target.rmdir()
+        temporary.replace(target)
     except OSError as error:
         raise _cannot_write(target, error.strerror or error) from error
+    finally:
+        _end(temporary, mark)
+
+
+@contextmanager
+def atomic_update(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder; afterwards its files replace those of ``folder``, all or none.
+
+    They are written aside, renamed to ``.commit`` at once, and moved from there. A writer that is
+    killed before that leaves the old files, and after it the new ones: ``settle`` ends its work.
+    Raises WsacError when the folder cannot be written.
+    """
+    temporary, mark = None, None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary, mark = temporary_beside(folder / "new", folder=True)
+        yield temporary
+        with one_at_a_time(folder):
+            _move(folder)
+            temporary.replace(folder / COMMIT)
+            _move(folder)
+    except OSError as error:
+        raise _cannot_write(folder, error.strerror or error) from error
+    finally:
+        _end(temporary, mark)
+
+
+def settle(folder: Path) -> None:
+    """End the update of a writer that was killed, and remove what dead writers left.
+
+    Raises WsacError where an update has to be ended and the folder cannot be written.
+    """
+    sweep(folder)
+    if not (folder / COMMIT).is_dir():
+        return
+    try:
+        with one_at_a_time(folder):
+            _move(folder)
+    except OSError as error:
+        what = f"an update was cut short and cannot be ended here ({error.strerror})"
+        raise WsacError(f"{folder}: {what}; make the folder writable once") from error
+
+
+def _move(folder: Path) -> None:
+    """Move the files of ``.commit`` to their places."""
+    commit = folder / COMMIT
+    for source in sorted(commit.rglob("*")):
+        target = folder / source.relative_to(commit)
+        target.mkdir(exist_ok=True) if source.is_dir() else source.replace(target)
+    if commit.is_dir():
+        shutil.rmtree(commit)
+
+
+def _end(temporary: Path | None, mark: int | None) -> None:
+    """Remove what is left of a temporary file or folder, and say that its writer is done."""
+    if temporary is not None and temporary.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+    elif temporary is not None:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    if mark is not None:
+        os.close(mark)
 
 
 def write_text(target: str | Path, text: str) -> None:
@@ -105,47 +160,18 @@ def write_wav(target: str | Path, samples: np.ndarray, sample_rate: int) -> None
 
 def write_json(target: str | Path, value: Any) -> None:
     """Write indented JSON, whole or not at all."""
-    write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_tensors(
-    target: str | Path, tensors: Mapping[str, Tensor], meta: dict[str, str] | None = None
-) -> None:
-    """Write safetensors, whole or not at all; tensors may be views or lie on any device."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    owned = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    with atomic_path(target) as path:
-        try:
-            save_file(owned, path, metadata=meta)
-        except SafetensorError as error:  # a full disk, for example
-            raise _cannot_write(target, error) from error
-
-
-def write_tensor(
-    target: str | Path, name: str, parts: Iterable[Tensor], shape: tuple[int, ...], kind: dtype
-) -> None:
-    """Write one tensor as safetensors, whole or not at all, from parts: it is never in memory.
-
-    kind: float32, float16 or int8.
-    """
-    short = {"torch.float32": "F32", "torch.float16": "F16", "torch.int8": "I8"}[str(kind)]
-    size = math.prod(shape) * kind.itemsize
-    entry = {"dtype": short, "shape": shape, "data_offsets": [0, size]}
-    header = json.dumps({name: entry}).encode()
-    header += b" " * (-len(header) % 8)
-    with atomic_path(target) as path, path.open("wb") as file:
-        file.write(len(header).to_bytes(8, "little") + header)
-        for part in parts:
-            part.detach().cpu().contiguous().to(kind).numpy().tofile(file)
+    write_text(target, to_json(value, indent=2) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
     """Read JSON. Raises WsacError when the file is missing or is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise WsacError(
+            f"{path}: not valid JSON (nested too deep); get or make it again"
+        ) from error
     except OSError as error:
         raise WsacError(f"{path}: cannot read ({error.strerror}); check the path") from error
     except ValueError as error:
-        raise WsacError(f"{path}: not valid JSON ({error})") from error
+        raise WsacError(f"{path}: not valid JSON ({error}); get or make it again") from error

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsac.io.files import write_tensors, write_text
+from wsac.io.json_text import to_json
+from wsac.io.tensors import check, write_tensors
 from wsac.types import ModelError, RecipeError
 
 
@@ -22,21 +23,26 @@ def save_checkpoint(
     for index, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    write_tensors(path, tensors, meta={"meta": json.dumps(meta)})
+    write_tensors(path, tensors, meta={"meta": to_json(meta)})
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, inputs: str
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, recipe: str, inputs: str
 ) -> dict[str, Any]:
-    """Restore weights and moments in place and return ``meta``. inputs: digest of the material.
+    """Restore weights and moments in place and return ``meta``.
 
-    Raises ModelError if the file does not fit, RecipeError if the material has changed since.
+    recipe, inputs: digests of the recipe and of the material. Raises ModelError if the file is
+    damaged or does not fit, RecipeError if the recipe or the material has changed since.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads(file.metadata()["meta"])
+            if not check(path):
+                raise ValueError("of an older wsac, without a checksum")
+            if meta["recipe"] != recipe:
+                raise RecipeError(f"{path}: a run of another recipe; give another --out")
             if meta["inputs"] != inputs:
                 raise RecipeError(
                     f"{path.parent}: the captions, sounds or CLAP changed since; give another --out"
@@ -54,7 +60,10 @@ def load_checkpoint(
         model.load_state_dict(weights)
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (
+        *(SafetensorError, LookupError, RuntimeError, ValueError, TypeError),
+        *(AttributeError, OSError),
+    ) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(
             f"{path}: cannot resume from this checkpoint ({reason}); start afresh in another --out"
@@ -71,22 +80,7 @@ def digest(*parts: str | bytes) -> str:
     return total.hexdigest()[:32]
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl, without a truncated last line; none if the file is absent."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.endswith("}")]
-
-
 def append_metrics(path: Path, row: dict[str, Any]) -> None:
     """Add a row; ``row["step"]`` is the step of the measurement."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
-def cut_metrics(path: Path, step: int) -> None:
-    """Drop the rows after ``step``: the resumed run writes them again."""
-    if path.is_file():
-        rows = [json.dumps(row) + "\n" for row in read_metrics(path) if row["step"] <= step]
-        write_text(path, "".join(rows))
+        file.write(to_json(row) + "\n")

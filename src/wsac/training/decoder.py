@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -14,17 +15,18 @@ from wsac.clap import load_clap
 from wsac.clap.texts import embed_texts
 from wsac.data.tokens import TokenRows
 from wsac.inference.captioner import Captioner
-from wsac.io.config import pin_recipe
-from wsac.io.files import write_bytes
+from wsac.io.config import pin_recipe, recipe_digest
+from wsac.io.files import settle, write_bytes
+from wsac.io.locks import alone_in
 from wsac.io.plots import curve_png
 from wsac.runtime.device import pick_device
 from wsac.runtime.process import configure_process, return_freed_memory
 from wsac.runtime.seeding import generator_for
 from wsac.types import RecipeError
 
-from .checkpoint import digest, read_metrics
+from .checkpoint import digest
 from .distributed import Processes
-from .loop import run
+from .loop import TrainState, run
 from .material import (
     Material,
     embed_pairs,
@@ -44,20 +46,23 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     ``out`` also gets recipe.toml, metrics.jsonl, loss.png and checkpoint.safetensors. A stopped run
     resumes from its last checkpoint and ends with the same weights, bit for bit. Under a launcher
     (``accelerate launch``) each process takes its share of every update.
-    Raises CorpusError, RecipeError or ModelError for unusable captions, options or CLAPs.
+    Raises CorpusError, RecipeError or ModelError for unusable captions, options or CLAPs,
+    WsacError while another process trains in ``out``.
     """
     out = Path(out)
     configure_process()
     processes = Processes.here(device)
     device = processes.device(device)
-    with processes.first_goes_ahead():
-        training = prepare(recipe, out, device=device, processes=processes)
-    return_freed_memory()
-    run(training, out)
-    if processes.is_first:
-        _plot_losses(out)
-    processes.wait()
-    return Captioner.load(out, device=device)
+    with alone_in(out) if processes.is_first else nullcontext():
+        settle(out)
+        with processes.first_goes_ahead():
+            training = prepare(recipe, out, device=device, processes=processes)
+        return_freed_memory()
+        state = run(training, out)
+        if processes.is_first:
+            _plot_losses(state, out)
+        processes.wait()
+        return Captioner.load(out, device=device)
 
 
 def prepare(
@@ -111,6 +116,7 @@ def prepare(
         training_bridge(recipe.bridge.train, context),
         decoder,
         average,
+        recipe_digest(recipe),
         digest(clap.fingerprint, gap_bytes, *origins, *recipe.corpus.pairs, *captions),
         processes or Processes(),
         captioner,
@@ -119,8 +125,8 @@ def prepare(
     )
 
 
-def _plot_losses(out: Path) -> None:
-    if rows := read_metrics(out / "metrics.jsonl"):
+def _plot_losses(state: TrainState, out: Path) -> None:
+    if rows := state.rows:
         series = {
             "training (with dropout)": [(row["epoch"], row["train_loss"]) for row in rows],
             "held out": [(row["epoch"], row["validation_loss"]) for row in rows],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from wsac.io.console import progress, say
+from wsac.io.files import write_text
+from wsac.io.json_text import to_json
 from wsac.types import ModelError
 
-from .checkpoint import append_metrics, cut_metrics, load_checkpoint, save_checkpoint
+from .checkpoint import append_metrics, load_checkpoint, save_checkpoint
 from .distributed import Processes
 
 LOSS_EVERY = 16  # steps between two reads of the losses: each read makes the CPU wait for a GPU
@@ -24,19 +26,22 @@ LOSS_EVERY = 16  # steps between two reads of the losses: each read makes the CP
 class TrainState:
     """The progress of a run, as its checkpoint stores it.
 
-    inputs: digest of the training material. best: lowest validation loss. stale: evaluations since.
-    loss_sum, loss_count: training losses since the last evaluation. last: the latest of them.
+    recipe, inputs: digests of the recipe and of the training material. best: lowest validation
+    loss. stale: evaluations since. loss_sum, loss_count: training losses since the last evaluation.
+    last: the latest of them. rows: of metrics.jsonl, which is written from them.
     """
 
     step: int = 0
     best: float | None = None
     stale: int = 0
+    recipe: str = ""
     inputs: str = ""
     loss_sum: float = 0.0
     loss_count: int = 0
     last: float = 0.0
     over: bool = False
     total: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def mean_loss(self) -> float:
@@ -57,8 +62,8 @@ class TrainState:
         losses.clear()
 
     def improves(self, loss: float) -> bool:
-        """Record a validation loss. True if it is the best so far."""
-        better = self.best is None or loss < self.best
+        """Record a validation loss. True if it is the best so far, and a number."""
+        better = math.isfinite(loss) and (self.best is None or loss < self.best)
         if better:
             self.best = loss
         self.stale = 0 if better else self.stale + 1
@@ -77,6 +82,7 @@ class Training(Protocol):
     unit: ClassVar[str]
     save_seconds: ClassVar[float]
     optimizer: torch.optim.Optimizer
+    recipe_digest: str
     inputs: str
     processes: Processes
 
@@ -110,19 +116,20 @@ def run(training: Training, out: Path) -> TrainState:
 
     A resumed run gives the same weights, bit for bit, as an uninterrupted one. Only the first
     process writes files.
-    Raises ModelError if a loss is not finite, RecipeError if the material has changed.
+    Raises ModelError if a loss is not finite or the checkpoint is damaged, RecipeError if the
+    recipe or the material has changed.
     """
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     total, is_first = training.total, training.processes.is_first
-    state = TrainState(inputs=training.inputs)
+    digests = {"recipe": training.recipe_digest, "inputs": training.inputs}
+    state = TrainState(**digests)
     resumed = checkpoint.is_file()
     if resumed:
-        inputs = training.inputs
-        meta = load_checkpoint(checkpoint, training.weights, training.optimizer, inputs=inputs)
+        meta = load_checkpoint(checkpoint, training.weights, training.optimizer, **digests)
         state = TrainState(**meta)
     state.total, state.over = total, _is_over(state, training)
     if is_first:
-        cut_metrics(metrics, state.step)
+        write_text(metrics, "".join(to_json(row) + "\n" for row in state.rows))
     if state.over:
         say(f"{out}: already trained")
         return state
@@ -146,6 +153,7 @@ def run(training: Training, out: Path) -> TrainState:
             if evaluate:
                 row = training.evaluate(state, time.perf_counter() - began)
                 state.loss_sum, state.loss_count = 0.0, 0
+                state.rows.append(row)
                 if is_first:
                     append_metrics(metrics, row)
             state.over = _is_over(state, training)

@@ -30,7 +30,7 @@ class DecoderTraining:
     """A decoder, the material it learns from, and one update as a method.
 
     average: the moving average of the decoder, or the decoder itself; it is evaluated and saved.
-    inputs: digest of the material.
+    recipe_digest, inputs: digests of the recipe and of the material.
     """
 
     title: ClassVar[str] = "train"
@@ -42,6 +42,7 @@ class DecoderTraining:
     bridge: Bridge
     decoder: CaptionDecoder
     average: CaptionDecoder
+    recipe_digest: str = ""
     inputs: str = ""
     processes: Processes = field(default_factory=Processes)
     captioner: Captioner | None = None

@@ -13,11 +13,16 @@ from torch import Tensor, nn
 
 from wsac.clap.encoder import embed_windows
 from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
-from wsac.io.files import read_json, write_json, write_tensors
+from wsac.io.checked_json import CHECKSUM, FILES, FREE, check_file, check_record, write_record
+from wsac.io.files import atomic_update, read_json, settle
+from wsac.io.tensors import check, checksum_of, write_tensors
+from wsac.runtime.sizes import check_config, check_shapes
 from wsac.types import ModelError
 
 from .melspec import LogMel
 from .towers import AudioTower, PocketConfig, TextTower
+
+PARTS = ("clap.safetensors", "tokenizer.json")  # of its folder, beside clap.json
 
 
 class PocketClap(nn.Module):
@@ -94,9 +99,11 @@ class PocketClap(nn.Module):
         for name, value in state.items():
             if value.ndim > 1:  # statistics and biases stay in float32
                 state[name] = value.half()
-        write_tensors(folder / "clap.safetensors", state)
-        self.tokenizer.save(folder / "tokenizer.json")
-        write_json(folder / "clap.json", {"kind": "pocket", **asdict(self.config)})
+        with atomic_update(folder) as part:
+            write_tensors(part / "clap.safetensors", state)
+            self.tokenizer.save(part / "tokenizer.json")
+            sums = {name: checksum_of(part / name) for name in PARTS}
+            write_record(part / "clap.json", {"kind": "pocket", **asdict(self.config)}, sums)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> PocketClap:
@@ -105,13 +112,21 @@ class PocketClap(nn.Module):
         from safetensors.torch import load as load_bytes
 
         folder, misfit = Path(folder), (AssertionError, SafetensorError)
+        settle(folder)
         raw = read_json(folder / "clap.json")
-        raw.pop("kind", None)
         try:
-            config = PocketConfig(**{**raw, "channels": tuple(raw["channels"])})
-            model = cls(config, Tokenizer.load(folder / "tokenizer.json"))
+            check_record(folder / "clap.json", raw)
+            check_file(folder / "tokenizer.json", raw)
+            tokenizer = Tokenizer.load(folder / "tokenizer.json")
+            sizes = {key: raw[key] for key in raw.keys() - {"kind", FILES, CHECKSUM, FREE}}
+            config = PocketConfig(**{**sizes, "channels": tuple(sizes["channels"])})
             weights = (folder / "clap.safetensors").read_bytes()
             state = load_bytes(weights)
+            check(folder / "clap.safetensors", raw.get(FILES, {}).get("clap.safetensors"))
+            shapes = {name: tuple(value.shape) for name, value in state.items()}
+            check_config(sizes, shapes)
+            check_shapes(lambda: cls(config, tokenizer), shapes)
+            model = cls(config, tokenizer)
             floats = {
                 name: value.float() for name, value in state.items() if value.is_floating_point()
             }

@@ -12,8 +12,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from wsac.io.checked_json import FILES, check_file, check_record
 from wsac.io.console import say
-from wsac.io.files import read_json
+from wsac.io.files import read_json, settle
+from wsac.io.tensors import check
 from wsac.types import ModelError
 
 from .catalog import CLAP_FOLDER, FAMILIES, Family
@@ -154,7 +156,14 @@ def _build(
 def _converted(folder: Path) -> tuple[PublicClap, list[Path]]:
     """A folder of ``wsac convert-clap``, and the files that its embeddings depend on."""
     files = [folder / "clap.json", folder / "clap.safetensors"]
+    settle(folder)
     card, tensors = read_json(files[0]), read_tensors(files[1])
+    check_record(files[0], card)
+    for name, checksum in card.get(FILES, {}).items():
+        if name == files[1].name:
+            check(files[1], checksum)
+        else:
+            check_file(folder / name, card)
     try:
         family, temperature = FAMILIES[card["family"]], float(tensors.pop("scale"))
         sizes = card["audio"], card["text"], card["embed_dim"]

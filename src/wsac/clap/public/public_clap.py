@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsac.clap.encoder import embed_windows
-from wsac.io.files import write_json, write_tensors, write_text
+from wsac.io.checked_json import write_record
+from wsac.io.files import atomic_update, write_text
+from wsac.io.tensors import checksum_of, write_tensors
 from wsac.types import ModelError
 
 from .catalog import Family
@@ -234,11 +236,13 @@ class PublicClap(nn.Module):
     def save(self, folder: str | Path) -> None:
         """Write ``clap.json``, ``clap.safetensors`` and, when there is one, ``tokenizer.json``."""
         folder = Path(folder)
-        write_tensors(folder / "clap.safetensors", self.state_dict())
-        if self.tokenizer is not None:
-            write_text(folder / "tokenizer.json", self.tokenizer.to_str())
-        card = {"kind": "public", **self.config, "front_end": asdict(self.family)}
-        write_json(folder / "clap.json", card)
+        with atomic_update(folder) as part:
+            write_tensors(part / "clap.safetensors", self.state_dict())
+            if self.tokenizer is not None:
+                write_text(part / "tokenizer.json", self.tokenizer.to_str())
+            card = {"kind": "public", **self.config, "front_end": asdict(self.family)}
+            sums = {path.name: checksum_of(path) for path in part.iterdir()}
+            write_record(part / "clap.json", card, sums)
 
 
 def temperature_of(scales: dict[str, Tensor]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from wsac.io.console import progress
+from wsac.io.console import progress, say
 from wsac.io.files import write_csv, write_text, write_wav
+from wsac.io.locks import alone_in
 from wsac.types import WsacError
 
 from .falsehoods import write_false
@@ -20,6 +22,7 @@ from .kinds import render_scene
 from .sampler import sample_scene, write_captions
 from .scene import Scene
 
+SCENE = re.compile(r'^\{"file": "(\d{5,}\.wav)"', re.MULTILINE)  # a line of scenes.jsonl
 RATES = (8_000, 96_000)  # Hz, lowest and highest
 EVENTS_REMEDY = "use a number or a range within 1-4, such as 1-2"
 SceneDraw = tuple[Scene, np.random.Generator]
@@ -50,8 +53,22 @@ def write_scenes(
     if jobs < 1:
         raise WsacError(f"--jobs {jobs}: use 1 or more processes")
     folder = Path(folder)
+    with alone_in(folder):
+        return _write_all(folder, scenes, seed, sample_rate, events, seconds, jobs)
+
+
+def _write_all(
+    folder: Path,
+    scenes: int,
+    seed: int,
+    sample_rate: int,
+    events: tuple[int, int],
+    seconds: float,
+    jobs: int,
+) -> dict[str, Any]:
     rows: list[tuple[str, ...]] = []
     records, total = [], 0.0
+    _forget(folder, scenes)
     draw = partial(draw_scene, seed, events=events, seconds=seconds)
     work = partial(_write_scene, draw=draw, folder=folder, sample_rate=sample_rate)
     with progress("scenes", scenes, unit="scenes") as tick:
@@ -67,6 +84,18 @@ def write_scenes(
     return _summary(folder, scenes, len(rows), round(total / 3600, 4), seed)
 
 
+def _forget(folder: Path, scenes: int) -> None:
+    """Delete the scenes from this number on that an earlier, longer run lists as its own."""
+    record = folder / "scenes.jsonl"
+    if record.is_file():
+        text = record.read_text(encoding="utf-8", errors="replace")
+        stale = [name for name in SCENE.findall(text) if int(name[:-4]) >= scenes]
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
+        if stale:
+            say(f"{folder}: deleted {len(stale):,} scenes of an earlier, longer run")
+
+
 def write_corpus(
     folder: str | Path, captions: int, seed: int, *, events: tuple[int, int] = (1, 4)
 ) -> dict[str, Any]:
@@ -80,7 +109,10 @@ def write_corpus(
     except ValueError as error:
         raise WsacError(f"--scenes {captions}: {error}") from error
     rows = [(sentence,) for sentence in sentences]
-    write_csv(Path(folder) / "captions.csv", ("caption",), rows)
+    with alone_in(Path(folder)):
+        _forget(Path(folder), 0)
+        (Path(folder) / "scenes.jsonl").unlink(missing_ok=True)
+        write_csv(Path(folder) / "captions.csv", ("caption",), rows)
     return _summary(folder, 0, captions, 0.0, seed)
 
 

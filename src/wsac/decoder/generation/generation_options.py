@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any
 
 from wsac.types import RecipeError
 
 MAX_BEAMS = 256  # more only costs memory
+MAX_TOKENS = 10_000
+MAX_PENALTY = 10.0  # length ** 10 is still far from the largest float
+MAX_FACTOR = 1000.0  # of other penalties and the temperature
+MAX_SEED = 2**63 - 1  # of torch's generators
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +55,29 @@ class GenerationOptions:
         """Whether each rule holds, what is wrong if it does not, and the remedy."""
         beams, groups, ngram = self.beam_size, self.groups, self.no_repeat_ngram
         length, repeated = self.length_penalty, self.repetition_penalty
-        diverse, heat = self.diversity_penalty, self.temperature
-        by_length = "a number; 0 ranks by the sum, 1 by the mean"
+        tokens, diverse, heat = self.max_tokens, self.diversity_penalty, self.temperature
+        by_length = f"-{MAX_PENALTY:g} to {MAX_PENALTY:g}; 0 ranks by the sum, 1 by the mean"
+        most = f"; {MAX_FACTOR:g} is the most"
         no_ngram, pairs = f"no repeated n-grams of {ngram}", f"{groups} groups of {beams} beams"
         divides = groups >= 1 and beams % groups == 0
         return [
             (1 <= beams <= MAX_BEAMS, f"beam {beams}", f"a whole number from 1 to {MAX_BEAMS}"),
-            (self.max_tokens >= 1, f"max_tokens {self.max_tokens}", "1 or more"),
-            (math.isfinite(length), f"length penalty {length:g}", by_length),
-            (0 < repeated < math.inf, f"repetition penalty {repeated:g}", "more than 0; 1 is none"),
-            (ngram >= 0, no_ngram, "a length of 1 or more, or 0 for none"),
+            (1 <= tokens <= MAX_TOKENS, f"max_tokens {tokens}", f"1 to {MAX_TOKENS:,}"),
+            (abs(length) <= MAX_PENALTY, f"length penalty {length:g}", by_length),
+            (
+                0 < repeated <= MAX_FACTOR,
+                f"repetition penalty {repeated:g}",
+                f"more than 0; 1 is none{most}",
+            ),
+            (0 <= ngram <= MAX_TOKENS, no_ngram, "a length of 1 or more, or 0 for none"),
             (divides, pairs, "a number of groups that divides the beam"),
-            (0 <= diverse < math.inf, f"diversity penalty {diverse:g}", "a number, 0 or more"),
-            (0 < heat < math.inf, f"temperature {heat:g}", "more than 0; greedy is a beam of 1"),
-            (self.seed >= 0, f"seed {self.seed}", "0 or more"),
+            (0 <= diverse <= MAX_FACTOR, f"diversity penalty {diverse:g}", f"0 or more{most}"),
+            (
+                0 < heat <= MAX_FACTOR,
+                f"temperature {heat:g}",
+                f"more than 0; greedy is a beam of 1{most}",
+            ),
+            (0 <= self.seed <= MAX_SEED, f"seed {self.seed}", "0 or more, below 2 ** 63"),
             (self.top_k >= 0, f"top_k {self.top_k}", "a number of tokens, or 0 for all"),
             (0 < self.top_p <= 1, f"top_p {self.top_p:g}", "a share above 0, at most 1"),
         ]

@@ -21,8 +21,10 @@ from wsac.clap.texts import load_or_make
 from wsac.data.captions.corpus import read_captions
 from wsac.data.datasets.pairs import Clip, read_pairs
 from wsac.data.tokenizer import Tokenizer
-from wsac.io.config import pin_recipe
+from wsac.io.config import pin_recipe, recipe_digest
 from wsac.io.console import say
+from wsac.io.files import settle
+from wsac.io.locks import alone_in
 from wsac.runtime.device import pick_device
 from wsac.runtime.seeding import numpy_for, seed_for
 from wsac.training.checkpoint import digest
@@ -48,13 +50,16 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     learn from the pairs, and the text tower keeps to its teacher. The saved weights are a moving
     average. A stopped run resumes from its last checkpoint. ``out`` also gets recipe.toml,
     metrics.jsonl, the checkpoint and the decoded audio.
-    Raises CorpusError, RecipeError or ModelError for unusable pairs, options or models.
+    Raises CorpusError, RecipeError or ModelError for unusable pairs, options or models,
+    WsacError while another process trains in ``out``.
     """
     out, device = Path(out), pick_device(device)
-    training = ClapTraining.prepare(recipe, out, device)
-    run(training, out)
-    training.average.cpu().eval().save(out)
-    return PocketClap.load(out, device=device)
+    with alone_in(out):
+        settle(out)
+        training = ClapTraining.prepare(recipe, out, device)
+        run(training, out)
+        training.average.cpu().eval().save(out)
+        return PocketClap.load(out, device=device)
 
 
 @dataclass(slots=True)
@@ -72,6 +77,7 @@ class ClapTraining:
     validation: dict[str, list[Clip]]
     text_loss: Callable[[np.random.Generator, int], Tensor]
     draw: Draw
+    recipe_digest: str
     inputs: str
     summary: str
     device: str
@@ -105,6 +111,7 @@ class ClapTraining:
             shape = {key: value for key, value in options if key in ClapRecipe.model_fields}
             recipe = recipe.model_copy(update=shape | {"vocab_size": recipe.vocab_size})
         pin_recipe(recipe, out)
+        pinned = recipe_digest(recipe)
         if not recipe.start:
             extra = [text for scene in scenes for text in (*scene.captions, *scene.negatives)]
             model = _new_model(recipe, texts + extra)
@@ -127,6 +134,7 @@ class ClapTraining:
             validation,
             text_objective(model, texts, groups, targets, scenes),
             sampler(recipe, model.config, composer, scenes, scene_store),
+            pinned,
             digest(store.key, scene_store.key if scene_store else "", *texts, *origins),
             f"{len(clips):,} sounds and {len(scenes):,} scenes, {len(texts):,} captions",
             device,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from wsac.clap.sounds import decode_many
 from wsac.data.datasets.pairs import Clip
+from wsac.io.checked_json import check_file, read_record, write_record
 from wsac.io.console import progress, say
-from wsac.io.files import atomic_path, read_json, write_json
-from wsac.types import AudioError
+from wsac.io.files import atomic_path
+from wsac.io.tensors import checksum_of
+from wsac.types import AudioError, WsacError
 
 CLIP_SECONDS = 30.0  # longer recordings are cut there
 ERRORS_SHOWN = 5  # further files that cannot be decoded are only counted
@@ -23,7 +26,7 @@ class AudioStore:
     """All clips as int16 at one sample rate in ``<folder>/<name>.i16``, decoded once.
 
     key: a digest of the files, which have the same key after a copy that changes only their dates.
-    Raises AudioError if no file can be decoded.
+    A damaged file is made again. Raises AudioError if no file can be decoded.
     """
 
     def __init__(
@@ -34,10 +37,21 @@ class AudioStore:
         facts = "\n".join((str(sample_rate), *map(_fingerprint, paths)))
         self.key = hashlib.sha256(facts.encode(errors="surrogateescape")).hexdigest()
         index, data = folder / f"{name}.json", folder / f"{name}.i16"
-        if not (index.is_file() and data.is_file() and read_json(index)["key"] == self.key):
-            write_json(index, {"key": self.key, "offsets": self._decode(paths, data)})
-        self.offsets: list[int] = read_json(index)["offsets"]
+        if (offsets := self._stored(index, data)) is None:
+            offsets = self._decode(paths, data)
+            facts = {"key": self.key, "offsets": offsets}
+            write_record(index, facts, {data.name: checksum_of(data)})
+        self.offsets = offsets
         self._samples = np.memmap(data, dtype="<i2", mode="r")
+
+    def _stored(self, index: Path, data: Path) -> list[int] | None:
+        """The offsets of the clips, None when they are not these clips, or damaged."""
+        with suppress(WsacError, OSError):
+            facts = read_record(index)
+            if facts["key"] == self.key:
+                check_file(data, facts)
+                return list(facts["offsets"])
+        return None
 
     def _decode(self, paths: list[str], data: Path) -> list[int]:
         offsets, errors = [0], 0

@@ -1,0 +1,68 @@
+"""JSON with a checksum of itself and of the files beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from wsac.types import ModelError
+
+from .files import read_json, write_json
+from .json_text import to_json
+from .tensors import checksum_of
+
+FILES, CHECKSUM, FREE = "checksums", "checksum", "unchecked"
+
+
+def write_record(
+    target: Path,
+    value: Mapping[str, Any],
+    files: Mapping[str, str] | None = None,
+    free: Iterable[str] = (),
+) -> None:
+    """Write JSON with its own checksum, and those of files beside it by their names.
+
+    free: keys that may be changed by hand, such as ``decoder.model``.
+    """
+    record = {**value, FILES: dict(files or {}), FREE: list(free)}
+    record.pop(CHECKSUM, None)
+    write_json(target, record | {CHECKSUM: _checksum(record)})
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what ``write_record`` wrote. Raises ModelError if it is no such file, or damaged."""
+    record = read_json(path)
+    if not isinstance(record, dict) or not {FILES, CHECKSUM} <= record.keys():
+        raise ModelError(f"{path}: not as wsac wrote it; make it again")
+    check_record(path, record)
+    return record
+
+
+def check_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Raise ModelError if a record does not have its checksum; one of an older wsac has none."""
+    if not {FILES, CHECKSUM} & record.keys():
+        return
+    if record.get(CHECKSUM) != _checksum(record):
+        remedy = f'restore it, or, if you changed it, delete "{FILES}" and "{CHECKSUM}" in it'
+        raise ModelError(f"{path}: damaged or changed by hand; {remedy}")
+
+
+def check_file(path: Path, record: Mapping[str, Any]) -> None:
+    """Raise ModelError if a file beside a record, no safetensors, is not the one saved with it."""
+    if FILES in record and record[FILES].get(path.name) != checksum_of(path):
+        what = "damaged, or not the file that was saved with the others"
+        raise ModelError(f"{path}: {what}; get or make the model again")
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    values = json.loads(to_json(record))
+    for key in (CHECKSUM, *values.get(FREE, ())):
+        *above, name = key.split(".")
+        table = values
+        for part in above:
+            table = table.get(part, {})
+        table.pop(name, None)
+    return hashlib.sha256(to_json(values, sort_keys=True).encode()).hexdigest()
