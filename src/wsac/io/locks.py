@@ -93,7 +93,7 @@ def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
             lock = _take(path)
         except OSError as error:
             reason = error.strerror or error
-            what = f"cannot write here ({reason}); give another folder"
+            what = f"cannot make the run folder, or write there ({reason}); give another --out"
             raise WsacError(f"{folder}: {what}") from error
         if lock is None:
             who = _holder(path)

@@ -128,7 +128,7 @@ def run(training: Training, out: Path) -> TrainState:
         meta = load_checkpoint(checkpoint, training.weights, training.optimizer, **digests)
         state = TrainState(**meta)
     state.total, state.over = total, _is_over(state, training)
-    if is_first:
+    if is_first and (state.rows or metrics.is_file()):
         write_text(metrics, "".join(to_json(row) + "\n" for row in state.rows))
     if state.over:
         say(f"{out}: already trained")

@@ -56,7 +56,7 @@ class GenerationOptions:
         beams, groups, ngram = self.beam_size, self.groups, self.no_repeat_ngram
         length, repeated = self.length_penalty, self.repetition_penalty
         tokens, diverse, heat = self.max_tokens, self.diversity_penalty, self.temperature
-        by_length = f"-{MAX_PENALTY:g} to {MAX_PENALTY:g}; 0 ranks by the sum, 1 by the mean"
+        by_length = f"a number, {MAX_PENALTY:g} at most; 0 ranks by the sum, 1 by the mean"
         most = f"; {MAX_FACTOR:g} is the most"
         no_ngram, pairs = f"no repeated n-grams of {ngram}", f"{groups} groups of {beams} beams"
         divides = groups >= 1 and beams % groups == 0
