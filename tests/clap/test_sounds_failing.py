@@ -126,12 +126,12 @@ def test_extreme_samples_are_not_blamed_on_the_model(clap, monkeypatch):
 
     def overflow(waveforms):
         embeddings = embed_audio(waveforms)
-        loud = torch.tensor([bool(waveform.abs().max() > 1e30) for waveform in waveforms])
+        loud = torch.tensor([bool(waveform.abs().max() > 0.9) for waveform in waveforms])
         return torch.where(loud[:, None], torch.nan, embeddings)
 
     monkeypatch.setattr(clap, "embed_audio", overflow)
     with pytest.raises(AudioError, match="the samples: cannot be embedded; are the samples floats"):
-        embed_sound(clap, np.full(RATE, 1e35))
+        embed_sound(clap, np.full(RATE, 0.95))
 
 
 def test_impossible_options_end_the_run(clap, files):

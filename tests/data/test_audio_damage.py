@@ -132,6 +132,28 @@ def test_an_mp3_in_a_wav_makes_no_noise_on_stderr(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("suffix", ["mp3", "mpg", "mp2"])
+def test_a_damaged_wav_named_as_mpeg_makes_no_noise_on_stderr(tmp_path, capfd, suffix):
+    content = bytearray(encoded(tmp_path, "a.wav", noise(4.0)))
+    content[11] = 13  # no longer WAVE, so libsndfile would go by the suffix
+    with pytest.raises(AudioError):
+        load_audio(put(tmp_path, f"b.{suffix}", bytes(content)), RATE)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_few_samples_of_damaged_floats_do_not_rescale_the_rest(tmp_path):
+    samples = noise(2.0)
+    samples[[5, 6, 7]] = 3e38, 1e6, np.inf
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+    recording = load_audio(tmp_path / "a.wav", 48_000)
+    assert np.isfinite(recording.samples).all()
+    assert 0.2 < recording.samples[4000:].std() < 0.4
+    assert recording.notes == (
+        "damaged: 2 samples are NaN or infinite, now 0",
+        "loud: peaks at 1e+06 times full scale; is the scale right?",
+    )
+
+
 @pytest.mark.parametrize("error", [RuntimeError("boom"), MemoryError(), OSError(5, "I/O error")])
 def test_when_the_first_decoder_fails_midway_the_second_reads_on(tmp_path, monkeypatch, error):
     samples = noise(5.0)

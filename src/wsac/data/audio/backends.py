@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import numpy as np
 from wsac.types import AudioError
 
 from .headers import Part, audio_start, declared_share, has_mpeg_length
-from .samples import full_scale, scale_note
+from .samples import full_scale
 
 BLOCK_FRAMES = 16384  # lost at a read error; far below a window in memory
 # streams without a header: PyAV guesses their length from their size
 ESTIMATED_LENGTH = {"aac", "ac3", "eac3", "dts", "mp3"}
+# libsndfile takes what it does not know for MPEG audio by these, and prints warnings
+MPEG_SUFFIXES = (".mp1", ".mp2", ".mp3", ".mpg", ".mpeg", ".m1a", ".m2a")
 PEAK_SECONDS = 600  # the part of a file of floats that shows whether they were scaled
 TRACK_SECONDS = 30.0  # the part that shows which of several tracks is the loudest
 # other rates in a flac are suspicious: FFmpeg reads the rate of every frame
@@ -54,9 +57,9 @@ class SampleSource(Source):
     def __init__(self, samples: np.ndarray, rate: int) -> None:
         self.samples, self.rate = samples, rate
         self.declared_seconds = samples.shape[1] / rate
-        peak = _peak(samples)
-        if (size := full_scale(peak)) > 1:
-            self.samples, self.notes = samples / np.float32(size), (scale_note(peak, size),)
+        size, note = full_scale([samples])
+        if note:
+            self.samples, self.notes = samples / np.float32(size), (note,)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
         yield self.samples, self.rate
@@ -70,7 +73,8 @@ class SoundfileSource(Source):
     def __init__(self, path: Path, head: bytes, start: int = 0, end: int | None = None) -> None:
         import soundfile
 
-        part: Any = Part(path, start, end) if start or end else os.fsencode(path)
+        unnamed = start or end or path.suffix.lower() in MPEG_SUFFIXES
+        part: Any = Part(path, start, end) if unnamed else os.fsencode(path)
         self.handle = handle = soundfile.SoundFile(part)
         seconds = handle.frames / handle.samplerate
         unlikely = head[:4] == b"fLaC" and handle.samplerate not in COMMON_RATES
@@ -97,12 +101,10 @@ class SoundfileSource(Source):
 
     def _full_scale(self, read: Any) -> np.float32:
         """The range of integers that were saved as floats; 1 for floats in [-1, 1]."""
-        peak, left = 0.0, PEAK_SECONDS * self.handle.samplerate
-        while left > 0 and len(block := read()):
-            peak, left = max(peak, _peak(block)), left - len(block)
+        count = PEAK_SECONDS * self.handle.samplerate // BLOCK_FRAMES + 1
+        size, note = full_scale(takewhile(len, (read() for _ in range(count))))
         self.handle.seek(0)
-        if (size := full_scale(peak)) > 1:
-            self.notes = (scale_note(peak, size),)
+        self.notes = (note,) if note else ()
         return np.float32(size)
 
 
@@ -233,15 +235,6 @@ def _loudest(path: Path, start: int, head: bytes, best: int) -> int:
             except (av.FFmpegError, ValueError):
                 continue
     return max(power, key=power.__getitem__)
-
-
-def _peak(samples: np.ndarray) -> float:
-    """The largest finite magnitude."""
-    peak = float(np.abs(samples).max(initial=0.0))
-    if not np.isfinite(peak):
-        finite = samples[np.isfinite(samples)]
-        peak = float(np.abs(finite).max(initial=0.0))
-    return peak
 
 
 def _channels(frame: Any) -> np.ndarray:

@@ -12,7 +12,14 @@ import numpy as np
 from wsac.types import AudioError, WsacError
 
 from .audio_options import AudioOptions
-from .backends import AvSource, LinkedSource, SampleSource, SoundfileSource, Source
+from .backends import (
+    MPEG_SUFFIXES,
+    AvSource,
+    LinkedSource,
+    SampleSource,
+    SoundfileSource,
+    Source,
+)
 from .channel_mix import Mixer
 from .headers import HEAD_BYTES, audio_start, holds_mpeg, is_mpeg, is_text, ogg_has_end, ogg_links
 from .local_files import local_file, remove_copy
@@ -22,7 +29,7 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 1_536_000
 # declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
 TRUNCATION_SECONDS = 0.1
 # libmpg123, inside soundfile, writes warnings to stderr: mp3 is for PyAV
-_FOR_AV = (".mp1", ".mp2", ".mp3", ".raw")
+_FOR_AV = (*MPEG_SUFFIXES, ".raw")
 _FOR_SOUNDFILE = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"caff", b".snd", b"NIST")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from wsac.types import AudioError
 
 MOST_CHANNELS = 8  # the shorter side of an array is its channels, if it is no longer than this
-INTEGERS_AS_FLOATS = 16.0  # a higher peak of floats is of integers that were not scaled
+# floats are unscaled integers when a hundredth of them is above this; fewer are damage
+INTEGERS_AS_FLOATS = 16.0
 _RANGES = (2.0**15, 2.0**23, 2.0**31)  # of samples of 16, 24 and 32 bits
 
 
@@ -55,16 +56,21 @@ def as_channels(audio: Any) -> np.ndarray:
     return _scaled(samples)
 
 
-def full_scale(peak: float) -> float:
-    """What to divide floats of this peak by: 1, or the range of integers saved as floats."""
-    if not peak > INTEGERS_AS_FLOATS:
-        return 1.0
-    return next((size for size in _RANGES if peak <= size), 1.0)
-
-
-def scale_note(peak: float, size: float) -> str:
-    bits = round(np.log2(size)) + 1
-    return f"scaled: peaks at {peak:.0f} times full scale, so taken for integers of {bits} bits"
+def full_scale(blocks: Iterable[np.ndarray]) -> tuple[float, str]:
+    """What to divide floats by, and a note: 1 and "", or the range of integers saved as floats."""
+    peak, large, total = 0.0, 0, 0
+    for block in blocks:
+        sizes = np.abs(block)
+        highest, total = sizes.max(initial=0.0), total + sizes.size
+        if not highest <= INTEGERS_AS_FLOATS:
+            sizes = sizes[sizes <= _RANGES[-1]]
+            large += int(np.count_nonzero(sizes > INTEGERS_AS_FLOATS))
+            peak = max(peak, float(sizes.max(initial=0.0)))
+    if 100 * large <= total:
+        return 1.0, ""
+    size = next(size for size in _RANGES if peak <= size)
+    what = f"so taken for integers of {round(np.log2(size)) + 1} bits"
+    return size, f"scaled: peaks at {peak:.0f} times full scale, {what}"
 
 
 def _array(audio: Any) -> np.ndarray:

@@ -24,6 +24,7 @@ from .windows import Window, cut_windows, sample_count
 
 # -60 dBFS: fainter sounds lie under the floor of the log-mels, and a CLAP invents sounds in them
 SILENCE_PEAK = 1e-3
+IMPOSSIBLE = 2.0**31  # times full scale, beyond integers of any width: counted as infinite
 LOUD = 4.0  # times full scale: louder peaks are noted
 
 
@@ -182,10 +183,13 @@ class AudioStream:
                 if rate != self.sample_rate:
                     stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32")
                     resample = stream.resample_chunk
-            if not np.isfinite(block).all():
-                self._nonfinite += int((~np.isfinite(block)).sum())
-                block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
-            self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
+            peak = float(np.abs(block).max(initial=0.0))
+            if not peak <= IMPOSSIBLE:  # or NaN
+                sane = np.abs(block) <= IMPOSSIBLE
+                self._nonfinite += len(block) - int(np.count_nonzero(sane))
+                block = np.where(sane, block, np.float32(0))
+                peak = float(np.abs(block).max(initial=0.0))
+            self._peak = max(self._peak, peak)
             yield block if resample is None else resample(block, False)
         if resample is not None:
             yield resample(nothing, True)
