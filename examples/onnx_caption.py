@@ -53,13 +53,16 @@ def spell(tokens):  # byte-level BPE: each character stands for a byte, from 256
     return text.decode(errors="replace").strip()
 
 
+errors = []
 for file in sys.argv[2:]:
     try:
-        channels, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        sys.exit(f"{file}: cannot be read ({error.error_string})")
-    if rate != config["sample_rate"]:
-        sys.exit(f"{file}: resample it to {config['sample_rate']} Hz first")
-    sound = channels.mean(axis=1)
-    silent = np.abs(sound).max() < config["silence_peak"]
-    print(config["silence"] if silent else spell(write(embed(sound))))
+        channels, rate = soundfile.read(os.fsencode(file), dtype="float32", always_2d=True)
+        if rate != config["sample_rate"]:
+            raise ValueError(f"resample it to {config['sample_rate']} Hz first")
+        sound = channels.mean(axis=1)
+        silent = np.abs(sound).max(initial=0) < config["silence_peak"]
+        print(config["silence"] if silent else spell(write(embed(sound))))
+    except (soundfile.LibsndfileError, ValueError) as error:
+        errors.append(f"{file}: {getattr(error, 'error_string', error)}")
+if errors:
+    sys.exit("\n".join(errors))

@@ -200,4 +200,25 @@ def test_wrong_sounds_are_explained(captioner):
         captioner.caption(np.full(16_000, np.nan))
     with pytest.raises(AudioError, match=r"missing\.wav"):
         captioner.caption("missing.wav")
+    for window in (None, 1.0):
+        with pytest.raises(AudioError, match="str: one sound; give a list of sounds"):
+            list(captioner.caption_many("a.wav", window))
+    with pytest.raises(AudioError, match="str: one sound; give a list of sounds"):
+        captioner.caption_batch("a.wav")
     assert captioner.caption_batch([]) == []
+
+
+def test_samples_of_another_rate_scale_and_shape_are_the_same_sound(captioner):
+    samples = 0.3 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    expected = captioner.caption(samples)
+    whole = np.round(samples * 32767).astype(np.int16)
+    for audio in (
+        whole,
+        np.stack([whole] * 2),
+        np.stack([whole] * 2, axis=1),
+        {"array": samples, "sampling_rate": 16_000},
+    ):
+        assert captioner.caption(audio).text == expected.text
+    (window,) = captioner.caption_windows(whole, sample_rate=8_000, window_seconds=2.0)
+    assert window.end == captioner.caption(whole, sample_rate=8_000).end == 2.0
+    assert captioner.caption_batch([whole], sample_rate=32_000)[0].end == 0.5

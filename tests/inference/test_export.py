@@ -221,6 +221,19 @@ def test_the_example_says_what_the_captioner_says(exported, pocket, sounds, tmp_
     assert json.loads(tokens) == [one.tokens for one in written]
 
 
+@needs_onnx
+@pytest.mark.slow
+def test_the_example_goes_on_after_a_bad_sound(exported, sounds, tmp_path):
+    odd = tmp_path / os.fsdecode(b"\xe9.wav")  # not UTF-8
+    odd.write_bytes(Path(sounds[0]).read_bytes())
+    command = [sys.executable, EXAMPLE, exported[0], tmp_path / "missing.wav", odd]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr.startswith(f"{tmp_path}/missing.wav: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("library", ["torch", "wsac"])
 def test_the_guard_of_that_test(tmp_path, library):
     (tmp_path / "example.py").write_text(f"import {library}")

@@ -74,7 +74,7 @@ def embed_many(
     Sounds of up to 30 seconds are decoded in threads and embedded 32 at a time, which gives what
     ``embed_sound`` gives in less time; longer ones are streamed. At most 32 are read ahead.
     """
-    for part in batches(sounds, FILES_AT_ONCE):
+    for part in batches(check_list(sounds), FILES_AT_ONCE):
         # One sample more than LONG, so that a file of exactly that length is read to its end.
         most = LONG + 1 / clap.sample_rate
         decoded = list(decode_many(part, clap.sample_rate, max_seconds=most, options=options))
@@ -109,7 +109,7 @@ def embed_stream(
     if window_seconds is None:
         yield from embed_many(clap, sounds, options)  # type: ignore[arg-type]
         return
-    for audio in sounds:
+    for audio in check_list(sounds):
         try:
             yield from embed_windows_of(clap, audio, window_seconds, hop_seconds, options)
         except AudioError as error:

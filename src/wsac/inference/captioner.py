@@ -17,7 +17,6 @@ from wsac.clap import ClapEncoder
 from wsac.clap.sounds import (
     Audio,
     AudioEmbedding,
-    check_list,
     embed_sound,
     map_sounds,
     raise_errors,
@@ -193,7 +192,6 @@ class Captioner:
         ``caption``.
         """
         options = audio_options.at(sample_rate)
-        sounds = check_list(sounds)
         return map_sounds(self.describe, self.clap, sounds, window_seconds, hop_seconds, options)
 
     def embed(self, audio: Audio, audio_options: AudioOptions = AS_IS) -> AudioEmbedding:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import Audio, AudioEmbedding, check_list, map_sounds, raise_errors
+from wsac.clap.sounds import Audio, AudioEmbedding, map_sounds, raise_errors
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.types import AudioError, RecipeError
@@ -129,7 +129,7 @@ class Tagger:
         window_seconds: tag successive windows instead of whole sounds. hop_seconds: from one window
         to the next; default: the window's length. sample_rate, audio_options: as for ``tag``.
         """
-        sounds, options = check_list(sounds), audio_options.at(sample_rate)
+        options = audio_options.at(sample_rate)
 
         def tag(batch: list[AudioEmbedding]) -> Iterator[TaggedSound]:
             for sound, tags in zip(batch, self.tag_embeddings(batch), strict=True):
