@@ -14,6 +14,7 @@ import io
 import os
 import random
 import resource
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -120,7 +121,7 @@ def fuzz(count: int, seed: int, keep: Path, stderr: Callable[[], bool]) -> Count
             outcomes[outcome] += 1
             if outcome not in ("read", "refused"):
                 keep.mkdir(parents=True, exist_ok=True)
-                path.rename(keep / f"{seed}-{number}-{outcome.split(':')[0]}.{suffix}")
+                shutil.move(path, keep / f"{seed}-{number}.{suffix}")
     return outcomes
 
 

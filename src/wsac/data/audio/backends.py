@@ -17,7 +17,7 @@ import numpy as np
 from wsac.types import AudioError
 
 from .headers import Part, audio_start, declared_share, has_mpeg_length
-from .samples import full_scale
+from .samples import divide, full_scale
 
 BLOCK_FRAMES = 16384  # lost at a read error; far below a window in memory
 # streams without a header: PyAV guesses their length from their size
@@ -59,7 +59,7 @@ class SampleSource(Source):
         self.declared_seconds = samples.shape[1] / rate
         size, note = full_scale([samples])
         if note:
-            self.samples, self.notes = samples / np.float32(size), (note,)
+            self.samples, self.notes = divide(samples, size), (note,)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
         yield self.samples, self.rate
@@ -90,22 +90,22 @@ class SoundfileSource(Source):
 
         frames = max(256, BLOCK_FRAMES // max(1, self.handle.channels // 2))
         read = partial(self.handle.read, frames, dtype="float32", always_2d=True)
-        rate, size = self.handle.samplerate, np.float32(1)
+        rate, size = self.handle.samplerate, 1.0
         try:
             if self.handle.subtype in ("FLOAT", "DOUBLE"):
                 size = self._full_scale(read)
             while len(block := read()):  # [T, C]
-                yield block.T if size == 1 else block.T / size, rate
+                yield divide(block.T, size), rate
         except soundfile.SoundFileError:  # flac: the next frame is incomplete or damaged
             self.cut = "the data stop making sense"
 
-    def _full_scale(self, read: Any) -> np.float32:
+    def _full_scale(self, read: Any) -> float:
         """The range of integers that were saved as floats; 1 for floats in [-1, 1]."""
         count = PEAK_SECONDS * self.handle.samplerate // BLOCK_FRAMES + 1
         size, note = full_scale(takewhile(len, (read() for _ in range(count))))
         self.handle.seek(0)
         self.notes = (note,) if note else ()
-        return np.float32(size)
+        return size
 
 
 class LinkedSource(Source):

@@ -73,6 +73,14 @@ def full_scale(blocks: Iterable[np.ndarray]) -> tuple[float, str]:
     return size, f"scaled: peaks at {peak:.0f} times full scale, {what}"
 
 
+def divide(samples: np.ndarray, size: float) -> np.ndarray:
+    """samples / size, as float32. NaN and infinity pass through."""
+    if size == 1:
+        return samples
+    with np.errstate(invalid="ignore", over="ignore"):
+        return samples / np.float32(size)
+
+
 def _array(audio: Any) -> np.ndarray:
     """A NumPy array of numbers."""
     what = type(audio).__name__
@@ -97,7 +105,7 @@ _REMEDY = f"give a path, a file object, or floats or integers of up to {MOST_CHA
 def _scaled(samples: np.ndarray) -> np.ndarray:
     kind, width = samples.dtype.kind, samples.dtype.itemsize
     if kind == "f":
-        with np.errstate(over="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             return samples.astype(np.float32, copy=False)
     half = 2.0 ** (8 * width - 1)
     if kind == "u":
