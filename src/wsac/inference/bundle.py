@@ -19,6 +19,7 @@ from wsac.decoder import build
 from wsac.io.checked_json import FILES, check_file, check_record, write_record
 from wsac.io.console import say
 from wsac.io.files import COMMIT, atomic_update, read_json, settle
+from wsac.io.locks import one_at_a_time
 from wsac.io.tensors import checksum_of, read_tensors, shapes_of, write_tensors
 from wsac.runtime.device import pick_device
 from wsac.types import ModelError
@@ -35,8 +36,6 @@ CARD = "captioner.json"
 FORMAT = 1
 FREE = ("clap", "decoder.model")  # places in captioner.json, which people change by hand
 PARTS = ("decoder.safetensors", "tokenizer.json", "memory.safetensors", "gap.safetensors")
-TRIES = 20  # readings of a folder that is being written, PAUSE seconds apart
-PAUSE = 0.05
 BROKEN = (LookupError, TypeError, ValueError, AttributeError, OSError, RuntimeError)
 
 
@@ -116,20 +115,28 @@ def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[s
             raise ModelError(f"{name}: an unfinished run; give its wsac train command again")
         raise ModelError(f"{name}: no captioner here; give a folder of wsac train, or pocket")
     device = pick_device(device)
-    for _ in range(TRIES):
-        raw = read_json(folder / CARD)
-        try:
-            return _read(folder, raw, moved_clap, device)
-        except ModelError:
-            time.sleep(PAUSE)
-            if read_json(folder / CARD) == raw and not (folder / COMMIT).is_dir():
-                raise
-    raise ModelError(f"{folder}: is being written again and again; try later")
+    before = _stamp(folder)
+    try:
+        parts = _read(folder, moved_clap, device)
+        if _stamp(folder) == before:
+            return parts
+    except ModelError:
+        if _stamp(folder) == before:
+            raise
+    with one_at_a_time(folder):  # it was saved meanwhile; now nobody can
+        return _read(folder, moved_clap, device)
 
 
-def _read(folder: Path, raw: Any, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
+def _stamp(folder: Path) -> tuple[int, ...]:
+    """The same before and after a reading only if no file was replaced: the card is the last."""
+    card = (folder / CARD).stat()
+    return time.monotonic_ns() if (folder / COMMIT).is_dir() else 0, card.st_ino, card.st_mtime_ns
+
+
+def _read(folder: Path, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
     from safetensors import SafetensorError
 
+    raw = read_json(folder / CARD)
     version = raw.get("version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version != FORMAT:
         reads = f"this wsac reads format {FORMAT}; install the wsac that wrote it"

@@ -38,14 +38,13 @@ def write_array(
 
 def map_array(path: Path, key: str) -> np.ndarray | None:
     """The array of this key, mapped copy-on-write; None if it is missing, another or damaged."""
-    with suppress(OSError, ValueError, EOFError, SyntaxError, TypeError):
-        array = np.load(path, mmap_mode="c", allow_pickle=False)
-        total, left = hashlib.sha256(key.encode(errors="surrogatepass")), path.stat().st_size
-        left -= len(MARK) + total.digest_size
+    with suppress(OSError):
+        total = hashlib.sha256(key.encode(errors="surrogatepass"))
+        left = path.stat().st_size - len(MARK) - total.digest_size
         with path.open("rb") as file:
-            while block := file.read(min(left, 1 << 20)):
+            while left > 0 and (block := file.read(min(left, 1 << 20))):
                 total.update(block)
                 left -= len(block)
             if file.read() == MARK + total.digest():
-                return np.asarray(array)
+                return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
     return None

@@ -114,9 +114,10 @@ def settle(folder: Path) -> None:
 def _move(folder: Path) -> None:
     """Move the files of ``.commit`` to their places."""
     commit = folder / COMMIT
-    for source in sorted(commit.rglob("*")):
+    for source in sorted(filter(Path.is_file, commit.rglob("*")), reverse=True):
         target = folder / source.relative_to(commit)
-        target.mkdir(exist_ok=True) if source.is_dir() else source.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)  # captioner.json and clap.json are the last of theirs
     if commit.is_dir():
         shutil.rmtree(commit)
 
