@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from wsac.data.captions.corpus import merge, read_captions
+from wsac.data.captions.faults import Faults
 from wsac.data.captions.formats import FORMATS, detect_format
-from wsac.data.captions.records import Faults, read_records
+from wsac.data.captions.records import read_records
 from wsac.data.captions.text_file import read_text
 from wsac.types import CorpusError, Example
 
@@ -59,6 +60,8 @@ CASES = {
             ("A plain string", None),
         ],
     ),
+    "yaml": ("- caption: Rain\n  file_name: a.wav\n", [("Rain", "a.wav")]),
+    "subtitles": ("1\n00:00:01,000 --> 00:00:02,000\nA dog\nbarks\n", [("A dog barks", None)]),
     "text": (
         TEXT,
         [
@@ -224,7 +227,7 @@ WRONG = {
         "text after a closing quote); close",
     ),
     "not utf-8": (LATIN, "auto", 2, "iconv -f WINDOWS-1252"),
-    "utf-16": ("A dog\n".encode("utf-16"), "auto", None, "iconv -f UTF-16"),
+    "utf-16 cut short": ("A dog\n".encode("utf-16")[:-1], "auto", 1, "iconv -f"),
     "nul": (b"A dog\n\0\0", "text", None, "as UTF-8 text, CSV or JSON lines"),
     "wav": (
         b"RIFF\x24\0\0\0WAVEfmt ",

@@ -228,7 +228,7 @@ def test_a_folder_with_a_caption_file(tmp_path):
         ["sub/b.wav", "Rain"],
         ["a.wav", "A hound"],
         ["c.wav", "Wind"],
-        ["no/a.wav", "None"],
+        ["no/a.wav", "Nothing"],
     ]
     captions = table(tmp_path / "captions.csv", ["file_name", "caption"], *rows)
     sounds(tmp_path, "a.wav")

@@ -66,6 +66,7 @@ CANDIDATE_LAYOUTS = {
     "capitals": GOOD.replace("file,caption", "File_Name, Caption"),
     "quoted": 'file,caption\n"a.wav","A dog barks"\nb.wav,Rain falls\n',
     "gzip": gzip.compress(GOOD.encode()),
+    "utf-16": GOOD.encode("utf-16"),
     "jsonl": (
         '{"file": "a.wav", "caption": "A dog barks"}\n\n'
         '{"file": "b.wav", "caption": "Rain falls"}\n'
@@ -236,7 +237,7 @@ FILE_FAULTS = {
         REFERENCES,
         "c: line 2: not UTF-8",
     ),
-    "utf-16": (GOOD.encode("utf-16"), REFERENCES, "c: looks like UTF-16"),
+    "utf-16 cut short": (GOOD.encode("utf-16")[:-1], REFERENCES, "c: line [0-9]+: not UTF-16"),
     "binary": (b"RIFF\0\0\0\0WAVEfmt ", REFERENCES, "c: looks like a WAV"),
     "half a gzip": (gzip.compress(GOOD.encode())[:-9], REFERENCES, "c: the gzip file is cut short"),
     "an evaluation for candidates": (
@@ -245,7 +246,7 @@ FILE_FAULTS = {
         "no column that names",
     ),
     "nothing in common": (
-        GOOD.replace(".wav", ".flac"),
+        GOOD.replace(".wav", "x.wav"),
         REFERENCES,
         "'a.wav', 'b.wav';.*nothing is left",
     ),
@@ -357,10 +358,10 @@ ROW_FAULTS = {
         2,
     ),
     "no object": ([*RESULTS, "A dog"], COCO, "c: no object with an id and a caption: item 3", 2),
-    "an empty reference": (
+    "an empty reference of a long table": (
         GOOD,
-        REFERENCES.replace(",Rain", ","),
-        "r: an empty caption: line 3",
+        "file,caption\na.wav,A dog\nb.wav,It rains\nb.wav,\n",
+        "r: an empty caption: line 4",
         2,
     ),
     "no reference of a sound": (

@@ -17,7 +17,7 @@ from torch.testing import assert_close
 from wsac import AudioError, RecipeError, Tagger, load_clap
 from wsac.clap.sounds import AudioEmbedding, embed_sound
 from wsac.cli import main
-from wsac.data.captions.corpus import read_labels
+from wsac.data.captions.labels import read_labels
 from wsac.inference.batch import tag_files
 from wsac.inference.tagger import PROMPTS, Tag
 

@@ -67,7 +67,7 @@ def tag(
 
     wsac tag dog.wav recordings/ --labels "dog bark, rain, siren"
     """
-    from wsac.data.captions.corpus import read_labels
+    from wsac.data.captions.labels import read_labels, split_labels
 
     style = common.row_style(as_json, as_csv, window)
     if labels is not None and labels_file is not None:
@@ -75,7 +75,7 @@ def tag(
     if labels_file is not None:
         words = read_labels(labels_file)
     elif labels is not None and labels.strip():
-        words = labels.split(",")
+        words = split_labels(labels)
     else:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
     from wsac.data.audio.audio_options import AudioOptions

@@ -33,6 +33,8 @@ Track = Annotated[int | None, Option(help="Audio track, from 1. Default: the lou
 Channel = Annotated[
     str | None, Option(help="Channel, from 1, or mix. Default: mix, unless it cancels.")
 ]
+Column = Annotated[str | None, Option(help="Column of the captions, if it has another name.")]
+SkipInvalid = Annotated[bool, Option("--skip-invalid", help="Leave out and count bad rows.")]
 Window = Annotated[float | None, Option(help="Split files into windows of this many seconds.")]
 
 # runs and recipes

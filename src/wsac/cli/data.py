@@ -17,8 +17,11 @@ def corpus(
     inputs: Annotated[list[Path], Argument(help="Caption files.", metavar="IN...")],
     out: Annotated[Path, Option("--out", "-o", help="The JSON lines file (.gz compresses).")],
     format: Annotated[
-        str, Option(help="auto, clotho, audiocaps, csv, wavcaps, json, jsonl, text.")
+        str,
+        Option(help="auto, clotho, audiocaps, csv, wavcaps, json, jsonl, yaml, subtitles, text."),
     ] = "auto",
+    column: common.Column = None,
+    skip_invalid: common.SkipInvalid = False,
     style: Annotated[str, Option(help="keep, lower, or sentence (capital, no stop).")] = "keep",
     as_json: common.Json = False,
 ) -> None:
@@ -29,9 +32,15 @@ def corpus(
     from wsac.data.captions.corpus import merge, write_jsonl
     from wsac.data.captions.corpus_statistics import stats_rows
 
-    merged = merge(inputs, format=format, style=style)
+    reading: dict[str, Any] = {"column": column, "skip_invalid": skip_invalid}
+    merged = merge(inputs, format=format, style=style, **reading)
     write_jsonl(merged.examples, out)
     common.show(as_json, asdict(merged.stats), f"{out}", ("", ">"), stats_rows(merged.stats))
+    bad = merged.stats.bad_rows
+    for row in bad[:20]:
+        say(f"left out: {row}")
+    if len(bad) > 20:
+        say(f"left out: {len(bad) - 20:,} more; --json lists all")
 
 
 def soundworld(

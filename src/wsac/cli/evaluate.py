@@ -25,7 +25,6 @@ metrics = typer.Typer(
 ReferencesOption = Annotated[Path | None, Option("--references", "-r", help="People's captions.")]
 MetricsOption = Annotated[str | None, Option(help="Names or sets, as in wsac metrics list.")]
 AudioOption = Annotated[Path | None, Option(help="The folder of the sounds.")]
-SkipOption = Annotated[bool, Option("--skip-invalid", help="Leave out and count bad rows.")]
 # the models that judge captions
 JudgeOption = Annotated[str | None, Option(help="CLAP of clapscore and --retrieve (pocket).")]
 EncoderOption = Annotated[str | None, Option(help="Sentence encoder of sbert_sim and fense.")]
@@ -45,7 +44,8 @@ def evaluate(
     gap: common.Gap = None,
     audio: AudioOption = None,
     training_text: Annotated[Path | None, Option(help="Training captions, for novelty.")] = None,
-    skip_invalid: SkipOption = False,
+    column: common.Column = None,
+    skip_invalid: common.SkipInvalid = False,
     out: Annotated[Path | None, Option("--out", "-o", help="JSON with every value.")] = None,
     clap: JudgeOption = None,
     encoder: EncoderOption = None,
@@ -66,7 +66,8 @@ def evaluate(
     from wsac.evaluation.results import save, to_json
 
     models = Models(training_text, clap, encoder, checker, device, offline)
-    inputs = {"references": references, "audio": audio, "skip_invalid": skip_invalid}
+    inputs: dict[str, Any] = {"references": references, "audio": audio, "column": column}
+    inputs["skip_invalid"] = skip_invalid
     decoding: dict[str, Any] = {"bridge": bridge, "beam_size": beam, "gap": gap}
     if candidates is not None:
         if model or dataset or root or any(decoding.values()):
@@ -81,7 +82,7 @@ def evaluate(
         raise WsacError("a dataset has both; leave --references and --audio out")
     else:
         names = _metric_names(metrics, "fast", models)
-        clips = find_dataset(dataset, root, split)
+        clips = find_dataset(dataset, root, split, column=column, skip_invalid=skip_invalid)
         decoding |= {"model": model or "pocket"}
         pairs = caption_dataset(clips, skip_invalid=skip_invalid, device=device, **decoding)
         about = {"model": model or "pocket", "dataset": dataset, "root": root}
@@ -102,7 +103,8 @@ def compare(
     references: ReferencesOption = None,
     metrics: MetricsOption = None,
     audio: AudioOption = None,
-    skip_invalid: SkipOption = False,
+    column: common.Column = None,
+    skip_invalid: common.SkipInvalid = False,
     clap: JudgeOption = None,
     encoder: EncoderOption = None,
     checker: CheckerOption = None,
@@ -128,7 +130,8 @@ def compare(
         reports = [load(path) for path in (first, second)]
     else:
         models = Models(None, clap, encoder, checker, device, offline)
-        inputs = {"references": references, "audio": audio, "skip_invalid": skip_invalid}
+        inputs: dict[str, Any] = {"references": references, "audio": audio, "column": column}
+        inputs["skip_invalid"] = skip_invalid
         reports = [_score_file(path, metrics, models, inputs) for path in (first, second)]
     names = str(first), str(second)
     rows, notes = compare_reports(*reports, names=names)
@@ -163,16 +166,18 @@ def report(
     wsac report scores.json -o report.html
     """
     from wsac.clap import load_clap
-    from wsac.evaluation.pairing import find_sound
+    from wsac.evaluation.pairing import find_sounds
     from wsac.evaluation.report import read_texts, write_evaluation
     from wsac.evaluation.results import load
 
     scored = load(scores)
     _check_folder(audio)
     if audio is not None:
-        sounds = [find_sound(item.id, audio) or item.audio for item in scored.items]
-        moved = zip(scored.items, sounds, strict=True)
-        scored = replace(scored, items=tuple(replace(item, audio=path) for item, path in moved))
+        places, ambiguous = find_sounds([item.id for item in scored.items], audio)
+        moved = [replace(item, audio=places.get(item.id, item.audio)) for item in scored.items]
+        scored = replace(scored, items=tuple(moved))
+        for key, why in list(ambiguous.items())[:5]:
+            say(f"not shown: {key!r} is {why}")
     options: dict[str, Any] = {"title": scores.stem, "clips": clips, "by": by}
     if retrieve:
         options |= {"captions": read_texts(retrieve)}

@@ -90,6 +90,8 @@ def calibrate(
     model: Annotated[Path, Argument(help="A run folder of wsac train.")],
     pairs: Annotated[Path, Option("--pairs", "-p", help="CSV audio,keywords (none if unclear).")],
     test: Annotated[Path | None, Option(help="The same, to measure the fit with.")] = None,
+    column: common.Column = None,
+    skip_invalid: common.SkipInvalid = False,
     as_json: common.Json = False,
     device: common.Device = "auto",
 ) -> None:
@@ -100,7 +102,7 @@ def calibrate(
     from wsac.inference.calibrate import calibrate as run
     from wsac.inference.calibrate import figure_rows
 
-    figures = run(model, pairs, test, device=device)
+    figures = run(model, pairs, test, device=device, column=column, skip_invalid=skip_invalid)
     columns = ("", *(f"{part}>" for part in ("fit", "test") if part in figures))
     title = f"{model}: unsure below {figures['threshold']:g}"
     common.show(as_json, figures, title, columns, figure_rows(figures))

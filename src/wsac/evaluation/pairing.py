@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsac.data.captions.records import Faults
+from wsac.data.captions.faults import Faults
 from wsac.data.captions.tables import Row, Table, read_table
+from wsac.data.datasets.folders import Sounds, is_sound, video_of, without_suffix
 from wsac.data.datasets.layouts import Dataset
 from wsac.evaluation.metrics.items import Item
 from wsac.types import AudioError, CorpusError
@@ -37,21 +37,24 @@ def read_pairs(
     references: str | Path | None = None,
     *,
     audio: str | Path | None = None,
+    column: str | None = None,
     skip_invalid: bool = False,
 ) -> Pairs:
     """Read both tables and join them by id. Without references the items have none.
 
-    audio: the folder of the sounds; else ids that are files name them. skip_invalid: leave out
-    and count rows that cannot be used. Raises CorpusError, on one line, naming files and rows.
+    audio: the folder of the sounds; else ids that are files name them. column: of the candidates'
+    captions, if it is not called so. skip_invalid: leave out and count rows that cannot be used.
+    Raises CorpusError, on one line, naming files and rows.
     """
     faults = Faults()
     notes: list[str] = []
-    ours = read_table(candidates, "candidates", faults)
+    same = references is not None and Path(candidates) == Path(references)
+    ours = read_table(candidates, "candidates", faults, column=column, numbered=same)
     texts = {row.id: row.captions[0] for row in _single(ours, faults)}
     known: References = dict.fromkeys(texts, ())
     sounds = dict(zip(texts, texts, strict=True))  # the ids that the candidates' file has
     if references is not None:
-        theirs = read_table(references, "references", faults)
+        theirs = read_table(references, "references", faults, numbered=same)
         known = {}
         for row in _single(theirs, faults) if theirs.wide else theirs.rows:
             known[row.id] = (*known.get(row.id, ()), *row.captions)
@@ -66,13 +69,20 @@ def read_pairs(
             if key not in known and key not in theirs.bad:
                 faults.add(theirs.path, "no references for", repr(key))
     keys = [key for key in texts if key in known]
+    places, ambiguous = find_sounds([sounds[key] for key in keys], audio)
+    for clip, why in ambiguous.items():
+        faults.add(str(audio), "sounds that several names fit", f"{clip!r}: {why}")
+    keys = [key for key in keys if sounds[key] not in ambiguous]
+    if audio is not None and (absent := [k for k in keys if sounds[k] not in places]):
+        counts = f"{len(absent):,} of {len(keys):,} sounds are not under {audio}"
+        notes.append(f"{counts}, such as {sounds[absent[0]]}")
     if faults.places and (not skip_invalid or not keys):
         remedy = "correct them, or leave them out with --skip-invalid"
         remedy = remedy if keys else "nothing is left to score"
         if (ours.path, "an empty caption") in faults.places:
             remedy += "; wsac caption --min-confidence 0 leaves none empty"
         raise CorpusError(f"{faults.message()}; {remedy}")
-    items = [Item(key, texts[key], known[key], find_sound(sounds[key], audio)) for key in keys]
+    items = [Item(key, texts[key], known[key], places.get(sounds[key])) for key in keys]
     return Pairs(items, faults.counts(), tuple(notes))
 
 
@@ -125,20 +135,27 @@ def _single(table: Table, faults: Faults) -> list[Row]:
 def _renamed(
     texts: dict[str, str], ours: Table, known: References, theirs: Table
 ) -> tuple[dict[str, str], References, str] | None:
-    """The same by COCO's file names or by names without folders, when no id is in common."""
+    """The same by other names of the sounds, when no id is in common.
+
+    Tried are COCO's file names, then names without folders, without suffixes, and videos.
+    """
     if texts.keys() & known.keys():
         return None
-    for file_names, plain in ((True, False), (False, True), (True, True)):
-        columns = []
-        for keys, table in ((texts, ours), (known, theirs), (ours.bad, ours), (theirs.bad, theirs)):
-            names = [table.names.get(key, key) if file_names else key for key in keys]
-            columns.append([_plain(name) for name in names] if plain else names)
-        left = dict(zip(columns[0], texts.values(), strict=True))
-        right = dict(zip(columns[1], known.values(), strict=True))
-        if len(left) == len(texts) and len(right) == len(known) and left.keys() & right.keys():
-            ours.bad, theirs.bad = set(columns[2]), set(columns[3])
-            by = "file name without folder" if plain else "the file names of the images"
-            return left, right, f"sounds matched by {by}"
+    for how, plain in _FORMS.items():
+        for file_names in (True, False) if ours.names or theirs.names else (False,):
+            if how == "" and not file_names:
+                continue
+            columns = []
+            for keys, table in ((texts, ours), (known, theirs)):
+                names = [table.names.get(key, key) if file_names else key for key in keys]
+                columns.append([plain(name) for name in names])
+            left = dict(zip(columns[0], texts.values(), strict=True))
+            right = dict(zip(columns[1], known.values(), strict=True))
+            if len(left) == len(texts) and len(right) == len(known) and left.keys() & right.keys():
+                for table in (ours, theirs):
+                    names = [table.names.get(key, key) if file_names else key for key in table.bad]
+                    table.bad = {plain(name) for name in names}
+                return left, right, f"sounds matched by {how or 'the file names of the images'}"
     return None
 
 
@@ -147,9 +164,38 @@ def _plain(key: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
-def find_sound(key: str, folder: str | Path | None = None) -> str | None:
-    """The file of an id: in the folder, by its path or name; without a folder, the id itself."""
-    places = [Path(folder, key), Path(folder, _plain(key))] if folder is not None else [Path(key)]
-    with suppress(OSError):  # an id need not be a possible file name
-        return next((str(place) for place in places if place.is_file()), None)
-    return None
+def _stem(key: str) -> str:
+    return without_suffix(_plain(key))
+
+
+def _clip(key: str) -> str:
+    """A video with its start second; other names without suffix."""
+    video = video_of(key)
+    return f"{video[0]}_{video[1]:g}" if video and video[1] is not None else _video(key)
+
+
+def _video(key: str) -> str:
+    video = video_of(key)
+    return video[0] if video else _stem(key)
+
+
+_FORMS: dict[str, Callable[[str], str]] = {
+    "": str,
+    "file name without folder": _plain,
+    "file name without folder and suffix": _stem,
+    "YouTube video and start": _clip,
+    "YouTube video": _video,
+}
+
+
+def find_sounds(
+    ids: Sequence[str], folder: str | Path | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The files of ids, and the ids that several files fit, with what they could be.
+
+    They lie under the folder at any depth; without a folder, an id may be a path.
+    """
+    if folder is None:
+        return {key: key for key in ids if is_sound(Path(key))}, {}
+    matches, ambiguous = Sounds(folder).find_all(ids)
+    return {key: str(path) for key, path in matches.items()}, ambiguous

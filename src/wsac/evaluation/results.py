@@ -127,7 +127,8 @@ def is_evaluation(path: str | Path) -> bool:
 def load(path: str | Path) -> Report:
     """Read an evaluation that ``save`` wrote. Raises WsacError for anything else."""
     if not Path(path).is_file():
-        raise WsacError(f"{path}: not found")
+        what = "is a folder" if Path(path).is_dir() else "not found"
+        raise WsacError(f"{path}: {what}; name a file that wsac evaluate -o wrote")
     value = read_json(path) if is_evaluation(path) else {}
     if "digest" not in value:
         raise WsacError(f"{path}: not an evaluation; wsac evaluate … -o FILE.json writes one")

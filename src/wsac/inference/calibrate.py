@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from wsac.clap.sounds import embed_many
+from wsac.data.captions.faults import Faults
 from wsac.data.datasets.pairs import sound_rows
 from wsac.io.console import progress, say
 from wsac.types import AudioError, CorpusError, ModelError
@@ -56,16 +57,24 @@ class Judged:
         return torch.tensor([bool(row.keywords) for row in self.known])
 
 
-def read_known(path: str | Path) -> list[Known]:
+def read_known(
+    path: str | Path, *, column: str | None = None, skip_invalid: bool = False
+) -> list[Known]:
     """Read a CSV ``audio,keywords``: words or pairs of words, separated by ``|``.
 
-    No keywords mean that nothing is recognisable. A relative path counts from the CSV's folder if a
-    file is there, else from the working folder. Raises CorpusError with the file and line.
+    No keywords mean that nothing is recognisable. column: of the keywords, if it has another name.
+    skip_invalid: leave out, and report, rows that cannot be used. A relative path counts from the
+    CSV's folder if a file is there, else from the working folder. Raises CorpusError with the file
+    and line.
     """
-    rows = []
-    for audio, row in sound_rows(path, ("audio", "keywords")):
+    rows, faults = [], Faults(strict=False)
+    for audio, row in sound_rows(path, ("audio", "keywords"), column=column, faults=faults):
         words = map(str.strip, row["keywords"].split("|"))
         rows.append(Known(audio, tuple(filter(None, words))))
+    if faults.places and not (skip_invalid and rows):
+        raise faults.error()
+    for what, count in faults.counts().items():
+        say(f"left out: {what} ({count:,})")
     if not rows:
         raise CorpusError(f"{path}: no rows; give recordings with their key words")
     return rows
@@ -108,22 +117,32 @@ def fit(judged: Judged) -> Calibration:
 
 
 def calibrate(
-    folder: str | Path, pairs: str | Path, test: str | Path | None = None, *, device: str = "auto"
+    folder: str | Path,
+    pairs: str | Path,
+    test: str | Path | None = None,
+    *,
+    device: str = "auto",
+    column: str | None = None,
+    skip_invalid: bool = False,
 ) -> dict[str, Any]:
     """Fit the confidence of the captioner in ``folder`` on ``pairs`` and save it there.
 
+    column, skip_invalid: as for ``read_known``.
     Returns the threshold and the figures of ``measure`` on ``pairs`` ("fit") and on ``test``.
     Raises CorpusError, AudioError or ModelError.
     """
     if str(folder) == "pocket":
         raise ModelError("pocket: it is calibrated already; give the folder of a wsac train run")
+    reading: dict[str, Any] = {"column": column, "skip_invalid": skip_invalid}
+    known = read_known(pairs, **reading)
+    others = None if test is None else read_known(test, **reading)
     captioner = Captioner.load(folder, device=device)
-    judged = judge(captioner, read_known(pairs))
+    judged = judge(captioner, known)
     calibration = fit(judged)
     figures: dict[str, Any] = {"threshold": calibration.threshold}
     figures["fit"] = measure(calibration, judged)
-    if test is not None:
-        figures["test"] = measure(calibration, judge(captioner, read_known(test)))
+    if others is not None:
+        figures["test"] = measure(calibration, judge(captioner, others))
     set_calibration(folder, calibration)
     return figures
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
@@ -36,6 +37,8 @@ class VerbRecipe(Section):
     verb: ClassVar[str]
 
 
+# a key of eight or more parts; tomllib would take time and memory without end for 100,000
+_DEEP_KEY = re.compile(r"(?:[\w-]{1,99}[ \t]*\.[ \t]*){8}[^\n=\"']*[=\]]")
 R = TypeVar("R", bound=VerbRecipe)
 
 
@@ -82,7 +85,10 @@ def _within(key: str, section: str) -> bool:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if _DEEP_KEY.search(text):
+            raise RecipeError(f"{path}: keys nested too deep; a recipe has sections of sections")
+        return tomllib.loads(text)
     except OSError as error:
         names = ", ".join(sorted(shipped.stem for shipped in RECIPES.glob("*.toml")))
         what = f"cannot read the recipe ({error.strerror}); give a file, or one of {names}"
@@ -90,6 +96,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         what = "not a text file; give a recipe in TOML, or the name of one of wsac's own"
     except tomllib.TOMLDecodeError as error:
         what = f"not valid TOML ({error})"
+    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, lists in lists in …
+        what = f"not usable TOML ({str(error)[:60]}); correct it"
     raise RecipeError(f"{path}: {what}")
 
 
@@ -105,10 +113,15 @@ def parse_override(text: str, example: str = "training.epochs=3") -> tuple[str, 
     """``"training.epochs=3"`` → ``("training.epochs", 3)``; values are TOML or bare words."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise RecipeError(f"--set {text}: write it as key=value, for example {example}")
+        raise RecipeError(f"--set {text[:99]}: write it as key=value, for example {example}")
+    if _DEEP_KEY.search(f"{key}={value}"):
+        raise RecipeError(f"--set {text[:40]}…: a key nested too deep; for example {example}")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError) as error:
+        if not isinstance(error, tomllib.TOMLDecodeError):
+            reason = "too long a number, or nested too deep"
+            raise RecipeError(f"--set {text[:40]}…: {reason}; for example {example}") from error
         return key.strip(), value.strip()
 
 

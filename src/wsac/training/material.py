@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +14,15 @@ from wsac.bridges.bridge import parse
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder
 from wsac.clap.collections import embed_sounds
-from wsac.data.captions.corpus import merge, read_labels, restyle
+from wsac.data.captions.corpus import merge, restyle
+from wsac.data.captions.corpus_statistics import left_out
+from wsac.data.captions.faults import Faults
+from wsac.data.captions.labels import read_labels
 from wsac.data.datasets.pairs import PAIR, sound_rows
 from wsac.data.tokenizer import Tokenizer
 from wsac.data.tokens import TokenRows
 from wsac.inference.prompts import Prompter
+from wsac.io.console import say
 from wsac.runtime.seeding import generator_for
 from wsac.types import CorpusError, RecipeError
 
@@ -57,16 +62,24 @@ def read_captions(corpus: CorpusOptions) -> tuple[list[str], list[str] | None]:
 
     Raises CorpusError if there are none, RecipeError if both captions and pairs are set.
     """
+    column = corpus.column or None
     if not corpus.pairs:
-        merged = merge(corpus.captions, format=corpus.format, style=corpus.style)
+        reading: dict[str, Any] = {"column": column, "skip_invalid": corpus.skip_invalid}
+        merged = merge(corpus.captions, format=corpus.format, style=corpus.style, **reading)
+        for what, count in left_out(merged.stats).items():
+            say(f"left out: {what} ({count:,})")
         return [example.caption for example in merged.examples], None
     if corpus.captions:
         raise RecipeError("corpus.captions and corpus.pairs exclude each other; give one of them")
-    captions, paths = [], []
+    captions, paths, faults = [], [], Faults(strict=False)
     for file in corpus.pairs:
-        for path, row in sound_rows(file, PAIR, filled=PAIR):
+        for path, row in sound_rows(file, PAIR, filled=PAIR, column=column, faults=faults):
             captions.append(restyle(row["caption"].strip(), corpus.style))
             paths.append(path)
+    if faults.places and not (corpus.skip_invalid and captions):
+        raise faults.error()
+    for what, count in faults.counts().items():
+        say(f"left out: {what} ({count:,})")
     if not captions:
         raise CorpusError(f"{', '.join(corpus.pairs)}: no pairs; give rows audio,caption")
     return captions, paths

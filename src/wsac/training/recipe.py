@@ -15,12 +15,16 @@ class CorpusOptions(Section):
 
     pairs: CSV files audio,caption instead, to train on embeddings of the sounds: the supervised
     captioner that text-only ones are compared with.
+    column: the one of captions, if it is not called so. skip_invalid: leave out rows that cannot be
+    used, and report them.
     validation: share of the captions held out, at least ten or a tenth of a small corpus; 0: none.
     """
 
     captions: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
     format: str = "auto"
+    column: str = ""
+    skip_invalid: bool = False
     style: Literal["keep", "sentence", "lower"] = "keep"
     validation: float = Field(0.02, ge=0, lt=0.5)
 

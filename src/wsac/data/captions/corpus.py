@@ -8,23 +8,28 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from wsac.io.files import atomic_path
-from wsac.types import CorpusError, Example, RecipeError
+from wsac.types import CorpusError, Example
 
+from .columns import SOUND_COLUMNS, caption_columns, clip_name, is_missing, name_list
 from .corpus_statistics import CorpusStats, SourceStats, corpus_stats
-from .formats import FORMATS, SOUND_COLUMNS, caption_columns, detect_format, name_list
-from .records import Records, kind, read_records
+from .documents import kind
+from .faults import Faults, row_fault
+from .formats import FORMATS, detect_format
+from .records import Records, read_records
 from .text_file import corpus_error, read_text
 
 STYLES = ("keep", "sentence", "lower")
 
 _SPACE = re.compile(r"[\s\u200b\ufeff]+")  # zero-width spaces too; not the joiner, which emoji need
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_PYTHON_LIST = re.compile(r"\s*\[\s*'.*'\s*\]\s*", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +40,40 @@ class Corpus:
     stats: CorpusStats
 
 
-def read_captions(path: str | Path, *, format: str = "auto") -> list[Example]:
+def read_captions(
+    path: str | Path,
+    *,
+    format: str = "auto",
+    column: str | None = None,
+    skip_invalid: bool = False,
+) -> list[Example]:
     """Read every caption of a file, as written; empty captions are included.
 
     format: one of FORMATS; auto recognises it from the content, gzip included. A header row is no
-    caption, except when the format text is forced: then each line is one. Raises CorpusError (file,
-    line, remedy) for anything but a readable corpus with at least one row.
+    caption, except when the format text is forced: then each line is one. column: of the captions,
+    if it is not called so. skip_invalid: leave out rows that cannot be used. Raises CorpusError
+    (file, line, remedy) for anything but a readable corpus with at least one row.
     """
-    return list(_read(path, format)[1])
+    faults = Faults(strict=False)
+    examples = list(_read(path, format, column, faults)[1])
+    if faults.places and not (skip_invalid and examples):
+        raise faults.error()
+    return examples
 
 
 def merge(
-    paths: str | Path | Iterable[str | Path], *, format: str = "auto", style: str = "keep"
+    paths: str | Path | Iterable[str | Path],
+    *,
+    format: str = "auto",
+    style: str = "keep",
+    column: str | None = None,
+    skip_invalid: bool = False,
 ) -> Corpus:
     """Read files in order, tidy white space, restyle, and drop empty captions and repetitions.
 
-    Captions come out in Unicode NFC on one line. format, style: one of FORMATS, STYLES.
+    Captions come out in Unicode NFC on one line. Words for a missing value, such as nan, are
+    dropped and counted. format, style: one of FORMATS, STYLES. column, skip_invalid: as for
+    read_captions; rows that are left out are in the statistics.
     Raises CorpusError as read_captions does, and when no caption is left.
     """
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
@@ -58,23 +81,32 @@ def merge(
         raise CorpusError("no caption files given; name at least one")
     _check_style(style)
     examples: dict[str, Example] = {}
-    sources = []
+    sources, bad_rows, faults = [], [], Faults(strict=False)
     for path in paths:
-        source_format, rows = _read(path, format)
-        before, empty, read = len(examples), 0, 0
+        here = Faults(strict=False)
+        source_format, rows = _read(path, format, column, here)
+        before, empty, missing, read = len(examples), 0, 0, 0
         for row in rows:  # one at a time: dropped rows never fill the memory
             read += 1
             caption = restyle(_tidy(row.caption), style)
             empty += not caption
-            if caption and caption not in examples:
+            if is_missing(caption):
+                missing += 1
+            elif caption and caption not in examples:
                 examples[caption] = Example(caption, row.clip)
-        new = len(examples) - before
-        sources.append(SourceStats(str(path), source_format, read, new, empty, read - new - empty))
+        counts = {"read": read, "kept": len(examples) - before, "empty": empty}
+        counts["duplicates"] = read - sum((counts["kept"], empty, missing))
+        counts |= {"missing": missing, "headers": sum(here.dropped.values())}
+        sources.append(SourceStats(str(path), source_format, **counts, bad=len(here.rows())))
+        bad_rows += here.rows()
+        faults.update(here)
+    if bad_rows and not (skip_invalid and examples):
+        raise faults.error()
     if not examples:
         rows_read = sum(source.read for source in sources)
         what = f"no captions left: all {rows_read} rows are empty; name other files"
         raise corpus_error(", ".join(map(str, paths)), what)
-    return Corpus(list(examples.values()), corpus_stats(sources, list(examples)))
+    return Corpus(list(examples.values()), corpus_stats(sources, list(examples), bad_rows))
 
 
 def restyle(caption: str, style: str) -> str:
@@ -114,61 +146,74 @@ def _line(example: Example) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
-def _read(path: str | Path, format: str) -> tuple[str, Iterator[Example]]:
-    """The format, and the rows as they are read; a broken row raises when it is reached."""
+def _read(
+    path: str | Path, format: str, column: str | None, faults: Faults
+) -> tuple[str, Iterator[Example]]:
+    """The format, and the rows as they are read; those at fault are collected."""
     if format not in FORMATS:
         raise corpus_error(path, f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
     text = read_text(path)
-    format = detect_format(path, text) if format == "auto" else format
-    records = read_records(path, text, format)
-    if records.columns and not caption_columns(records.columns, format == "clotho"):
-        column = "caption_1" if format == "clotho" else "caption"
-        remedy = f"name the column of captions {column}, or add a header line if there is none"
-        what = f"no {column} column among {name_list(records.columns)}; {remedy}"
-        raise corpus_error(path, what, records.line)
-    rows = _examples(path, records, numbered=format == "clotho")
+    format = detect_format(path, text, column) if format == "auto" else format
+    records = read_records(path, text, format, faults, column=column)
+    if records.columns and not _captions_in(records.columns, format, column):
+        wanted = column or ("caption_1" if format == "clotho" else "caption")
+        remedy = f"name the column of captions {wanted}, or add a header line if there is none"
+        what = f"no {wanted} column among {name_list(records.columns)}"
+        option = "; or say which it is: --column NAME (in a recipe: corpus.column)"
+        raise corpus_error(path, f"{what}; {remedy}{option}", records.line)
+    rows = _examples(path, records, format, column, faults)
     if (first := next(rows, None)) is None:
+        if faults.places:
+            raise faults.error()
         raise corpus_error(path, f"no captions in it (read as {format}); is the download complete?")
     return format, chain((first,), rows)
 
 
-def _examples(path: str | Path, records: Records, numbered: bool) -> Iterator[Example]:
+def _captions_in(names: tuple[str, ...], format: str, column: str | None) -> tuple[str, ...]:
+    if column:
+        return tuple(name for name in names if name == column.lower())
+    return caption_columns(names, format == "clotho")
+
+
+def _examples(
+    path: str | Path, records: Records, format: str, column: str | None, faults: Faults
+) -> Iterator[Example]:
     clip_names = SOUND_COLUMNS if records.columns else ("clip", "id", *SOUND_COLUMNS)
     for where, record in records.rows:
         clip, captions = None, [record]
         if isinstance(record, dict):
-            if not (columns := caption_columns(tuple(record), numbered)):
-                what = f'no caption among {name_list(record)}; name the caption "caption"'
-                raise corpus_error(path, what, where)
-            clip = _clip(record, clip_names)
+            if not (columns := _captions_in(tuple(record), format, column)):
+                what = f"no {column or 'caption'} among {name_list(record)}"
+                faults.add(path, what, where, f'name the caption "{column or "caption"}"')
+                continue
+            clip = clip_name(record, [name for name in clip_names if name not in columns])
+            clip = clip if clip is None else records.file_names.get(clip, clip)
             captions = [caption for name in columns for caption in _listed(record[name])]
         for caption in captions:
-            if not isinstance(caption, str):
-                what = f"{kind(caption)} where a caption belongs; write it as a string"
-                raise corpus_error(path, what, where)
-            if _SURROGATE.search(caption):
-                what = "half of a \\u surrogate pair; write the character as UTF-8"
-                raise corpus_error(path, what, where)
-            yield Example(caption, clip)
+            if fault := _fault(caption):
+                row_fault(faults, path, *fault, where)
+            else:
+                yield Example(caption, clip)
+
+
+def _fault(caption: Any) -> tuple[str, str] | None:
+    """What is wrong with a caption, and the remedy."""
+    if not isinstance(caption, str):
+        return f"{kind(caption)} where a caption belongs", "write it as a string"
+    if _SURROGATE.search(caption):
+        return "half of a \\u surrogate pair", "write the character as UTF-8"
+    if _PYTHON_LIST.fullmatch(caption):
+        return "a Python list in place of a caption", "write lists as JSON, in double quotes"
+    return None
 
 
 def _listed(value: Any) -> list[Any]:
-    """The captions of one field; a null caption is an empty one."""
+    """The captions of one field, which may be a list, also as JSON; a null is an empty caption."""
+    if isinstance(value, str) and value.startswith('["') and value.rstrip().endswith('"]'):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
     values = value if isinstance(value, list) else [value]
     return ["" if caption is None else caption for caption in values]
-
-
-def _clip(record: dict[str, Any], names: Iterable[str]) -> str | None:
-    """The clip that a record names; AudioCaps names a clip by its video and start second.
-
-    As written: some file names of Clotho begin with a space.
-    """
-    for name in names:
-        value = record.get(name)
-        if isinstance(value, (str, int)) and str(value).strip():
-            start = record.get("start_time") if name == "youtube_id" else None
-            return str(value) if start in (None, "") else f"{value}_{start}"
-    return None
 
 
 def _tidy(caption: str) -> str:
@@ -178,18 +223,3 @@ def _tidy(caption: str) -> str:
 def _check_style(style: str) -> None:
     if style not in STYLES:
         raise CorpusError(f"unknown style {style!r}; choose one of {', '.join(STYLES)}")
-
-
-def read_labels(path: str | Path) -> list[str]:
-    """Labels of a UTF-8 text file, one per line, without blank lines and lines that begin with #.
-
-    Raises RecipeError when the file cannot be read or holds no label.
-    """
-    try:
-        lines = read_text(path).splitlines()
-    except CorpusError as error:
-        raise RecipeError(f"cannot read the labels: {error}") from error
-    labels = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not labels:
-        raise RecipeError(f"{path}: no labels in this file; write two or more, one per line")
-    return labels

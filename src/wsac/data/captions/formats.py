@@ -1,4 +1,4 @@
-"""Recognise the format of a caption file from its content, and its columns by their names."""
+"""Recognise the format of a caption file from its content. What looks like data is no prose."""
 
 from __future__ import annotations
 
@@ -6,92 +6,129 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 
+from .columns import (
+    HEADER_ONLY,
+    HEADER_WORDS,
+    caption_columns,
+    is_caption_name,
+    is_column,
+    name_list,
+)
 from .text_file import corpus_error
 
-FORMATS = ("auto", "clotho", "audiocaps", "csv", "wavcaps", "json", "jsonl", "text")
+FORMATS = (
+    *("auto", "clotho", "audiocaps", "csv", "wavcaps", "json", "jsonl", "yaml", "subtitles"),
+    "text",
+)
 NO_DELIMITER = "\x1f"  # a table of one column: commas belong to the caption
 NEWLINE = re.compile(r"\r\n|\n|\r")  # str.splitlines would also split at U+2028 and form feeds
+SEPARATOR = re.compile(r'\s*"?sep=([,;|\t])"?[ \t]*(\r\n|\n|\r)', re.I)  # Excel's first line
 
-_FILES = "clip file_name filename fname file audio audio_file audio_path path wav".split()
-SOUND_COLUMNS = (*_FILES, "youtube_id", "image_id", "audio_id", "audiocap_id", "id")
-_CAPTION = re.compile(r"captions?[_ -]?\d*")
-_OTHER_CAPTION = ("text", "sentence", "description")  # used when no column is called caption
-# headers also without captions: these names, or any with an underscore, begin no sentence
-_HEADER_ONLY = {"filename", "fname", "filepath", "ytid"}
-_OTHER_WORDS = {"start", "end", "duration", "split", "label", "labels", "tags", "keywords"}
-HEADER_WORDS = {*SOUND_COLUMNS, *_HEADER_ONLY, *_OTHER_WORDS}
+_START = 65536  # characters that are enough to tell a format
 # at most three words without a full stop
 _COLUMN = re.compile(r"[\w.:\-/()#]{1,40}( [\w.:\-/()#]{1,40}){0,2}(?<!\.)")
-_FILE_CELL = r"[^,;\t]+\.(wav|flac|mp3|ogg|opus|m4a|aiff?)\s*([,;\t]|$)"
-_TABLE_ROW = re.compile(_FILE_CELL + r"|\d+([;\t]|,(?!\d{3}\b))\S", re.I)
+_FILE = r"[^,;\t]+\.(?:wav|flac|mp3|ogg|opus|m4a|aiff?)\s*"
+_TABLE_ROW = re.compile(_FILE + r"([,;\t]|$)|\d+([;\t]|,(?!\d{3}\b))\S", re.I)
+_DATA = re.compile(_FILE + r"|[\d.]+|https?://\S+|(?=[\w-]*[\d_-])[\w-]{11}", re.I)
+_LABEL_TRACK = re.compile(r"\d+[.,]\d+\t\d+[.,]\d+(\t|$)")
+_KEY = r"[A-Za-z_][\w-]*:"
+_YAML = re.compile(
+    rf"(%YAML[^\n]*\n)?---[ \t]*\n|(#[^\n]*\n)*({_KEY}[ \t]*\n\s*- |{_KEY}[ \t]*\n[ \t]+\S+:"
+    rf"|- {_KEY}[^\n]*\n  {_KEY})"
+)
+_TIMES = r"(\d+:)?\d+:\d\d[.,]\d{3}[ \t]*-->[ \t]*(\d+:)?\d+:\d\d[.,]\d{3}"
+_SUBTITLES = re.compile(rf"WEBVTT([ \t][^\n]*)?(\n|$)|(\d+[ \t]*\n)?[ \t]*{_TIMES}")
 
 
-def detect_format(path: str | Path, text: str) -> str:
-    """Name the format of ``text`` by its content alone. ``path`` is only for error messages.
+def detect_format(path: str | Path, text: str, column: str | None = None) -> str:
+    """Name the format of ``text`` by its content. ``path``: for messages, and its suffix .csv.
 
-    Prose with commas is no table: a table begins with a row of column names.
-    Raises CorpusError for a table without a header, which would otherwise be read as prose.
+    column: the name of a table's captions. Prose with commas is no table: a table begins with a row
+    of column names. Raises CorpusError for a table whose columns cannot be told.
     """
     if json_format := detect_json(text):
         return json_format
-    names, _, certain = find_header(text)
+    start = NEWLINE.sub("\n", text[:_START].lstrip())
+    if _SUBTITLES.match(start):
+        return "subtitles"
+    if _YAML.match(start):
+        return "yaml"
+    names, _, certain = find_header(text, column)
     if certain:
         if {"youtube_id", "caption"} <= {*names}:
             return "audiocaps"
         return "clotho" if caption_columns(names, numbered=True) else "csv"
-    lines = [line.strip() for line in NEWLINE.split(text.lstrip()[:65536]) if line.strip()][:5]
+    lines = [line.strip() for line in start.split("\n") if line.strip()]
+    lines = lines[: -1 if len(text) > _START and len(lines) > 1 else None]  # may be cut
     quoted = bool(lines) and all(line.startswith(('"', "{")) for line in lines[:2])
     if quoted and _is_json_string(lines[0]):
         return "jsonl"
-    if lines and all(_TABLE_ROW.match(line) for line in lines):
-        remedy = "add one such as file_name,caption, or give the format text to keep whole lines"
-        raise corpus_error(path, f"looks like a table without a header; {remedy}", "line 1")
+    _refuse_table(path, lines)
     return "text"
 
 
-@lru_cache(maxsize=64)
-def caption_columns(names: tuple[str, ...], numbered: bool = False) -> tuple[str, ...]:
-    """Columns of captions: all of caption, captions and caption_N, else one called text or alike.
+def _refuse_table(path: str | Path, lines: list[str]) -> None:
+    """Raises CorpusError when the lines are rows of a table."""
+    text = "or give the format text to keep whole lines"
+    if lines and all(_LABEL_TRACK.match(line) for line in lines[:5]):
+        remedy = "keep only the third column, one caption per line: cut -f 3"
+        raise corpus_error(path, f"looks like a label track (start, end, label); {remedy}")
+    if lines and all(_TABLE_ROW.match(line) for line in lines[:5]):
+        what = "looks like a table without a header; add one such as file_name,caption"
+        raise corpus_error(path, f"{what}, {text}", "line 1")
+    for number, line in enumerate(lines[1:5], 2):
+        names, _, certain = find_header(line)
+        if certain and len(names) > 1 and caption_columns(names):
+            what = f"the header is not the first line but line {number} ({name_list(names)})"
+            raise corpus_error(path, f"{what}; delete the lines above it, {text}", "line 1")
+    if names := _columns_of(path, lines):
+        what = f"looks like a table with the columns {name_list(names)}, and none is called caption"
+        raise corpus_error(path, f"{what}; name the one of captions: --column NAME, {text}")
 
-    names: lower-case. numbered: only caption_N.
+
+def _columns_of(path: str | Path, lines: list[str]) -> tuple[str, ...]:
+    """The first row of lines that all have equally many cells; () for prose."""
+    named = Path(str(path).removesuffix(".gz")).suffix.lower() in (".csv", ".tsv")
+    for delimiter in ("\t", ";", "|", ","):
+        try:
+            rows = list(csv.reader(lines[:50], delimiter=delimiter))
+        except csv.Error:  # a stray quote in prose
+            continue
+        if len(rows) > 2 and len(rows[0]) == 1 and not lines[0].endswith((".", "!", "?")):
+            rows = rows[1:]  # below a title
+        width = len(rows[0])
+        if len(rows) < 2 or width < 2 or any(len(row) != width for row in rows):
+            continue
+        columns = [[row[i].strip() for row in rows[1:]] for i in range(width)]
+        data = any(all(map(_DATA.fullmatch, column)) for column in columns)
+        if named or data or delimiter == "\t" or (delimiter != "," and len(rows) > 2):
+            return tuple(cell.strip() for cell in rows[0])
+    return ()
+
+
+def find_header(text: str, column: str | None = None) -> tuple[tuple[str, ...], str, bool]:
+    """The first row as lower-case names, its delimiter, and whether it is certainly a header.
+
+    column: a name that a header has.
     """
-    columns = tuple(name for name in names if _CAPTION.fullmatch(name))
-    if numbered:
-        return tuple(name for name in columns if name[-1].isdigit())
-    return columns or tuple(name for name in names if name in _OTHER_CAPTION)[:1]
-
-
-def is_column(name: str) -> bool:
-    """Whether a lower-case name is one that columns have."""
-    return name in HEADER_WORDS or name in _OTHER_CAPTION or bool(_CAPTION.fullmatch(name))
-
-
-def name_list(names: Iterable[str]) -> str:
-    """The first eight names, quoted, for an error message."""
-    names = list(names)
-    shown = ", ".join(repr(name[:40]) for name in names[:8])
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown or "nothing"
-
-
-def find_header(text: str) -> tuple[tuple[str, ...], str, bool]:
-    """The first row as lower-case names, its delimiter, and whether it is certainly a header."""
-    start = text[:65536]
+    start = text[:_START].lstrip("\r\n ")
+    separator = SEPARATOR.match(start)
+    if separator:  # the line says that this is a table
+        start = start[separator.end() :]
     line = NEWLINE.split(start.lstrip(), maxsplit=1)[0].strip()
     best: tuple[tuple[str, ...], str] = ((line.strip('"').lower(),), NO_DELIMITER)
-    if caption_columns(best[0]):
+    if caption_columns(best[0]) or (column and best[0] == (column.lower(),)):
         return *best, True
-    for delimiter in (",", "\t", ";", "|"):
-        file = io.StringIO(start.lstrip("\r\n "), newline="")
+    for delimiter in separator[1] if separator else ",\t;|":
         try:
-            row = next(csv.reader(file, delimiter=delimiter), [])
+            row = next(csv.reader(io.StringIO(start, newline=""), delimiter=delimiter), [])
         except csv.Error:  # a stray quote in prose
             continue
         names = tuple(name.strip().lstrip("# ").lower() for name in row)
-        if _is_header(names, spaced=any(name.startswith(" ") for name in row)):
+        named = separator or (column and column.lower() in names)
+        if named or _is_header(names, spaced=any(name.startswith(" ") for name in row)):
             return names, delimiter, True
         if len(names) > len(best[0]):
             best = names, delimiter
@@ -104,7 +141,7 @@ def _is_header(names: tuple[str, ...], spaced: bool) -> bool:
     words = [name for name in names if name]  # an index column has no name
     if len(names) < 2 or not words:
         return False
-    if any(_CAPTION.fullmatch(name) for name in words):
+    if any(is_caption_name(name) for name in words):
         return all(len(name) <= 60 and name[-1] not in ".!?" for name in words)
     phrases = any(" " in name for name in words)
     if not all(_COLUMN.fullmatch(name) for name in words) or (spaced and phrases):
@@ -113,7 +150,7 @@ def _is_header(names: tuple[str, ...], spaced: bool) -> bool:
         return True
     if len(words) < 2 or phrases:
         return False
-    if any("_" in name or name in _HEADER_ONLY for name in words):
+    if any("_" in name or name in HEADER_ONLY for name in words):
         return True
     return all(name in HEADER_WORDS for name in words)
 
@@ -126,7 +163,9 @@ def detect_json(text: str) -> str | None:
         return None
     try:
         value, end = json.JSONDecoder().raw_decode(start)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if not isinstance(error, json.JSONDecodeError):  # nested too deep, or too long a number
+            return "json" if start[0] == "[" else "jsonl"
         if re.match(r"\[\s*([\"{\]]|$)", start):
             return "json"
         if not re.match(r"\{\s*([\"}]|$)", start):
@@ -137,7 +176,17 @@ def detect_json(text: str) -> str | None:
         return "json" if whole or re.match(r"\[\s*[\"{]", start) else None
     if whole and isinstance(value.get("data"), list):
         return "wavcaps"
-    return "json" if whole and "\n" in start[:end] else "jsonl"
+    document = "\n" in start[:end] or _is_document(value)
+    return "json" if whole and document else "jsonl"
+
+
+def _is_document(value: dict[str, object]) -> bool:
+    """Whether an object holds many records: COCO's, one of lists, or one from clips to captions."""
+    lists = [isinstance(entry, list) for entry in value.values()]
+    if lists and (isinstance(value.get("annotations"), list) or all(lists)):
+        return True
+    texts = all(isinstance(entry, (str, list)) for entry in value.values())
+    return texts and not any(is_column(name.lower()) for name in value)
 
 
 def _is_json_string(text: str) -> bool:

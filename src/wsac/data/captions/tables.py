@@ -1,4 +1,4 @@
-"""Tables of captions to be scored: CSV, JSON lines, COCO's JSON and what ``wsac caption`` writes.
+"""Tables of captions to be scored, in every layout that a corpus has, but for plain text.
 
 A table holds either candidates, one caption per sound, or references, one or several. Rows at fault
 are collected in Faults. What makes the whole file unreadable is an error.
@@ -17,18 +17,23 @@ from typing import Any
 
 from wsac.types import CorpusError
 
-from .formats import SOUND_COLUMNS, detect_json, name_list
-from .records import Faults, kind, read_records
+from .columns import (
+    CANDIDATES,
+    MISSING,
+    REFERENCE_LISTS,
+    REFERENCES,
+    SCORED_SOUNDS,
+    clip_name,
+    is_missing,
+    name_list,
+    numbered_columns,
+)
+from .documents import kind
+from .faults import Faults
+from .formats import detect_format, detect_json
+from .records import read_records
 from .text_file import corpus_error, read_text
 
-# the likelier first: of several in a table the first is taken
-_SOUNDS = (*SOUND_COLUMNS, "key", "name")
-_CANDIDATES = ("candidate", "prediction", "predicted_caption", "hypothesis", "caption", "text")
-_REFERENCE_LISTS = ("references", "refs", "captions")
-_REFERENCES = ("reference", "ref", "caption", "text")
-_NUMBERED = re.compile(r"(?:captions?|references?|refs?)[ _-]?\d+")
-# what programs write for a missing value
-_MISSING = {"nan", "none", "null", "na", "n/a", "<na>", "nat", "undefined"}
 # replacement and control characters, half of a pair, UTF-8 that was read as Windows-1252
 _GARBLED = re.compile(
     "[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|â€|Ã[\u0080-\u00bf]|ï»¿"
@@ -58,23 +63,44 @@ class Table:
     bad: set[str] = field(default_factory=set)
 
 
-def read_table(path: str | Path, role: str, faults: Faults) -> Table:
-    """role: "candidates" or "references". Raises CorpusError when the file is no such table."""
+def read_table(
+    path: str | Path,
+    role: str,
+    faults: Faults,
+    *,
+    column: str | None = None,
+    numbered: bool = False,
+) -> Table:
+    """role: "candidates" or "references". column: the one of captions, if not called so.
+
+    numbered: without a column of sounds, rows are known by their number. Raises CorpusError when
+    the file is no such table.
+    """
     text = read_text(path)
-    is_json = text.lstrip()[:1] in ("{", "[")
-    lines = is_json and "\n" in text.strip() and detect_json(text) == "jsonl"
-    format = "jsonl" if lines else "json" if is_json else "csv"
-    records = read_records(path, text, format, faults)
+    records = read_records(path, text, _format(path, text, column), faults, column=column)
     first = next(records.rows, None)
     if first is None:
         raise CorpusError(faults.message() or f"{path}: no rows in it; is the file complete?")
     names = records.columns or (first[1] if isinstance(first[1], dict) else ())
-    columns = _columns(path, tuple(names), role)
+    columns = _columns(path, tuple(names), role, column, numbered)
     table = Table(str(path), wide=columns.wide, names=records.file_names)
-    for where, record in chain([first], records.rows):
+    for number, (where, record) in enumerate(chain([first], records.rows), 1):
+        if not columns.id and isinstance(record, dict):
+            record["row"] = number
         for fault in _read_row(table, columns, where, record):
             faults.add(path, fault, where)
     return table
+
+
+def _format(path: str | Path, text: str, column: str | None) -> str:
+    """JSON lines only when there is more than one: a file of one object may be a whole table."""
+    if text.lstrip()[:1] in ("{", "["):
+        lines = "\n" in text.strip() and detect_json(text) == "jsonl"
+        return "jsonl" if lines else "json"
+    with suppress(CorpusError):  # as CSV it gets the words for a table to be scored
+        if (format := detect_format(path, text, column)) in ("yaml", "jsonl"):
+            return format
+    return "csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +111,41 @@ class _Columns:
     listed: bool = False  # the one column holds a list
 
 
-def _columns(path: str | Path, names: tuple[str, ...], role: str) -> _Columns:
+def _columns(
+    path: str | Path, names: tuple[str, ...], role: str, column: str | None, by_row: bool
+) -> _Columns:
     """Which columns hold what. Raises CorpusError when that is not clear."""
-    sound = _first_of(_SOUNDS, names)
-    if sound is None:
+    sound = _first_of(SCORED_SOUNDS, [name for name in names if name != (column or "").lower()])
+    if sound is None and not (by_row and names):
         what = f"no column that names the sounds among {name_list(names)}; call it file_name"
         raise corpus_error(path, what)
-    numbered = tuple(name for name in names if _NUMBERED.fullmatch(name))
+    sound = sound or ""
+    if column:
+        if column.lower() not in names:
+            raise corpus_error(path, f"no column {column!r} among {name_list(names)}")
+        return _Columns(sound, (column.lower(),), wide=role == "candidates")
+    numbered = numbered_columns(names)
     if role == "candidates":
-        if single := _first_of(_CANDIDATES, names):
+        if single := _first_of(CANDIDATES, names):
             return _Columns(sound, (single,))
         what = f"no caption among {name_list(names)}"
         if numbered:
             what = f"{len(numbered)} captions a row, which are references"
-        raise corpus_error(path, f"{what}; a table of candidates has a column called caption")
-    if listed := _first_of(_REFERENCE_LISTS, names):
+        raise corpus_error(
+            path,
+            f"{what}; a table of candidates has a column called caption, or name it with --column",
+        )
+    if listed := _first_of(REFERENCE_LISTS, names):
         return _Columns(sound, (listed,), listed=True)
     if numbered:
         return _Columns(sound, numbered)
-    if single := _first_of(_REFERENCES, names):
+    if single := _first_of(REFERENCES, names):
         return _Columns(sound, (single,), wide=False)
     remedy = "call the columns caption_1, caption_2 or caption"
     raise corpus_error(path, f"no references among {name_list(names)}; {remedy}")
 
 
-def _first_of(wanted: Iterable[str], names: tuple[str, ...]) -> str | None:
+def _first_of(wanted: Iterable[str], names: Iterable[str]) -> str | None:
     return next((name for name in wanted if name in names), None)
 
 
@@ -118,21 +154,23 @@ def _read_row(table: Table, columns: _Columns, where: str, record: Any) -> Itera
     if not isinstance(record, dict):
         yield "no object with an id and a caption"
         return
-    sound = record.get(columns.id)
-    missing = str(sound).strip().lower() in {"", *_MISSING}
-    if missing or isinstance(sound, bool) or not isinstance(sound, (str, int)):
+    value = record.get(columns.id or "row")
+    sound = clip_name(record, (columns.id or "row",))
+    if isinstance(value, bool) or sound is None or sound.strip().lower() in MISSING:
         yield f"no {columns.id}"
         return
     captions = [record.get(column) for column in columns.captions]
     faults = []
     if columns.listed and not (captions := _as_list(captions[0])):
         faults = [f"no JSON list of captions under {columns.captions[0]}"]
+    elif len(captions) > 1:  # sounds may have fewer references than others
+        captions = [caption for caption in captions if caption not in ("", None)] or captions
     faults += [fault for caption in captions if (fault := _fault(caption))]
     if faults:
-        table.bad.add(str(sound))
+        table.bad.add(sound)
     good = tuple(str(caption) for caption in captions if not _fault(caption))
     if good:
-        table.rows.append(Row(str(sound), good, where))
+        table.rows.append(Row(sound, good, where))
     yield from faults
 
 
@@ -152,7 +190,7 @@ def _fault(caption: Any) -> str:
     text = caption.strip()
     if not text:
         return "an empty caption"
-    if text.lower() in _MISSING:
+    if is_missing(text):
         return f"{text!r} in place of a caption"
     if _GARBLED.search(caption):
         return "a caption with broken characters"

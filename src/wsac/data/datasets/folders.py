@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from wsac.data.audio.find import AUDIO_SUFFIXES
@@ -80,7 +81,7 @@ class ByName:
 
     def find(self, clip: str) -> Path | None:
         """The sound of this name, if need be regardless of case, spaces and punctuation."""
-        stem = Path(clip).stem if Path(clip).suffix.lower() in AUDIO_SUFFIXES else Path(clip).name
+        stem = Path(without_suffix(clip)).name
         if stem in self._exact:
             return self._exact[stem]
         alike = self._rough.get(_rough(stem), set())
@@ -94,17 +95,114 @@ class ByVideo:
         self._names = ByName(sounds)
         self._videos: dict[str, list[tuple[float | None, Path]]] = defaultdict(list)
         for path in sounds:
-            if match := _VIDEO.fullmatch(path.stem):
-                self._videos[match[1]].append((float(match[2]) if match[2] else None, path))
+            if video := video_of(path.name):
+                self._videos[video[0]].append((video[1], path))
 
     def find(self, clip: str) -> Path | None:
         """clip: as a caption file has it, VIDEO_START or a file name."""
-        stem = Path(clip).stem if Path(clip).suffix.lower() in AUDIO_SUFFIXES else clip
-        if not (match := _VIDEO.fullmatch(stem)):
+        if video_of(clip) is None:
             return self._names.find(clip)
-        start, clips = float(match[2]) if match[2] else None, self._videos[match[1]]
+        return next(iter(self.find_all(clip)), None)
+
+    def find_all(self, clip: str) -> list[Path]:
+        """Every sound that may be this part of a video."""
+        video, start = video_of(clip) or ("", None)
+        clips = self._videos.get(video, [])
         same = [path for at, path in clips if start is None or at in (start, 1000 * start)]
-        return next(iter(same or [path for at, path in clips if at is None]), None)
+        return same or [path for at, path in clips if at is None]
+
+
+class ByPath:
+    """Sounds by full path, by path from the root, or else by name."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._root, self._names = tree.root, ByName(tree.sounds)
+
+    def find(self, clip: str) -> Path | None:
+        """A path that leads nowhere is only looked for by name when it has no folder."""
+        path = self._root / clip
+        if path.is_file():
+            return path if path.stat().st_size else None
+        return self._names.find(clip) if len(Path(clip).parts) == 1 else None
+
+
+class Sounds:
+    """The sounds of ids under a folder, at any depth, whatever their folder, suffix or ``Y``.
+
+    Two sounds that fit an id equally well, and two ids that fit one sound, are no match:
+    ``ambiguous`` has a line for each such id.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.tree = Tree(Path(folder))
+        self._by_key: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+        for path in self.tree.sounds:
+            for key in _keys(path.relative_to(self.tree.root).as_posix()):
+                self._by_key[key].append(path)
+        self._videos = ByVideo(self.tree.sounds)
+
+    def find_all(self, ids: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
+        """The sound of each id that has one, and for each ambiguous id what it could be."""
+        matches: dict[str, Path] = {}
+        ambiguous: dict[str, str] = {}
+        exact: set[Path] = set()
+        owners: dict[Path, list[str]] = defaultdict(list)
+        for clip in ids:
+            path = self.tree.root / clip
+            if is_sound(path):
+                matches[clip] = path
+                exact.add(path)
+                continue
+            alike = self._alike(clip)
+            if len(alike) > 1:
+                names = " or ".join(str(path.relative_to(self.tree.root)) for path in alike[:2])
+                ambiguous[clip] = f"{names}?"
+            elif alike:
+                owners[alike[0]].append(clip)
+        for path, clips in owners.items():
+            if len(clips) == 1 and path not in exact:
+                matches[clips[0]] = path
+            else:
+                what = f"only {path.relative_to(self.tree.root)}, which fits several ids"
+                ambiguous |= dict.fromkeys(clips, what)
+        return matches, ambiguous
+
+    def _alike(self, clip: str) -> list[Path]:
+        """The sounds that fit best: by most folders, then with any suffix, then by video."""
+        for key in _keys(clip):
+            if key in self._by_key:
+                return self._by_key[key]
+        return self._videos.find_all(clip)
+
+
+def _keys(clip: str) -> list[tuple[str, ...]]:
+    """What may name a sound, the surest first: its path with fewer and fewer folders, each as
+    written and then without suffix, case and punctuation."""
+    parts = [part for part in clip.replace("\\", "/").split("/") if part not in ("", ".")]
+    plain = [_rough(part) for part in without_suffix("/".join(parts)).split("/")]
+    keys = []
+    for i in range(len(parts)):
+        keys += [("name", *parts[i:]), *([("plain", *plain[i:])] if plain[-1] else [])]
+    return keys
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a path is a file; an id need not be a possible path."""
+    with suppress(OSError, ValueError):
+        return path.is_file()
+    return False
+
+
+def without_suffix(clip: str) -> str:
+    """A name without the suffix of a sound: names of clips may hold full stops."""
+    suffix = Path(clip).suffix
+    return clip.removesuffix(suffix) if suffix.lower() in AUDIO_SUFFIXES else clip
+
+
+def video_of(clip: str) -> tuple[str, float | None] | None:
+    """The video and start second of a clip such as YVIDEO_30_40.wav; None for other names."""
+    match = _VIDEO.fullmatch(Path(without_suffix(clip.replace("\\", "/"))).name)
+    return match and (match[1], float(match[2]) if match[2] else None)
 
 
 def _rough(name: str) -> str:

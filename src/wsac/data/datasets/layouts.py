@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from wsac.data.captions.columns import is_missing
 from wsac.data.captions.corpus import read_captions
-from wsac.types import AudioError, CorpusError
+from wsac.types import AudioError, CorpusError, Example
 
-from .folders import TABLES, ByName, ByVideo, Tree
+from .folders import TABLES, ByName, ByPath, ByVideo, Tree
 
 CLOTHO_HOME = "https://zenodo.org/record/4783391"  # version 2.1
 AUDIOCAPS_HOME = "https://github.com/cdjkim/audiocaps"
@@ -23,6 +25,9 @@ CLOTHO_SPLITS = {
     "test": ("evaluation", "eval", "test"),
 }
 AUDIOCAPS_SPLITS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
+
+
+Reader = Callable[[Path], list[Example]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +54,31 @@ class Dataset:
     listed: int
 
 
-def find_dataset(name: str, root: str | Path, split: str = "test") -> Dataset:
+def find_dataset(
+    name: str,
+    root: str | Path,
+    split: str = "test",
+    *,
+    column: str | None = None,
+    skip_invalid: bool = False,
+) -> Dataset:
     """The split of a dataset under ``root``, in any of the usual layouts.
 
     name: "clotho", "audiocaps", or "folder" for a folder with a caption file (root may be that
     file). split: train, val or test, or Clotho's names for them; with "folder", a word in the name
-    of the caption file, if there are several. Raises CorpusError when there is no readable caption
+    of the caption file, if there are several. column, skip_invalid: as for ``read_captions``.
+    Raises CorpusError when there is no readable caption
     file, AudioError when no recording is there.
     """
     root = _existing(root)
+    read = partial(read_captions, column=column, skip_invalid=skip_invalid)
     match name.lower():
         case "clotho":
-            return _clotho(Tree(root), _split(name, split, CLOTHO_SPLITS))
+            return _clotho(Tree(root), _split(name, split, CLOTHO_SPLITS), read)
         case "audiocaps":
-            return _audiocaps(Tree(root), _split(name, split, AUDIOCAPS_SPLITS))
+            return _audiocaps(Tree(root), _split(name, split, AUDIOCAPS_SPLITS), read)
         case "folder":
-            return _plain(root, split)
+            return _plain(root, split, read)
     raise CorpusError(f"{name}: no dataset of this name; choose clotho, audiocaps or folder")
 
 
@@ -103,12 +117,12 @@ def _audiocaps_table(tree: Tree, split: str) -> Path:
     return captions
 
 
-def _clotho(tree: Tree, split: str) -> Dataset:
+def _clotho(tree: Tree, split: str, read: Reader) -> Dataset:
     """clotho_captions_<official>.csv anywhere, sounds in a folder <official>, or all in one
     folder."""
     official = CLOTHO_SPLITS[split][0]
     archive, captions = f"clotho_audio_{official}.7z", _clotho_table(tree, split)
-    listed, items = _joined(captions, ByName(tree.of_split(CLOTHO_SPLITS, split)))
+    listed, items = _joined(captions, read, ByName(tree.of_split(CLOTHO_SPLITS, split)))
     packed = next((path for path in tree.archives if path.name == archive), None)
     remedy = f"7z x {packed}" if packed else f"get {archive} from {CLOTHO_HOME} and unpack it there"
     what = f"Clotho {official}"
@@ -122,11 +136,11 @@ def _clotho(tree: Tree, split: str) -> Dataset:
     return Dataset("clotho", split, items, tuple(problems), len(listed))
 
 
-def _audiocaps(tree: Tree, split: str) -> Dataset:
+def _audiocaps(tree: Tree, split: str, read: Reader) -> Dataset:
     """<split>.csv with youtube_id, start_time and caption; sounds by video; missing ones
     counted."""
     captions = _audiocaps_table(tree, split)
-    listed, items = _joined(captions, ByVideo(tree.of_split(AUDIOCAPS_SPLITS, split)))
+    listed, items = _joined(captions, read, ByVideo(tree.of_split(AUDIOCAPS_SPLITS, split)))
     if not items:
         none = f"none of the {len(listed)} clips of AudioCaps {split} is here"
         remedy = "name them VIDEO.wav or VIDEO_START.wav, by the columns youtube_id and start_time"
@@ -153,10 +167,10 @@ def _plain_table(root: Path, split: str) -> Path:
     return chosen[0]
 
 
-def _plain(root: Path, split: str) -> Dataset:
+def _plain(root: Path, split: str, read: Reader) -> Dataset:
     """A caption file that names sound files beside it, under its folder, or by full path."""
     tree, captions = Tree(root.parent if root.is_file() else root), _plain_table(root, split)
-    listed, items = _joined(captions, ByPath(tree))
+    listed, items = _joined(captions, read, ByPath(tree))
     if not items:
         none = f"none of its {len(listed)} recordings is here"
         raise AudioError(f"{captions}: {none}; paths count from {tree.root}")
@@ -164,30 +178,17 @@ def _plain(root: Path, split: str) -> Dataset:
     return Dataset("folder", split, items, tuple(problems), len(listed))
 
 
-class ByPath:
-    """Sounds by full path, by path from the root, or else by name."""
-
-    def __init__(self, tree: Tree) -> None:
-        self._root, self._names = tree.root, ByName(tree.sounds)
-
-    def find(self, clip: str) -> Path | None:
-        """A path that leads nowhere is only looked for by name when it has no folder."""
-        path = self._root / clip
-        if path.is_file():
-            return path if path.stat().st_size else None
-        return self._names.find(clip) if len(Path(clip).parts) == 1 else None
-
-
 def _joined(
-    captions: Path, sounds: ByName | ByVideo | ByPath
+    captions: Path, read: Reader, sounds: ByName | ByVideo | ByPath
 ) -> tuple[list[str], tuple[DatasetItem, ...]]:
     """The clips that a caption file lists, and items for those that have a sound."""
     texts: dict[str, list[str]] = {}
-    for example in read_captions(captions):
+    for example in read(captions):
         if example.clip is None:
             what = "does not say which recording a caption is of; add a column file_name"
             raise CorpusError(f"{captions}: {what}")
-        texts.setdefault(example.clip, []).extend(filter(None, [example.caption.strip()]))
+        caption = "" if is_missing(example.caption) else example.caption.strip()
+        texts.setdefault(example.clip, []).extend(filter(None, [caption]))
     listed = [clip for clip, written in texts.items() if written]
     items = []
     for clip in listed:
