@@ -155,3 +155,27 @@ def test_schedules():
         assert values[60] == pytest.approx(middle)
     assert rates("linear")[110] == pytest.approx(0)
     assert rates("cosine")[110] == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 100_000 + " = 1",
+        "[" + "a." * 100_000 + "a]",
+        "seed = " + "1" * 5000,
+        "seed = " + "[" * 5000 + "]" * 5000,
+    ],
+)
+def test_recipes_without_bounds_are_refused_at_once(tmp_path, text):
+    from wsac.io.config import load_recipe, parse_override
+    from wsac.training.recipe import Recipe
+
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(Recipe, path)
+    assert len(str(caught.value)) < 300 + len(str(path))
+    if not text.startswith("["):
+        with pytest.raises(RecipeError) as caught:
+            parse_override(text.replace(" = ", "="))
+        assert len(str(caught.value)) < 300

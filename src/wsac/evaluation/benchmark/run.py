@@ -163,8 +163,8 @@ class _Run:
         source = row.train_on or row.data
         captioner = self.captioner(row, self.data[source], seed)
         if row.memory and row.memory != source:
-            style = {"format": self.recipe.corpus.format, "style": self.recipe.corpus.style}
-            texts = merge(self.data[row.memory].captions, **style)
+            corpus = self.recipe.corpus
+            texts = merge(self.data[row.memory].captions, format=corpus.format, style=corpus.style)
             captioner = captioner.with_memory([example.caption for example in texts.examples])
         captioner = captioner.with_options(_options(row))
         sounds = embed_sounds([clip.audio for clip in self.data[row.data].test], captioner.clap)
