@@ -108,7 +108,7 @@ def _without_headers(
     faults: Faults | None,
 ) -> Iterator[tuple[int, list[str]]]:
     """Rows without those that repeat the header, as joined files have them."""
-    first = names[0]
+    first = names[0] if names else ""
     for line, row in rows:
         likely = row[0].strip().lstrip("# ").lower() == first  # rarely true: the rest costs nothing
         if likely and tuple(cell.strip().lstrip("# ").lower() for cell in row) == names:
