@@ -17,6 +17,8 @@ from wsac.data.captions.labels import read_labels, split_labels
 from wsac.data.captions.tables import read_table
 from wsac.data.captions.text_file import read_text
 from wsac.data.datasets.pairs import read_pairs as read_sound_pairs
+from wsac.training.material import read_captions as read_material
+from wsac.training.recipe import CorpusOptions
 from wsac.types import CorpusError, Example, RecipeError, WsacError
 
 MACS = """files:
@@ -207,6 +209,18 @@ def test_a_stray_quote_and_a_broken_line_are_one_row(put):
     corpus = merge(lines, skip_invalid=True)
     assert [row.caption for row in corpus.examples] == ["A dog", "Sea"]
     assert [row.split(": ")[1] for row in corpus.stats.bad_rows] == ["line 2", "line 3", "line 4"]
+
+
+def test_recipes_name_the_column_and_leave_out_bad_rows(put, capsys):
+    table = put("file_name;Beschreibung\na.wav;A dog\nb.wav\nc.wav;nan\n")
+    corpus = CorpusOptions(captions=(str(table),), column="Beschreibung")
+    with pytest.raises(CorpusError, match=r"line 3: .*corpus.skip_invalid = true"):
+        read_material(corpus)
+    captions, _ = read_material(corpus.model_copy(update={"skip_invalid": True}))
+    assert captions == ["A dog"]
+    words = capsys.readouterr().err
+    assert "left out: rows that cannot be used (1)" in words
+    assert "left out: words for a missing value, such as nan (1)" in words
 
 
 def test_pairs_of_sounds_have_other_names_too(put):

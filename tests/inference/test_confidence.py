@@ -227,6 +227,17 @@ def test_keywords_are_separated_by_bars(tmp_path):
     ]
 
 
+def test_tables_of_recordings_may_have_semicolons_capitals_and_bad_rows(tmp_path):
+    path = tmp_path / "known.csv"
+    path.write_text("File_Name;Wörter\na.wav;dog | barks\n;x\nb.wav;\n")
+    with pytest.raises(CorpusError, match=r"line 3: audio is empty; .*--skip-invalid"):
+        read_known(path, column="Wörter")
+    rows = read_known(path, column="Wörter", skip_invalid=True)
+    assert rows == [Known("a.wav", ("dog", "barks")), Known("b.wav", ())]
+    path.write_text("Audio;Keywords\na.wav;dog\n")
+    assert read_known(path) == [Known("a.wav", ("dog",))]
+
+
 def test_nothing_to_calibrate_on(known):
     with pytest.raises(AudioError, match="none of the 1"):
         judge(Captioner.load(known / "run"), [Known("missing.wav", ("dog",))])
