@@ -173,6 +173,22 @@ def test_when_the_first_decoder_fails_midway_the_second_reads_on(tmp_path, monke
     assert recording.notes == ("second decoder: libsndfile stopped at 2.0 s, FFmpeg read on",)
 
 
+def test_eight_channels_in_aac_do_not_crash(tmp_path):
+    path = tmp_path / "a.mka"
+    packed = np.repeat(noise(1.0, 48_000), 8)[None]  # PyAV cannot make eight planes either
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="7.1")
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout="7.1")
+        frame.rate, frame.pts = 48_000, 0
+        resampler = av.AudioResampler("fltp", "7.1", 48_000, 1024)
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
+    recording = load_audio(path, RATE)
+    assert recording.seconds == pytest.approx(1.0, abs=0.06)
+    assert not recording.silent
+
+
 def test_when_both_decoders_fail_the_cause_is_said(tmp_path, monkeypatch):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(1.0), RATE)

@@ -237,11 +237,19 @@ def _loudest(path: Path, start: int, head: bytes, best: int) -> int:
     return max(power, key=power.__getitem__)
 
 
+_PLANAR = {"fltp": "f4", "dblp": "f8", "s16p": "i2", "s32p": "i4", "s64p": "i8", "u8p": "u1"}
+
+
 def _channels(frame: Any) -> np.ndarray:
     """The samples of a PyAV frame as floats in [-1, 1]. Returns [C, T]."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    count, planar = frame.layout.nb_channels, frame.format.is_planar
+    if planar and count >= 8:  # to_ndarray reads a ninth plane, which does not exist, and crashes
+        planes = [bytes(frame.planes[channel]) for channel in range(count)]
+        kind = _PLANAR[frame.format.name]
+        samples = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes])
+    else:
+        samples = frame.to_ndarray()
+        samples = samples if planar else samples.reshape(-1, count).T
     match samples.dtype.kind:
         case "u":
             return (samples.astype(np.float32) - 128) / 128
