@@ -122,7 +122,7 @@ def run(training: Training, out: Path) -> TrainState:
     checkpoint, metrics = out / "checkpoint.safetensors", out / "metrics.jsonl"
     total, is_first = training.total, training.processes.is_first
     digests = {"recipe": training.recipe_digest, "inputs": training.inputs}
-    state = TrainState(**digests)
+    state = TrainState(recipe=training.recipe_digest, inputs=training.inputs)
     resumed = checkpoint.is_file()
     if resumed:
         meta = load_checkpoint(checkpoint, training.weights, training.optimizer, **digests)

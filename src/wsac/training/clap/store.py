@@ -39,8 +39,8 @@ class AudioStore:
         index, data = folder / f"{name}.json", folder / f"{name}.i16"
         if (offsets := self._stored(index, data)) is None:
             offsets = self._decode(paths, data)
-            facts = {"key": self.key, "offsets": offsets}
-            write_record(index, facts, {data.name: checksum_of(data)})
+            index_facts = {"key": self.key, "offsets": offsets}
+            write_record(index, index_facts, {data.name: checksum_of(data)})
         self.offsets = offsets
         self._samples = np.memmap(data, dtype="<i2", mode="r")
 
