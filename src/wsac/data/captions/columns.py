@@ -38,7 +38,7 @@ MISSING = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "undefined
 
 def is_missing(text: str) -> bool:
     """Whether a caption is a program's word for a missing value, such as ``nan`` or ``#N/A``."""
-    return text.strip().lower() in MISSING
+    return len(text) < 20 and text.strip().lower() in MISSING
 
 
 @lru_cache(maxsize=64)

@@ -29,7 +29,7 @@ STYLES = ("keep", "sentence", "lower")
 
 _SPACE = re.compile(r"[\s\u200b\ufeff]+")  # zero-width spaces too; not the joiner, which emoji need
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_PYTHON_LIST = re.compile(r"\s*\[\s*'.*'\s*\]\s*", re.S)
+_PYTHON_LIST = re.compile(r"\s*\['.*'\s*\]\s*", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,7 @@ def _examples(
     path: str | Path, records: Records, format: str, column: str | None, faults: Faults
 ) -> Iterator[Example]:
     clip_names = SOUND_COLUMNS if records.columns else ("clip", "id", *SOUND_COLUMNS)
+    clip_names = [name for name in clip_names if not column or name != column.lower()]
     for where, record in records.rows:
         clip, captions = None, [record]
         if isinstance(record, dict):
@@ -186,7 +187,7 @@ def _examples(
                 what = f"no {column or 'caption'} among {name_list(record)}"
                 faults.add(path, what, where, f'name the caption "{column or "caption"}"')
                 continue
-            clip = clip_name(record, [name for name in clip_names if name not in columns])
+            clip = clip_name(record, clip_names)
             clip = clip if clip is None else records.file_names.get(clip, clip)
             captions = [caption for name in columns for caption in _listed(record[name])]
         for caption in captions:
@@ -202,7 +203,7 @@ def _fault(caption: Any) -> tuple[str, str] | None:
         return f"{kind(caption)} where a caption belongs", "write it as a string"
     if _SURROGATE.search(caption):
         return "half of a \\u surrogate pair", "write the character as UTF-8"
-    if _PYTHON_LIST.fullmatch(caption):
+    if "['" in caption and _PYTHON_LIST.fullmatch(caption):
         return "a Python list in place of a caption", "write lists as JSON, in double quotes"
     return None
 
