@@ -179,7 +179,7 @@ def _examples(
     path: str | Path, records: Records, format: str, column: str | None, faults: Faults
 ) -> Iterator[Example]:
     clip_names = SOUND_COLUMNS if records.columns else ("clip", "id", *SOUND_COLUMNS)
-    clip_names = [name for name in clip_names if not column or name != column.lower()]
+    clip_names = tuple(name for name in clip_names if name != (column or "").lower())
     for where, record in records.rows:
         clip, captions = None, [record]
         if isinstance(record, dict):
