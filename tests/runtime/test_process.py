@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
-from wsac.runtime.process import CACHE_SIZES, configure_process
+from wsac.runtime import process
+from wsac.runtime.process import CACHE_SIZES, SPIN, configure_process
+
+SETTINGS = {*CACHE_SIZES, *SPIN, "OMP_NUM_THREADS", "OMP_WAIT_POLICY"}
 
 IMPORT_ALL = """
 import os, sys
@@ -23,7 +26,7 @@ print(changed, "torch" in sys.modules)
 
 
 def test_importing_changes_neither_the_environment_nor_the_umask():
-    plain = {name: value for name, value in os.environ.items() if name not in CACHE_SIZES}
+    plain = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     run = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL], env=plain, capture_output=True, text=True, check=False
     )
@@ -35,7 +38,7 @@ def test_the_command_line_configures_the_process_before_it_imports_torch():
         "import os, sys; from wsac.cli import main; main(['--version']); "
         "print('torch' in sys.modules, os.environ['LRU_CACHE_CAPACITY'])"
     )
-    plain = {name: value for name, value in os.environ.items() if name not in CACHE_SIZES}
+    plain = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     run = subprocess.run(
         [sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=False
     )
@@ -50,3 +53,23 @@ def test_what_the_user_has_set_stays(monkeypatch, name):
     configure_process()
     assert {os.environ[other] for other in CACHE_SIZES if other != name} == {"512"}
     assert os.environ[name] == CACHE_SIZES[name]
+
+
+def test_idle_threads_sleep_soon_unless_the_user_chose_a_policy(monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    configure_process()
+    assert os.environ["GOMP_SPINCOUNT"] == SPIN["GOMP_SPINCOUNT"]
+    monkeypatch.setattr(os, "environ", {"OMP_WAIT_POLICY": "ACTIVE"})
+    configure_process()
+    assert "GOMP_SPINCOUNT" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("cpus", "user", "threads"), [(2, None, "2"), (2, "5", "5"), (8, None, None)]
+)
+def test_a_quota_limits_the_threads_unless_the_user_did(monkeypatch, cpus, user, threads):
+    monkeypatch.setattr(os, "environ", {} if user is None else {"OMP_NUM_THREADS": user})
+    monkeypatch.setattr(process, "allowed_cpus", lambda: 8)
+    monkeypatch.setattr(process, "usable_cpus", lambda: cpus)
+    configure_process()
+    assert os.environ.get("OMP_NUM_THREADS") == threads

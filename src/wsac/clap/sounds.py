@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from wsac.data.audio.decoding import as_audio_error
 from wsac.data.audio.local_files import sound_name, unnamed
 from wsac.data.audio.stream import SILENCE_PEAK, AudioStream, Recording, load_audio
 from wsac.data.audio.windows import cut_windows, merge_short_tail, shortest_tail
+from wsac.runtime.cpus import usable_cpus
 from wsac.types import AudioError, ModelError, RecipeError
 
 from .encoder import ClapEncoder, WindowPool
@@ -173,7 +173,7 @@ def decode_many(
             failure.__cause__ = failure.__cause__ or (None if failure is error else error)
             return failure
 
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(min(4, usable_cpus()))
     pending: deque[Future[Recording | AudioError]] = deque()
     try:
         for audio in sounds:

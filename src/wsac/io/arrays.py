@@ -30,8 +30,8 @@ def write_array(
         total.update(file.read(size))
         for part in parts:
             data = np.ascontiguousarray(part, dtype)
-            total.update(data)
-            file.write(data)
+            total.update(data.data)
+            file.write(data.data)
         file.seek(0, 2)
         file.write(MARK + total.digest())
 

@@ -51,7 +51,8 @@ def temporary_beside(target: Path, *, folder: bool = False) -> tuple[Path, int |
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         descriptor = _open(path)
         if descriptor is None or _try_lock(descriptor) is None:
-            return path, _close(descriptor)
+            _close(descriptor)
+            return path, None
         if _is_at(descriptor, path):
             return path, descriptor
         _close(descriptor)  # taken for a leftover before it was locked
@@ -118,7 +119,8 @@ def _take(path: Path) -> int | None:
     """The descriptor of a lock file that this process holds now, None if another has it."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     if _try_lock(descriptor) is False or not _is_at(descriptor, path):
-        return _close(descriptor)  # held, or its last holder has just removed it
+        _close(descriptor)  # held, or its last holder has just removed it
+        return None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, _whoami().encode(errors="replace"))
     return descriptor

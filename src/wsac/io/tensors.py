@@ -73,8 +73,8 @@ def _write(
         file.write(len(text).to_bytes(8, "little") + text)
         for part in parts:
             data = part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-            total.update(data)
-            file.write(data)
+            total.update(data.data)
+            file.write(data.data)
         file.seek(8)
         file.write(text.replace(BLANK.encode(), total.hexdigest().encode(), 1))
 

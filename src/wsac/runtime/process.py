@@ -1,4 +1,4 @@
-"""Settings of the whole process: caches of oneDNN, and the use of freed memory."""
+"""Settings of the whole process: threads, caches of oneDNN, and the use of freed memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import os
 import sys
 from contextlib import suppress
 
+from .cpus import allowed_cpus, usable_cpus
+
 # oneDNN, and PyTorch on top of it, each cache 1,024 bfloat16 products, one for every shape. Batches
 # of text come in thousands of shapes, and most never return: that took 700 MB.
 CACHE_SIZES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
+
+# Threads of OpenMP that wait for each other spin for milliseconds by default. Where other programs
+# want the processor, the thread that is waited for does not run meanwhile.
+SPIN = {"GOMP_SPINCOUNT": "1000"}  # rounds: some microseconds, then a thread sleeps
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 
@@ -17,11 +23,18 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 def configure_process() -> None:
     """Set up this process; the command line and ``train`` call it first.
 
-    It limits the caches of oneDNN through os.environ, where the user has not, and lets glibc reuse
-    freed memory. Call it before the first product of matrices: oneDNN reads its limits then.
+    It limits the caches of oneDNN, the spinning of idle threads and, in a container with a quota,
+    their number. All are set in os.environ, where the user has not set them. It also lets glibc
+    reuse freed memory. Call it before torch is imported: OpenMP reads its settings then, and oneDNN
+    at the first product of matrices.
     """
-    for name, size in CACHE_SIZES.items():
-        os.environ.setdefault(name, size)
+    settings = dict(CACHE_SIZES)
+    if "OMP_WAIT_POLICY" not in os.environ:
+        settings |= SPIN
+    if (cpus := usable_cpus()) < allowed_cpus():  # a quota; OpenMP itself sees what is allowed
+        settings["OMP_NUM_THREADS"] = str(cpus)
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
     reuse_freed_memory()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing import get_all_start_methods
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wsac.clap.pocket.towers import PocketConfig
 from wsac.data.datasets.pairs import Clip
+from wsac.runtime.cpus import usable_cpus
 from wsac.runtime.seeding import numpy_for
 
 from .clap_recipe import ClapRecipe
@@ -120,4 +120,4 @@ def draw_ahead(draw: Draw, steps: range, workers: int) -> Iterator[Batch]:
 def workers_for(device: str) -> int:
     """All processors but one for a GPU, where processes can fork; none on a CPU, which is busy."""
     can_fork = device != "cpu" and "fork" in get_all_start_methods()
-    return max(1, (os.cpu_count() or 2) - 1) if can_fork else 0
+    return max(1, usable_cpus() - 1) if can_fork else 0

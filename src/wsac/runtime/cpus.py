@@ -1,0 +1,49 @@
+"""How many processors this process may use: its affinity, and the quota of its container."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def usable_cpus(root: Path = Path("/")) -> int:
+    """The processors of this process, at least 1: those that the scheduler allows, or fewer where a
+    cgroup limits its time. root: where ``proc`` and ``sys`` are."""
+    quota = min(_quotas(root), default=float("inf"))
+    return max(1, int(min(allowed_cpus(), quota + 0.5)))
+
+
+def allowed_cpus() -> int:
+    """The processors that the scheduler gives this process."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return allowed or 1
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Processors' worth of time that each cgroup of this process, and each above it, allows."""
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, place = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+            group = top / place.strip("/")
+            for folder in (group, *group.parents):
+                yield from _quota(folder)
+                if folder == top:
+                    break
+
+
+def _quota(folder: Path) -> Iterator[float]:
+    with suppress(OSError, ValueError):  # version 2: "max 100000" where there is no limit
+        quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+        yield int(quota) / int(period)
+    with suppress(OSError, ValueError):  # version 1: -1 where there is no limit
+        quota, period = (
+            int((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii"))
+            for name in ("quota", "period")
+        )
+        if quota > 0:
+            yield quota / period
