@@ -69,6 +69,7 @@ def write_encoder(
     **limits,
 ) -> Path:
     """A sentence encoder with random weights as sentence-transformers saves it."""
+    pytest.importorskip("sentence_transformers", reason="needs pip install '.[sbert]'")
     transformer = folder / place
     transformer.mkdir(parents=True, exist_ok=True)
     (transformer / "config.json").write_text(
