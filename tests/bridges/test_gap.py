@@ -11,7 +11,15 @@ from torch.testing import assert_close
 from miniatures.unit_embeddings import unit
 from wsac.bridges import BridgeContext, inference_bridge
 from wsac.bridges.alignment import Coral, PlsHead
-from wsac.bridges.gap import Gap, fit_gap, fit_pls, fit_rotation, fit_transport, mutual_neighbours
+from wsac.bridges.gap import (
+    Gap,
+    fit_gap,
+    fit_pls,
+    fit_rotation,
+    fit_transport,
+    mutual_neighbours,
+    spread_rows,
+)
 from wsac.types import ModelError
 
 DIM = 16
@@ -152,3 +160,12 @@ def test_wrong_gaps(tmp_path, context):
         fit_gap(unit(1, 1), unit(5, 1))
     with pytest.raises(ModelError, match="are not pairs"):
         fit_gap(unit(4, 1), unit(5, 1), paired=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "most"), [(1, 1), (5, 1), (3, 8), (10, 4), (3_000_001, 100_001), (2**31, 7)]
+)
+def test_spread_rows_are_exact(rows, most):
+    count = min(rows, most)
+    expected = [i * (rows - 1) // max(1, count - 1) for i in range(count)]
+    assert spread_rows(rows, most).tolist() == expected

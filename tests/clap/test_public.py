@@ -10,11 +10,15 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.testing import assert_close
 
 from miniatures.public_checkpoints import FILES, WORDS, model, tokenizer, write_file, write_folder
 from wsac.clap import ClapEncoder, load_clap
 from wsac.clap.collections import read_embeddings
+from wsac.clap.public.catalog import FAMILIES
+from wsac.clap.public.checkpoints import read_tensors, read_tokenizer
+from wsac.clap.public.state_dicts import canonical
 from wsac.cli import main
 from wsac.types import ModelError
 
@@ -94,6 +98,31 @@ def test_exclamation_marks_move_the_place_in_ms_clap_2023(tmp_path):
         )
     assert_close(clap.embed_text(["a dog!"])[0], expected, rtol=0, atol=1e-5)
     assert ids[-1] == clap.tokenizer.token_to_id("<|endoftext|>")
+
+
+def test_exclamation_marks_never_merge_in_ms_clap_2023(tmp_path):
+    """Its wrapper pads with "!": a special token from then on, out of reach of GPT-2's merges."""
+    alphabet = sorted({*pre_tokenizers.ByteLevel.alphabet()} - {"!"})
+    words = ["!", "<|endoftext|>", *alphabet, "!!", '!"', "\u0120!"]
+    merges = [("!", "!"), ("!", '"'), ("\u0120", "!")]
+    bpe = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, merges))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.save(str(tmp_path / "tokenizer.json"))
+    assert bpe.encode("a!!").tokens == ["a", "!!"]
+    marked = read_tokenizer(tmp_path / "tokenizer.json", FAMILIES["msclap-2023"])
+    assert marked.encode("a!!!").tokens == ["a", "!", "!", "!"]
+    assert marked.encode('a!"').tokens == ["a", "!", '"']
+    assert marked.encode("a !").tokens == ["a", "\u0120", "!"]
+    plain = read_tokenizer(tmp_path / "tokenizer.json", FAMILIES["laion"])
+    assert plain.encode("a!!").tokens == ["a", "!!"]
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "module.module.", "model.clap.module."])
+def test_prefixes_of_trainers_are_removed(tmp_path, prefix):
+    state = read_tensors(write_file("wavcaps-cnn14", tmp_path))
+    _, plain, _ = canonical(dict(state), "plain")
+    _, named, _ = canonical({prefix + name: value for name, value in state.items()}, "named")
+    assert named.keys() == plain.keys()
 
 
 def test_conversion_keeps_every_embedding(checkpoint, tmp_path, capsys):

@@ -141,12 +141,18 @@ def fit_transport(text: Tensor, audio: Tensor) -> Tensor:
     return rotation
 
 
+def spread_rows(rows: int, most: int) -> Tensor:
+    """At most ``most`` of ``rows`` row numbers, evenly spread from the first to the last."""
+    count = min(rows, most)
+    return torch.arange(count) * (rows - 1) // max(1, count - 1)
+
+
 def _directions(rows: Tensor, most: int) -> Tensor:
     """Unit directions from the mean, of at most ``most`` rows, evenly spread."""
     rows = rows.float()
     rows = rows - rows.mean(0)
     if len(rows) > most:
-        rows = rows[torch.linspace(0, len(rows) - 1, most).long()]
+        rows = rows[spread_rows(len(rows), most)]
     return F.normalize(rows, dim=-1)
 
 

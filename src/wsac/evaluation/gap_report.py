@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsac.bridges import BridgeContext, inference_bridge, nearest_rows
-from wsac.bridges.gap import Gap
+from wsac.bridges.gap import Gap, spread_rows
 from wsac.bridges.memory import SupportMemory
 from wsac.clap.retrieval_scores import recall_at
 from wsac.io.html import PagePart, write_page
@@ -159,7 +159,7 @@ def write_gap_page(
     scatter = scatter_png(points, title="Two principal directions")
     pictures = [("Texts and sounds in two principal directions", scatter)]
     pictures.append(("Histograms of cosines", histograms_png(values, title="Cosines")))
-    chosen = torch.linspace(0, len(audio) - 1, min(SHOWN, len(audio))).long()
+    chosen = spread_rows(len(audio), SHOWN)
     columns = [[Path(files[i]).name for i in chosen.tolist()]]
     for cloud in (audio[chosen], shifted[chosen]):
         _, nearest = nearest_rows(F.normalize(cloud, dim=-1), SupportMemory(text), 1)

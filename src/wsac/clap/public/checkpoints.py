@@ -48,7 +48,7 @@ def load_public(
         model, files = _transformers(path)
     model.fingerprint = _fingerprint(files, model)
     if model.tokenizer is None and (words := _find_tokenizer(Path(tokenizer or path))):
-        model.tokenizer = read_tokenizer(words)
+        model.tokenizer = read_tokenizer(words, model.family)
         model.fingerprint += f"-t{hashlib.sha256(words.read_bytes()).hexdigest()[:8]}"
     if isinstance(model.audio, Cnn14):  # this halves the time of its convolutions on a CPU
         model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -208,6 +208,8 @@ def _fingerprint(files: list[Path], model: PublicClap) -> str:
     for path in files:
         with path.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
+    if model.family.text == "gpt2":
+        digest.update(b"! is special")
     return f"{model.family.name}-{digest.hexdigest()}-w{model.window_seconds:g}-float32"
 
 
@@ -218,14 +220,19 @@ def _find_tokenizer(place: Path) -> Path | None:
     return next((path for path in candidates if path.suffix == ".json" and path.is_file()), None)
 
 
-def read_tokenizer(path: Path) -> Any:
-    """A ``tokenizers.Tokenizer`` without truncation and padding. Raises ModelError."""
+def read_tokenizer(path: Path, family: Family | None = None) -> Any:
+    """A ``tokenizers.Tokenizer`` without truncation and padding. Raises ModelError.
+
+    MS-CLAP 2023 pads with "!": a special token from then on, which never merges ("storm!!!").
+    """
     from tokenizers import Tokenizer
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exceptions
         raise ModelError(f"{path}: not a tokenizer.json ({_first_line(error)})") from error
+    if family is not None and family.text == "gpt2":
+        tokenizer.add_special_tokens(["!"])
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -28,7 +28,7 @@ N_FFT, MELS, LOW, HIGH = 1024, 64, 50.0, 14_000.0
 class LogMelDecibels(nn.Module):
     """Waveform ``[B, T]`` → log-mel power in dB, ``[B, frames, 64]``, floored at -100 dB.
 
-    Equal to torchlibrosa's within 0.005 dB. filters: [513, 64], the checkpoint's own if it has any.
+    Equal to torchlibrosa's within 0.04 dB. filters: [513, 64], the checkpoint's own if it has any.
     """
 
     filters: Tensor

@@ -52,7 +52,7 @@ def canonical(
 
     source: named in errors. Raises ModelError for an unknown layout or an unknown tensor.
     """
-    state = {re.sub(r"^(module\.)?(clap\.)?", "", name): value for name, value in state.items()}
+    state = {re.sub(r"^((module|model|clap)\.)+", "", name): value for name, value in state.items()}
     layout = _layout(state, source)
     audio, text, audio_projection, text_projection = LAYOUTS[layout].split()
     family = _family(layout, state, audio)
