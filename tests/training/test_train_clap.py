@@ -513,7 +513,7 @@ def test_bfloat16_is_close_and_its_losses_are_finite(folder, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,caption\na.wav,x\n", "line 1: no column audio"),
+        ("place,caption\na.wav,x\n", "line 1: no column audio"),
         ("audio,caption\na.wav,\n", "line 2: audio or caption is empty"),
         ("audio,caption\n", "zero pairs"),
     ],
