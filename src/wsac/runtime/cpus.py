@@ -41,9 +41,9 @@ def _quota(folder: Path) -> Iterator[float]:
         quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
         yield int(quota) / int(period)
     with suppress(OSError, ValueError):  # version 1: -1 where there is no limit
-        quota, period = (
+        limit, each = (
             int((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii"))
             for name in ("quota", "period")
         )
-        if quota > 0:
-            yield quota / period
+        if limit > 0:
+            yield limit / each
