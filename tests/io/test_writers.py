@@ -350,3 +350,9 @@ def test_a_new_folder_is_not_made_over_files(tmp_path):
     (tmp_path / "x").write_text("mine")
     with pytest.raises(WsacError, match="there is something here already"), atomic_folder(tmp_path):
         pass
+
+
+def test_a_folder_that_is_being_written_can_be_updated(tmp_path):
+    with atomic_folder(tmp_path / "new") as part, atomic_update(part) as inner:
+        (inner / "a.txt").write_text("whole")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
