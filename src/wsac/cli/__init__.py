@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -106,6 +108,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line. Returns 0, 1 (an error), 2 (wrong usage) or 130 (interrupted)."""
     argv = sys.argv[1:] if argv is None else argv
     configure_process()
+    if sys.stderr is None:  # closed by the caller: results are still wanted
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names may be invalid text; terminals not UTF-8
             stream.reconfigure(errors="backslashreplace")

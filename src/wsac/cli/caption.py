@@ -29,13 +29,14 @@ def caption(
     changes: Annotated[common.Words, Option("--set", help="As in length_penalty=0.8.")] = None,
     as_json: common.Json = False,
     as_csv: common.Csv = False,
+    csv_safe: common.Safe = False,
     device: common.Device = "auto",
 ) -> None:
     """Caption sound files.
 
     wsac caption dog.wav recordings/ --beam 4 --json
     """
-    style = common.row_style(as_json, as_csv, window)  # before the slow imports
+    style = common.row_style(as_json, as_csv, csv_safe, window)  # before the slow imports
     from wsac.data.audio.audio_options import AudioOptions
     from wsac.inference.batch import caption_files, print_captions
     from wsac.inference.caption_options import check_names
@@ -61,6 +62,7 @@ def tag(
     channel: common.Channel = None,
     as_json: common.Json = False,
     as_csv: common.Csv = False,
+    csv_safe: common.Safe = False,
     device: common.Device = "auto",
 ) -> None:
     """Score sound files against labels of your own.
@@ -69,7 +71,7 @@ def tag(
     """
     from wsac.data.captions.labels import read_labels, split_labels
 
-    style = common.row_style(as_json, as_csv, window)
+    style = common.row_style(as_json, as_csv, csv_safe, window)
     if labels is not None and labels_file is not None:
         raise WsacError("--labels and --labels-file exclude each other; choose one")
     if labels_file is not None:

@@ -48,6 +48,7 @@ Device = Annotated[str, Option(help="cpu, cuda or auto.")]
 Offline = Annotated[bool, Option("--offline", help="Use downloaded models only.")]
 Json = Annotated[bool, Option("--json", help="Write JSON.")]
 Csv = Annotated[bool, Option("--csv", help="Write CSV.")]
+Safe = Annotated[bool, Option("--csv-safe", help="CSV in which no cell is a formula.")]
 
 
 def overrides(
@@ -69,12 +70,17 @@ def show(
     print_json(value) if as_json else table(title, columns, rows)
 
 
-def row_style(as_json: bool, as_csv: bool, window: float | None) -> str:
-    """``json``, ``csv`` or ``table``. Raises WsacError for both at once and for short windows."""
-    if as_json and as_csv:
+def row_style(as_json: bool, as_csv: bool, csv_safe: bool, window: float | None) -> str:
+    """``json``, ``csv``, ``csv-safe`` or ``table``.
+
+    Raises WsacError for JSON and CSV at once, and for short windows.
+    """
+    if as_json and (as_csv or csv_safe):
         raise WsacError("--json and --csv exclude each other; choose one")
     if window is not None and not window >= 0.5:
         raise WsacError(f"--window {window:g}: give at least 0.5 seconds, to tell sounds apart")
+    if csv_safe:
+        return "csv-safe"
     return "json" if as_json else "csv" if as_csv else "table"
 
 
@@ -85,5 +91,5 @@ def report_failures(results: Sequence[Any], done: str) -> None:
         say(f"error: {error}")
     if errors:
         files = {result.file for result in results}
-        say(f"{len(errors)} of {len(files)} files could not be {done}")
+        say(f"{len(errors)} of {len(files)} file{'s' * (len(files) > 1)} could not be {done}")
         raise Exit(1)

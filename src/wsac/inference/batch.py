@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from wsac.clap import load_clap
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.find import find_audio
 from wsac.io.console import print_json, progress, table
+from wsac.io.csv_text import csv_line, spreadsheet_safe
 from wsac.types import AudioError, Caption, RecipeError
 
 from .bundle import note_unfinished
@@ -137,7 +137,8 @@ def _threshold(captioner: Captioner, wanted: float | None, model: str | Path) ->
 
 
 def print_captions(results: Sequence[Caption | AudioError], style: str) -> None:
-    """Print captions on stdout. style: "json" (an array), "csv", or "table", without errors."""
+    """Print captions on stdout. style: "json" (an array), "csv", "csv-safe" for spreadsheets, or
+    "table", without errors."""
     if style != "table":
         return _print_rows([_row(CAPTION_ROW, result) for result in results], style, CAPTION_ROW)
     captions = [result for result in results if isinstance(result, Caption)]
@@ -159,7 +160,7 @@ def print_tags(results: Sequence[TaggedSound | AudioError], style: str) -> None:
     without errors."""
     if style != "table":
         rows = [_row(TAG_ROW, result) for result in results]
-        if style == "csv":
+        if style != "json":
             rows = [row | tag for row in rows for tag in row["tags"] or [{}]]
         return _print_rows(rows, style, TAG_COLUMNS)
     sounds = [result for result in results if isinstance(result, TaggedSound)]
@@ -195,6 +196,11 @@ def _row(empty: dict[str, Any], result: Caption | TaggedSound | AudioError) -> d
 def _print_rows(rows: list[dict[str, Any]], style: str, columns: Iterable[str]) -> None:
     if style == "json":
         return print_json(rows)
-    writer = csv.DictWriter(sys.stdout, tuple(columns), extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    return writer.writerows(row | {"notes": "; ".join(row["notes"])} for row in rows)
+    names = tuple(columns)
+    sys.stdout.write(csv_line(names))
+    for row in rows:
+        cells = (row | {"notes": "; ".join(row["notes"])}).get
+        values = [cells(name) for name in names]
+        safe = map(spreadsheet_safe, values) if style == "csv-safe" else values
+        sys.stdout.write(csv_line(safe))
+    return None

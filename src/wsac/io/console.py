@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, Protocol
 
 
@@ -13,6 +14,9 @@ class Tick(Protocol):
 
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
+
+# control characters but tab and newline, and those that change the direction of the text
+_ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _talks = True
 
@@ -23,16 +27,22 @@ def be_quiet() -> None:
     _talks = False
 
 
+def printable(text: str) -> str:
+    """The text without characters that act on a terminal: they are shown, as in ``\\x1b``."""
+    return _ACTS.sub(lambda match: ascii(match.group())[1:-1], text)
+
+
 def say(message: str) -> None:
-    """Print one plain line on stderr."""
-    if _talks:
-        print(message, file=sys.stderr, flush=True)
+    """Print one plain line on stderr, if it is open."""
+    if _talks and sys.stderr is not None:
+        with suppress(BrokenPipeError):
+            print(printable(message), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterator[Tick]:
     """A progress bar on stderr with rate and remaining time; silent in a pipe."""
-    if not (_talks and sys.stderr.isatty()):
+    if not (_talks and sys.stderr is not None and sys.stderr.isatty()):
         yield lambda advance=1, note="": None
         return
     from rich import progress as rich
@@ -62,7 +72,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
     from rich.text import Text
 
     grid = Table(title=title, title_justify="left")
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     width = min(44, max((len(row[0]) for row in cells), default=0))
     for name in columns:
         side: Literal["left", "right"] = "right" if name.endswith(">") else "left"
@@ -74,7 +84,8 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented JSON on stdout."""
+    """Print a value as indented JSON on stdout, in ASCII where stdout is not UTF-8."""
     from .json_text import to_json
 
-    print(to_json(value, indent=2))
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(to_json(value, indent=2, ensure_ascii=not is_utf8))

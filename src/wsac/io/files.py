@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsac.types import WsacError
 
+from .csv_text import csv_line
 from .json_text import to_json
 from .locks import one_at_a_time, sweep, temporary_beside
 
@@ -139,9 +139,10 @@ def write_text(target: str | Path, text: str) -> None:
 
 
 def write_csv(target: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table with one header line, whole or not at all."""
-    with atomic_path(target) as path, path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    """Write a table with one header line, whole or not at all. Names keep bytes that are not
+    UTF-8."""
+    text = "".join(map(csv_line, (header, *rows)))
+    write_bytes(target, text.encode("utf-8", "surrogateescape"))
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:

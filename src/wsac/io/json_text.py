@@ -7,9 +7,13 @@ import math
 from typing import Any
 
 
-def to_json(value: Any, **layout: Any) -> str:
-    """JSON in which a number that is not finite is null, as JSON has none."""
-    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, **layout)
+def to_json(value: Any, *, ensure_ascii: bool = False, **layout: Any) -> str:
+    """JSON in which a number that is not finite is null, as JSON has none.
+
+    Bytes of a file name that are not UTF-8 are written as escapes, and read back as they were.
+    """
+    text = json.dumps(_finite(value), ensure_ascii=ensure_ascii, allow_nan=False, **layout)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _finite(value: Any) -> Any:
