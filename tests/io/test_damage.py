@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from wsac.io.console import be_quiet
+
 FAULTS = Path(__file__).parents[2] / "benchmarks" / "faults"
 
 
@@ -16,7 +18,10 @@ def test_no_damage_changes_a_result_in_silence(monkeypatch, capsys):
     import damage
     import kills  # noqa: F401  (all of the scripts can be imported)
 
-    table = damage.main(["--count", "16", "--seed", "7"])
+    try:
+        table = damage.main(["--count", "16", "--seed", "7"])
+    finally:
+        be_quiet(False)  # the scripts silence their process
     assert {name.partition("/")[0] for name in table} == {
         *("bundle", "clap", "gap", "collection", "store", "run"),
         *("text cache", "sound cache"),

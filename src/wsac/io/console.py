@@ -21,10 +21,10 @@ _ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\
 _talks = True
 
 
-def be_quiet() -> None:
+def be_quiet(quiet: bool = True) -> None:
     """Silence this process: in a distributed run, the first process reports for all."""
     global _talks
-    _talks = False
+    _talks = not quiet
 
 
 def printable(text: str) -> str:
