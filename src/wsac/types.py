@@ -44,6 +44,10 @@ class Example:
 class WsacError(Exception):
     """A user's mistake or a broken input, in one line: what is wrong, where, and the remedy."""
 
+    def __str__(self) -> str:
+        """The message on one line, also where it quotes a name or a value of several lines."""
+        return " ".join(super().__str__().splitlines())
+
 
 class CorpusError(WsacError):
     """A caption file that cannot be read as one."""

@@ -12,6 +12,8 @@ from wsac.data.captions.records import read_records
 from wsac.data.captions.text_file import corpus_error, read_text
 from wsac.types import CorpusError
 
+from .folders import is_sound
+
 PAIR = ("audio", "caption")
 
 
@@ -81,7 +83,7 @@ def sound_rows(
             continue
         audio = row["audio"].strip()
         beside = Path(path).parent / audio
-        yield str(beside if beside.is_file() else Path(audio)), row
+        yield str(beside if is_sound(beside) else Path(audio)), row
 
 
 def _names(
