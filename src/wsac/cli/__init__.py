@@ -19,13 +19,20 @@ from wsac.io.console import say
 from wsac.runtime.process import configure_process
 from wsac.types import WsacError
 
-from . import benchmark, bridges, caption, clap, data, demo, evaluate, export, train
+from . import benchmark, bridges, caption, clap, data, demo, doctor, evaluate, export, train
 
 RESUMES = "; run the same command again to resume from its last checkpoint, if there is one"
 
 # The verbs, in the order and under the headings of `wsac --help`.
 SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
-    "Use a captioner": (caption.caption, caption.tag, clap.embed, export.export, demo.demo),
+    "Use a captioner": (
+        caption.caption,
+        caption.tag,
+        clap.embed,
+        export.export,
+        demo.demo,
+        doctor.doctor,
+    ),
     "Train your own": (
         data.corpus,
         train.train,
