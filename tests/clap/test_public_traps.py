@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import soundfile
+import soxr
 import torch
 from torch.testing import assert_close
 from transformers import ClapFeatureExtractor
@@ -11,6 +15,8 @@ from transformers import ClapFeatureExtractor
 from miniatures.public_checkpoints import model, write_file, write_folder
 from wsac.clap import load_clap
 from wsac.clap.public.cnn14 import Cnn14
+from wsac.clap.sounds import embed_many, embed_sound
+from wsac.types import ModelError
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -93,3 +99,62 @@ def test_the_sixth_block_pools_in_wavcaps_and_not_in_ms_clap():
         assert_close(found, bands.amax(dim=2) + bands.mean(dim=2))
         pooled.append(found)
     assert not torch.allclose(*pooled)
+
+
+def laion_clip(samples, rate):
+    """What laion_clap makes of a short file: librosa.load(sr=48000), 16 bits, whole repeats, zeros.
+
+    librosa resamples by soxr_hq and then fits the result to ceil(samples × ratio).
+    """
+    ratio = float(48_000) / rate
+    if rate != 48_000:
+        length = math.ceil(len(samples) * ratio)
+        samples = soxr.resample(samples, rate, 48_000, "HQ")[:length]
+        samples = np.pad(samples, (0, length - len(samples)))
+    samples = (np.clip(samples, -1, 1) * 32767.0).astype(np.int16) / np.float32(32767)
+    samples = np.tile(samples, int(480_000 / len(samples)))
+    return torch.from_numpy(np.pad(samples, (0, 480_000 - len(samples))).astype(np.float32))
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 32_000])
+@pytest.mark.parametrize("seconds", [5, 2.5, 3.1])
+def test_crop_laion_is_as_long_as_laion_clap_makes_it(rate, seconds, tmp_path):
+    """5 s from 44.1 kHz become 240,001 samples, which fit into ten seconds once, not twice."""
+    samples = 0.3 * np.random.default_rng(0).standard_normal(round(rate * seconds))
+    soundfile.write(tmp_path / "a.wav", samples.astype(np.float32), rate, subtype="FLOAT")
+    path = write_file("laion", tmp_path)
+    clap, plain = load_clap(f"{path}#crop=laion"), load_clap(path)
+    with torch.inference_mode():
+        theirs = clap.encode_audio(laion_clip(samples.astype(np.float32), rate)[None])[0]
+    for sound in (
+        embed_sound(clap, tmp_path / "a.wav"),
+        *embed_many(clap, [tmp_path / "a.wav"]),
+        embed_sound(clap, {"array": samples, "sampling_rate": rate}),
+    ):
+        assert_close(sound.embedding, theirs, rtol=0, atol=1e-4)
+    ours = embed_sound(plain, tmp_path / "a.wav").embedding
+    assert (ours @ theirs < 0.9999) == (rate == 44_100 and seconds != 3.1)
+
+
+def test_the_way_of_a_clap_is_part_of_its_name_and_fingerprint(tmp_path):
+    """Captions that the code of WavCaps cleans, and that of WSAC does not."""
+    path = write_file("wavcaps-cnn14", tmp_path)
+    clean, raw = load_clap(path), load_clap(f"{path}#raw")
+    texts = ["A Dog, BARKS", "a dog barks"]
+    assert torch.equal(*clean.embed_text(texts))
+    assert not torch.equal(*raw.embed_text(texts))
+    assert_close(clean.embed_text(texts[1:]), raw.embed_text(texts[1:]), rtol=0, atol=0)
+    assert raw.fingerprint == f"{clean.fingerprint}-raw"
+    assert raw.source == f"{clean.source}#raw"
+    assert load_clap(raw.source).fingerprint == raw.fingerprint
+    for name in (f"{path}#crop=laion", "pocket#raw", "pocket#raw#crop=laion"):  # nothing to change
+        plain = load_clap(name.partition("#")[0])
+        assert (load_clap(name).fingerprint, load_clap(name).source) == (
+            plain.fingerprint,
+            plain.source,
+        )
+    with pytest.raises(ModelError, match="'#row' is not known; #raw or #crop=laion may follow"):
+        load_clap(f"{path}#row")
+    odd = tmp_path / "a#row" / "b#raw"
+    odd.mkdir(parents=True)
+    assert load_clap(write_file("laion", odd)).embed_dim == 32

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from miniatures.language_models import byte_level, published
+from miniatures.public_checkpoints import write_file
+from wsac.clap import load_clap
 from wsac.data.tokenizer import EOS
 from wsac.decoder.generation import generate
 from wsac.decoder.pretrained.vocabulary import read_backend
@@ -86,6 +88,27 @@ def test_a_converted_captioner_with_a_memory(captions, clap_folder, sound, tmp_p
     assert one.logprob == pytest.approx(
         other.logprob, abs=1e-4
     )  # tensors that were read lie elsewhere in memory
+
+
+def test_a_converted_captioner_reads_captions_as_they_are(captions, tmp_path):
+    """The published code does not clean captions before its CLAP; WavCaps' own code does."""
+    file, _ = published(tmp_path / "theirs", captions)
+    state = torch.load(file, weights_only=True)
+    state["clap_project.model.0.weight"] = torch.randn(32, 32) / 6  # for the CLAP's 32 dimensions
+    torch.save(state, file)
+    clap = write_file("wavcaps-cnn14", tmp_path / "clap")
+    texts = ["A dog barks, loudly.", "Rain falls; wind blows!"]
+    (tmp_path / "captions.txt").write_text("\n".join(texts) + "\n")
+    words = {"clap": clap, "tokenizer": tmp_path / "theirs" / "tokenizer.json"}
+    convert_captioner(file, tmp_path / "run", captions=[tmp_path / "captions.txt"], **words)
+    (tmp_path / "clap").rename(tmp_path / "moved")
+    for moved in (f"{tmp_path}/moved/{clap.name}", f"{tmp_path}/moved/{clap.name}#raw"):
+        captioner = Captioner.load(tmp_path / "run", clap=moved, device="cpu")
+        raw, clean = captioner.clap, load_clap(moved.removesuffix("#raw"))
+        assert torch.allclose(captioner.memory.embeddings, raw.embed_text(texts), atol=1e-5)
+        assert not torch.allclose(captioner.memory.embeddings, clean.embed_text(texts), atol=1e-3)
+        other = captioner.with_memory(texts[:1])  # at inference too
+        assert torch.allclose(other.memory.embeddings, captioner.memory.embeddings[:1], atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from wsac.io.files import read_json
@@ -10,6 +11,7 @@ from wsac.types import ModelError
 
 from .encoder import ClapEncoder
 
+WAYS = ("raw", "crop=laion")  # captions are not cleaned; sounds are as long as librosa makes them
 BUNDLED = Path(__file__).parent.parent / "weights" / "pocket-clap"
 
 
@@ -25,11 +27,19 @@ def load_clap(
     name: ``"pocket"``, the built-in model; a folder of ``wsac train-clap``, of ``wsac
     convert-clap`` or in the layout of transformers' ClapModel; a checkpoint file (.pt, .pth,
     .safetensors) of WavCaps, MS-CLAP or LAION; or a name of ``wsac clap list`` or on the Hub,
-    perhaps with ``@revision``, which is downloaded. tokenizer: a folder or tokenizer.json for a
-    checkpoint file without one. device: cpu, cuda or auto. offline: use the Hub's cache only. The
-    encoder's ``source`` loads it again. Raises ModelError when there is no such model.
+    perhaps with ``@revision``, which is downloaded. Behind it may stand ``#raw`` (captions as they
+    are, where WavCaps' code cleans them) and ``#crop=laion`` (sounds as long as laion_clap makes
+    them); other CLAPs ignore both. tokenizer: a folder or tokenizer.json for a checkpoint file
+    without one. device: cpu, cuda or auto. offline: use the Hub's cache only. The encoder's
+    ``source`` loads it again. Raises ModelError when there is no such model.
     """
-    device = pick_device(device)
+    device, ways = pick_device(device), []
+    while not Path(name).exists() and (mark := re.search("#([^#]*)$", str(name))):
+        name = str(name)[: mark.start()]
+        if mark[1] not in WAYS:
+            known = " or ".join(f"#{way}" for way in WAYS)
+            raise ModelError(f"{name}#{mark[1]}: '#{mark[1]}' is not known; {known} may follow")
+        ways.insert(0, mark[1])
     path = BUNDLED if str(name) == "pocket" else Path(name)
     if (path / "clap.json").is_file() and read_json(path / "clap.json").get("kind") == "pocket":
         from .pocket.pocket_clap import PocketClap
@@ -58,4 +68,6 @@ def load_clap(
         tokenizer = tokenizer or words
     model = load_public(path, tokenizer=tokenizer, device=device)
     model.source = source
+    for way in ways:
+        model.source += f"#{way}" if model.use(way) else ""
     return model

@@ -56,11 +56,11 @@ def embed_sound(clap: ClapEncoder, audio: Audio, options: AudioOptions = AS_IS) 
     Raises AudioError when it cannot be decoded.
     """
     if hasattr(audio, "dtype"):  # all in memory already
-        recording = load_audio(audio, clap.sample_rate, options=options)
+        recording = load_audio(audio, clap.sample_rate, options=_for(clap, options))
         embedding = clap.embed_audio([torch.from_numpy(recording.samples)])[0]
         return _whole(clap, audio, embedding, recording)
     pool = WindowPool(clap)
-    with AudioStream(audio, clap.sample_rate, options) as stream:
+    with AudioStream(audio, clap.sample_rate, _for(clap, options)) as stream:
         for windows in batches(stream.windows(clap.window_seconds), WINDOWS_AT_ONCE):
             pool.add([torch.from_numpy(window.samples) for window in windows])
         return _whole(clap, audio, pool.embedding(), stream)
@@ -74,6 +74,7 @@ def embed_many(
     Sounds of up to 30 seconds are decoded in threads and embedded 32 at a time, which gives what
     ``embed_sound`` gives in less time; longer ones are streamed. At most 32 are read ahead.
     """
+    options = _for(clap, options)
     for part in batches(check_list(sounds), FILES_AT_ONCE):
         # One sample more than LONG, so that a file of exactly that length is read to its end.
         most = LONG + 1 / clap.sample_rate
@@ -201,7 +202,7 @@ def embed_windows_of(
     the windows that were read before a failure, and RecipeError.
     """
     if not isinstance(audio, AudioStream):
-        with AudioStream(audio, clap.sample_rate, options) as stream:
+        with AudioStream(audio, clap.sample_rate, _for(clap, options)) as stream:
             yield from embed_windows_of(clap, stream, window_seconds, hop_seconds)
         return
     cut = cut_windows(audio, clap.sample_rate, window_seconds, hop_seconds)
@@ -236,6 +237,10 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     items = iter(items)
     while batch := list(islice(items, size)):
         yield batch
+
+
+def _for(clap: ClapEncoder, options: AudioOptions) -> AudioOptions:
+    return replace(options, librosa_length=getattr(clap, "librosa_length", False))
 
 
 def _is_silent(samples: np.ndarray) -> bool:

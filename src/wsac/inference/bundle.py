@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder, load_clap
-from wsac.clap.loading import BUNDLED
+from wsac.clap.loading import BUNDLED, WAYS
 from wsac.decoder import build
 from wsac.io.checked_json import FILES, check_file, check_record, write_record
 from wsac.io.console import say
@@ -202,8 +202,9 @@ def _parts(
 
 
 def _load_clap(folder: Path, name: str, moved: str | Path | None, device: str) -> ClapEncoder:
-    if moved is not None:
-        return load_clap(moved, device=device)
+    if moved is not None:  # "#raw" and the like stay those of the training
+        ways = "" if "#" in str(moved) else "".join(f"#{way}" for way in WAYS if f"#{way}" in name)
+        return load_clap(f"{moved}{ways}", device=device)
     try:
         return load_clap(folder / "clap" if name == "clap" else name, device=device)
     except ModelError as error:

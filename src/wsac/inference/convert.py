@@ -29,12 +29,13 @@ def convert_captioner(
 
     clap: the CLAP of its training. tokenizer: folder or file of bert-base-uncased. captions: files
     for the support memory; with them the bridge is ``pd``, else ``ad``, both with greedy search, as
-    published. Raises ModelError for a checkpoint, a tokenizer or a CLAP that does not fit.
+    published. The CLAP reads captions as they are, as there, without WavCaps' cleaning. Raises
+    ModelError for a checkpoint, a tokenizer or a CLAP that does not fit.
     """
     if not Path(checkpoint).is_file():
         raise ModelError(f"{checkpoint}: no such file; give the epoch-N.pt of a training")
     decoder, words = from_checkpoint(read_tensors(Path(checkpoint)), tokenizer, str(checkpoint))
-    encoder, expected = load_clap(clap), decoder.config["embed_dim"]
+    encoder, expected = load_clap(f"{clap}#raw"), decoder.config["embed_dim"]
     if encoder.embed_dim != expected:
         sizes = f"for embeddings of {expected} dimensions, {clap} makes {encoder.embed_dim}"
         raise ModelError(f"{checkpoint}: {sizes}; give the CLAP of its training as --clap")

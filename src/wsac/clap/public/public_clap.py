@@ -163,13 +163,23 @@ class PublicClap(nn.Module):
         self.text_projection = projection(text.get("hidden_size") or text["n_embd"], embed_dim)
         self.register_buffer("scale", torch.tensor(0.07))
         self.sample_rate, self.window_seconds = family.sample_rate, family.window_seconds
-        self.embed_dim = embed_dim
+        self.embed_dim, self.cleaned, self.librosa_length = embed_dim, family.cleaned, False
         self.fingerprint, self.source = "public-untrained", ""
 
     @property
     def temperature(self) -> float:
         """Divides cosines before a softmax, as in training."""
         return float(self.scale)
+
+    def use(self, way: str) -> bool:
+        """From now on "raw" or "crop=laion" (see load_clap); False where that changes nothing."""
+        laion = self.family.name.startswith("laion")
+        if not (self.cleaned if way == "raw" else laion and not self.librosa_length):
+            return False
+        self.cleaned = self.cleaned and way != "raw"
+        self.librosa_length = self.librosa_length or way != "raw"
+        self.fingerprint += f"-{way}"
+        return True
 
     def prepare(self, waveforms: Tensor) -> Tensor:
         """Windows ``[B, T]`` of equal length, as long and as precise as the towers are used to."""
@@ -208,7 +218,7 @@ class PublicClap(nn.Module):
                 "wsac convert-clap --tokenizer"
             )
         limit = self.family.text_tokens
-        if self.family.cleaned:
+        if self.cleaned:
             captions = [clean_caption(caption) for caption in captions]
         if self.family.text == "gpt2":
             end = self.tokenizer.token_to_id("<|endoftext|>")

@@ -11,7 +11,9 @@ from wsac.types import RecipeError
 class AudioOptions:
     """sample_rate: of arrays that do not bring one; None: the CLAP's. track: which audio track of
     a file, from 1; None: the loudest. channel: which channel, from 1, or "mix", the mean of all;
-    None: the mean, unless the channels cancel each other.
+    None: the mean, unless the channels cancel each other. librosa_length: a resampled sound has
+    librosa's number of samples, ceil(samples × (new rate / old rate)) in floating point: 240,001
+    for 5 s from 44.1 to 48 kHz. The last ones are then zeros.
 
     Raises RecipeError for impossible values.
     """
@@ -19,6 +21,7 @@ class AudioOptions:
     sample_rate: int | None = None
     track: int | None = None
     channel: int | str | None = None
+    librosa_length: bool = False
 
     def __post_init__(self) -> None:
         for name in ("sample_rate", "track", "channel"):

@@ -8,6 +8,7 @@ file declares), "damaged: …", "silent: …" and others. Units: seconds, sample
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +92,7 @@ class AudioStream:
         except Exception as error:  # of a decoder, or of the system
             raise as_audio_error(error, self.file or "the sound") from error
         self._samples, self._peak, self._nonfinite = 0, 0.0, 0
+        self._librosa_length = options.librosa_length
         self._exhausted = False
         self._blocks = self._counted()
 
@@ -173,13 +175,13 @@ class AudioStream:
     def _resampled(self) -> Iterator[np.ndarray]:
         import soxr
 
-        rate, nothing = 0, np.empty(0, np.float32)
+        rate, nothing, frames, start = 0, np.empty(0, np.float32), 0, 0
         resample: Any = None
         for block, block_rate in self._source.blocks():
             if block_rate != rate:  # the first block; some AAC streams change their rate later
                 if resample is not None:
                     yield resample(nothing, True)
-                rate, resample = block_rate, None
+                rate, resample, frames, start = block_rate, None, 0, self._samples
                 if rate != self.sample_rate:
                     stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32")
                     resample = stream.resample_chunk
@@ -190,6 +192,10 @@ class AudioStream:
                 block = np.where(sane, block, np.float32(0))
                 peak = float(np.abs(block).max(initial=0.0))
             self._peak = max(self._peak, peak)
+            frames += len(block)
             yield block if resample is None else resample(block, False)
         if resample is not None:
             yield resample(nothing, True)
+            if self._librosa_length:
+                length = math.ceil(frames * (float(self.sample_rate) / rate))
+                yield np.zeros(max(0, start + length - self._samples), np.float32)
