@@ -149,6 +149,7 @@ def test_tiles_change_nothing(context, seed, tile, k, rows):
     assert_close(projected, Projection(memory)(x))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_million_entries_are_streamed():
     """In a process of its own: what projection takes beside the memory, and how far it is from the

@@ -25,6 +25,7 @@ from wsac.types import ModelError
 DIM = 16
 
 
+@pytest.mark.slow
 def test_coral_gives_sounds_the_mean_and_covariance_of_texts():
     rng = torch.Generator().manual_seed(0)
     mixing = torch.randn(DIM, DIM, generator=rng)

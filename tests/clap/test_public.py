@@ -250,6 +250,7 @@ def test_filters_of_the_checkpoint_are_used_and_said(tmp_path, capsys):
     assert "has its own mel filters" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
     _, path = checkpoint
     (tmp_path / "captions.txt").write_text("\n".join(WORDS * 4) + "\n")

@@ -118,6 +118,7 @@ def test_an_unfinished_run_is_called_so(run, tmp_path):
     assert "an unfinished run" in one_line_error(err)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_training_in_one_line(tmp_path, captions):
     (tmp_path / "captions.txt").write_text("\n".join(captions))
     words = ["train", "-c", tmp_path / "captions.txt", "-o", tmp_path / "run", "--epochs", "1000"]
@@ -132,6 +133,7 @@ def test_sigterm_ends_a_training_in_one_line(tmp_path, captions):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource limits")
 def test_a_disk_that_is_full_is_one_line_and_nothing_half_written(tmp_path, captions):
     import resource

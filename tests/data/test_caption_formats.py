@@ -373,6 +373,7 @@ def test_rows_that_end_early_are_padded_on_demand(put):
     assert list(rows) == [("line 2", {"audio": "a.wav", "caption": "A dog", "label": ""})]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no shared caption files in {SHARED}")
 @pytest.mark.parametrize(
     ("name", "format", "count"),

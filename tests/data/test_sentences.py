@@ -119,6 +119,7 @@ def test_words_stand_where_english_puts_them():
     assert with_adjective("rain", "distant") == "distant rain"
 
 
+@pytest.mark.slow
 def test_a_corpus_is_distinct_repeats_and_knows_its_end(monkeypatch):
     captions = write_captions(np.random.default_rng(0), 4000)
     assert len(set(captions)) == len(captions) == 4000

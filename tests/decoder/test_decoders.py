@@ -167,6 +167,7 @@ def test_unknown_kinds_are_named():
         build("rnn", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "prompt"), [("gpt2", 0), ("gpt2-trained", 0), ("llm", 2), ("wsac", 0)]
 )
@@ -244,6 +245,7 @@ def test_a_base_that_is_gone_moved_or_changed(recipe, run, sound, tmp_path, mode
         Captioner.load(tmp_path / "run", device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gpt2", "llm", "wsac"])
 def test_a_resumed_run_ends_as_one_that_was_never_stopped(recipe, tmp_path, stop_at, name):
     given = recipe(name, 2 if name == "llm" else 0, **{"training.save_every": 2})

@@ -112,6 +112,7 @@ def test_the_size_of_a_bpe_grows_with_its_corpus(captions):
     assert Tokenizer.train(captions, 0).vocab_size <= 512
 
 
+@pytest.mark.slow
 def test_the_bundled_recipe_keeps_its_vocabulary(shared):
     from wsac.data.captions.corpus import merge
 

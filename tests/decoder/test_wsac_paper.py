@@ -32,6 +32,7 @@ def plain_loop(state, gpt2, embedding, end):
     return tokens
 
 
+@pytest.mark.slow
 def test_a_converted_checkpoint_says_what_it_said(run, captions, clap_folder, sound, tmp_path):
     file, gpt2 = published(tmp_path / "theirs", captions)
     end = read_backend(tmp_path / "theirs").token_to_id("[SEP]")

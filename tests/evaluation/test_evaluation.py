@@ -225,6 +225,7 @@ def test_wrong_orders_leave_no_page(scores, run, tmp_path):
         write_evaluation(load(scores), tmp_path / "report.html", by="fense")
 
 
+@pytest.mark.slow
 def test_the_page_in_a_browser(scores, run, tmp_path):
     chromium = shutil.which("chromium")
     if chromium is None:

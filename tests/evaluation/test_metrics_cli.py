@@ -286,6 +286,7 @@ class _Model:
         return np.array([[0.0, float("nearby" in caption)] for caption in captions])
 
 
+@pytest.mark.slow
 def test_metrics_by_models(run, files, monkeypatch):
     asked = []
 
@@ -314,6 +315,7 @@ def test_metrics_by_models(run, files, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_models_that_cannot_be_had(run, files, monkeypatch):
     """The usual one is missing from a set; one that was chosen is an error."""
 

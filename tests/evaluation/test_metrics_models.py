@@ -589,6 +589,7 @@ def test_a_download_is_whole_and_checked_or_absent(server, tmp_path):
         downloads.download(f"{address}/whole", target, digest)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_same_as_sentence_transformers():
     if not importlib.util.find_spec("sentence_transformers"):

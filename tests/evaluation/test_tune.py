@@ -183,6 +183,7 @@ def test_tune_writes_what_it_chose(folder, run):
     assert "the built-in captioner is read-only" in err
 
 
+@pytest.mark.slow
 def test_runs_compete_by_what_was_tried_with_all(captioner, folder, run):
     def trials(faults, **cycles):
         ways = {name: captioner.with_options(bridge=name).options for name in cycles}

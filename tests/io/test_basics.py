@@ -45,6 +45,12 @@ def test_a_write_that_cannot_be_is_one_line(tmp_path):
         read_json(tmp_path / "absent.json")
 
 
+def test_numbers_that_no_float_holds_are_no_json(tmp_path):
+    (tmp_path / "x.json").write_text('{"width": %s}' % ("4" * 400))
+    with pytest.raises(WsacError, match="a number of 400 digits"):
+        read_json(tmp_path / "x.json")
+
+
 def test_written_files_follow_the_umask(tmp_path):
     with atomic_path(tmp_path / "x") as path:
         path.write_text("")

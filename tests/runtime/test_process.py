@@ -25,6 +25,7 @@ print(changed, "torch" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_importing_changes_neither_the_environment_nor_the_umask():
     plain = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     run = subprocess.run(

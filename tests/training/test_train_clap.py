@@ -394,6 +394,7 @@ def trained(folder, tmp_path_factory):
     return train_clap(recipe, out, device="cpu"), out
 
 
+@pytest.mark.slow
 def test_training_tells_sounds_apart_and_says_so(trained, folder):
     model, out = trained
     scores = evaluate(model, read_pairs([folder / "pairs.csv"]))
@@ -416,6 +417,7 @@ def test_training_tells_sounds_apart_and_says_so(trained, folder):
     )
 
 
+@pytest.mark.slow
 def test_training_resumes_bit_for_bit(folder, tmp_path, stop_at):
     changes = {
         "scenes": [str(write_scenes(folder, tmp_path / "scenes.csv"))],
@@ -439,6 +441,7 @@ def test_training_resumes_bit_for_bit(folder, tmp_path, stop_at):
     assert cut == uncut
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_another_clap(folder, tmp_path):
     first = train_clap(tiny_recipe(folder, steps=20), tmp_path / "first", device="cpu")
     sounds = [
@@ -499,6 +502,7 @@ def test_a_beginning_that_does_not_fit_is_named(folder, tmp_path, monkeypatch, s
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_bfloat16_is_close_and_its_losses_are_finite(folder, tmp_path):
     model = train_clap(tiny_recipe(folder, precision="bfloat16", steps=20), tmp_path, device="cpu")
     sound = [0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(0))]
@@ -550,6 +554,7 @@ def test_sounds_that_are_missing_are_counted(folder, tmp_path, capsys):
     assert "4 more, 9 of 9 in all" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_order_of_sounds_is_learned(folder, tmp_path):
     """Told from the same sounds in the other order, of pieces that were not trained on; chance is a
     half.
@@ -588,6 +593,7 @@ def test_the_order_of_sounds_is_learned(folder, tmp_path):
     )  # far from chance for 200 pairs: 3.4 standard deviations; three seeds gave 0.82 and more
 
 
+@pytest.mark.slow
 def test_the_order_of_events_is_learned_from_text_alone(folder, tmp_path):
     """Of a scene two true captions and one with its events exchanged: the text tower learns to keep
     them apart.

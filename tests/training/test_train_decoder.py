@@ -67,6 +67,7 @@ def test_training_lowers_the_loss_and_writes_a_whole_bundle(tiny_recipe, tmp_pat
     assert card["validation_loss"] == pytest.approx(min(row["validation_loss"] for row in rows))
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_other_seed_others(tiny_recipe, tmp_path):
     one, two, three = tmp_path / "1", tmp_path / "2", tmp_path / "3"
     train(tiny_recipe(), one)
@@ -88,6 +89,7 @@ def test_every_caption_is_seen_once_an_epoch(tiny_recipe, tmp_path):
     assert len(training.captioner.memory) == len(train_rows)  # the last partial batch too
 
 
+@pytest.mark.slow
 def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):
     recipe = tiny_recipe(
         **{
@@ -131,6 +133,7 @@ def test_killed_runs_resume_bit_for_bit(tiny_recipe, tmp_path):
     assert (whole / "metrics.jsonl").read_text() == (killed / "metrics.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another_captioner(tiny_recipe, tmp_path, run):
     """Its decoder, vocabulary and shape, whatever the recipe has; and what is resumed is what was
     begun.

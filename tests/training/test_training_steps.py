@@ -156,6 +156,7 @@ print(held() - before)
     assert int(found.stdout) < 100
 
 
+@pytest.mark.slow
 def test_averaged_accumulated_runs_resume_bit_for_bit(tiny_recipe, tmp_path, stop_at):
     recipe = tiny_recipe(
         **{
@@ -224,6 +225,7 @@ def test_fused_adamw_is_adamw_and_leaves_frozen_weights_alone(decoder):
     assert torch.equal(decoder.tokens.weight, before)
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_what_float32_learns(tiny_recipe, tmp_path):
     losses = {}
     for precision in ("float32", "bfloat16"):
@@ -306,6 +308,7 @@ def test_projection_in_bfloat16_is_near_and_float32(embeddings):
         assert not torch.equal(found, exact)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_hundred_thousand_captions_take_little_memory(tmp_path):
     """In a process of its own: reading, tokens, embeddings and support memory, from file to

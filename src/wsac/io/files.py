@@ -165,10 +165,16 @@ def write_json(target: str | Path, value: Any) -> None:
     write_text(target, to_json(value, indent=2) + "\n")
 
 
+def _integer(digits: str) -> int:
+    if len(digits) > 20:  # more than 64 bits: no size or count is so large, and no float may be
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
+
+
 def read_json(path: str | Path) -> Any:
     """Read JSON. Raises WsacError when the file is missing or is not JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_int=_integer)
     except RecursionError as error:
         raise WsacError(
             f"{path}: not valid JSON (nested too deep); get or make it again"
