@@ -254,3 +254,9 @@ def test_a_truncated_file_can_be_left_early(tmp_path):
     with AudioStream(path, RATE) as stream:
         assert len(next(iter(stream)))
     assert load_audio(path, RATE, max_seconds=1.0).notes == ()
+
+
+def test_a_header_that_leads_far_beyond_the_end(tmp_path):
+    (tmp_path / "a.mp3").write_bytes(bytes(100))
+    with Part(tmp_path / "a.mp3", 10) as part:
+        assert (part.seek(1 << 62), part.read(), part.seek(-(1 << 40), 2)) == (90, b"", 0)

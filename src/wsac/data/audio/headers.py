@@ -52,8 +52,8 @@ class Part(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = (self.start, self._file.tell(), self.end)[whence]
-        return self._file.seek(max(self.start, origin + offset)) - self.start
+        position = (self.start, self._file.tell(), self.end)[whence] + offset
+        return self._file.seek(min(max(self.start, position), self.end)) - self.start
 
     def tell(self) -> int:
         return self._file.tell() - self.start
