@@ -119,8 +119,8 @@ def padded(texts: list[str], longest: int) -> dict[str, torch.Tensor]:
     }
 
 
-def expected(texts: list[str], pooling: str = "mean") -> torch.Tensor:
-    batch = padded(texts, 24)
+def expected(texts: list[str], pooling: str = "mean", longest: int = 24) -> torch.Tensor:
+    batch = padded(texts, longest)
     with torch.no_grad():
         hidden = bert()(**batch).last_hidden_state
     mask = batch["attention_mask"][:, :, None]
@@ -146,6 +146,28 @@ def test_embeddings_are_those_of_the_padded_model(tmp_path, pooling):
     torch.testing.assert_close(found, expected([*SENTENCES, long], pooling), atol=1e-5, rtol=0)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(len(found)))
     assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("max_seq_length", "model_max_length", "longest"),
+    [(24, None, 24), (24, 12, 24), (None, 12, 12), (None, 10**30, 80), (None, None, 80)],
+)
+def test_the_longest_sentence(max_seq_length, model_max_length, longest, tmp_path):
+    """Cut at max_seq_length, else at model_max_length, at most at the model's positions."""
+    folder = write_encoder(tmp_path / "a", max_seq_length=max_seq_length)
+    if max_seq_length is None:
+        (folder / "sentence_bert_config.json").unlink()
+    if model_max_length is not None:
+        edit(folder / "tokenizer_config.json", model_max_length=model_max_length)
+    words = "a dog barks " * 30
+    found = load_encoder(folder).embed([words])  # the cache does not mix limits up
+    torch.testing.assert_close(found, expected([words], longest=longest), atol=1e-5, rtol=0)
+
+
+def test_a_limit_is_part_of_the_fingerprint(folder, encoder, tmp_path):
+    other = write_encoder(tmp_path / "other")
+    edit(other / "tokenizer_config.json", model_max_length=12)
+    assert load_encoder(other).fingerprint != encoder.fingerprint
 
 
 def test_an_embedding_does_not_depend_on_its_company(encoder, monkeypatch, tmp_path):

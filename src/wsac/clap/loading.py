@@ -33,7 +33,7 @@ def load_clap(
     without one. device: cpu, cuda or auto. offline: use the Hub's cache only. The encoder's
     ``source`` loads it again. Raises ModelError when there is no such model.
     """
-    device, ways = pick_device(device), []
+    device, ways = pick_device(device), list[str]()
     while not Path(name).exists() and (mark := re.search("#([^#]*)$", str(name))):
         name = str(name)[: mark.start()]
         if mark[1] not in WAYS:

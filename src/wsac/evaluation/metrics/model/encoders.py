@@ -19,8 +19,9 @@ from wsac.io.hub import HUB_ID, hub_folder
 from wsac.types import ModelError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-LIMITS = "sentence_bert_config.json"
-OPTIONAL = (LIMITS, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+# The longest sentence: max_seq_length, else model_max_length, at most the model's positions.
+LIMITS = ("sentence_bert_config.json", "tokenizer_config.json")
+OPTIONAL = (*LIMITS, "special_tokens_map.json", "vocab.txt")
 _REMEDY = "give a folder in the layout of sentence-transformers"
 
 
@@ -64,7 +65,7 @@ def load_encoder(
     folder = _folder(str(name), offline)
     transformer, pooling = _modules(folder)
     weights = next((path for file in WEIGHTS if (path := transformer / file).is_file()), None)
-    tokens, limits = transformer / "tokenizer.json", transformer / LIMITS
+    tokens = transformer / "tokenizer.json"
     if weights is None or not tokens.is_file():
         file = "tokenizer.json" if weights else WEIGHTS[0]
         raise ModelError(f"{transformer}: no {file}; the folder is incomplete")
@@ -83,7 +84,7 @@ def load_encoder(
     if model.default_prompt_name:
         raise ModelError(f"{folder}: wants a prompt before each sentence, which is not supported")
     files = [transformer / "config.json", pooling / "config.json", weights, tokens]
-    files += [limits] if limits.is_file() else []
+    files += [path for file in LIMITS if (path := transformer / file).is_file()]
     short = Path(str(name).partition("@")[0]).name or folder.resolve().name
     return SentenceEncoder(model, short, content_hash("sbert", files))
 
