@@ -181,12 +181,17 @@ def wav(samples: np.ndarray, rate: int = RATE) -> bytes:
     return file.getvalue()
 
 
-def leftovers() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("wsac-*.sound")}
+@pytest.fixture
+def copies(tmp_path, monkeypatch):
+    """The folder of temporary files, of this test alone."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
-def test_file_objects_are_read_from_where_they_stand_and_can_be_read_again(tmp_path):
-    before = leftovers()
+def test_file_objects_are_read_from_where_they_stand_and_can_be_read_again(tmp_path, copies):
     file = io.BytesIO(b"junk" + wav(tone()))
     file.seek(4)
     for _ in range(2):
@@ -196,12 +201,12 @@ def test_file_objects_are_read_from_where_they_stand_and_can_be_read_again(tmp_p
     with (tmp_path / "a.wav").open("rb") as opened, AudioStream(opened, RATE) as stream:
         assert sum(map(len, stream)) == RATE
         assert stream.file == str(tmp_path / "a.wav")
-    assert leftovers() == before
+    assert not [*copies.iterdir()]
     with pytest.raises(AudioError, match=r"the file object: empty"):
         load_audio(io.BytesIO(), RATE)
     with pytest.raises(AudioError, match="a text file; open it with mode 'rb'"):
         load_audio(io.StringIO("text"), RATE)
-    assert leftovers() == before
+    assert not [*copies.iterdir()]
 
 
 def test_a_stream_that_cannot_seek_is_copied_once(tmp_path, monkeypatch):
@@ -232,8 +237,7 @@ for path in find_audio(sys.argv[1:]):
 
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "<(cat a.wav)", "/dev/stdin < a.wav"])
-def test_pipes_of_the_shell_are_read(tmp_path, name):
-    before = leftovers()
+def test_pipes_of_the_shell_are_read(tmp_path, copies, name):
     (tmp_path / "a.wav").write_bytes(wav(tone()))
     (tmp_path / "run.py").write_text(COUNT)
     command = f"cat a.wav | {sys.executable} run.py {name}"
@@ -243,7 +247,7 @@ def test_pipes_of_the_shell_are_read(tmp_path, name):
     )
     shown = "-" if name == "-" else "dev"
     assert result.stdout.split() == [shown, str(RATE)] * 2, result.stderr
-    assert leftovers() == before
+    assert not [*copies.iterdir()]
 
 
 def test_devices_other_pipes_and_addresses_are_refused(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -320,7 +321,10 @@ def test_wrong_input_is_one_line_with_the_place_and_the_remedy(put, case):
 
 
 def test_missing_file_folder_and_impossible_path(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
     for path, remedy in [
+        (tmp_path / "pipe", "is a named pipe, which may never end; name a file"),
+        ("/dev/zero", "is a device, which may never end; name a file"),
         (tmp_path / "absent.csv", "not found; check the path"),
         (tmp_path, "is a folder; name the caption files in it"),
         (tmp_path / ("x" * 300), "check the path and its permissions"),
@@ -329,6 +333,14 @@ def test_missing_file_folder_and_impossible_path(tmp_path):
             merge([path])
         assert str(caught.value).startswith(f"{path}: ")
         assert remedy in str(caught.value)
+
+
+def test_a_pipe_of_the_shell_is_read(tmp_path):
+    read, write = os.pipe()
+    os.write(write, b"A dog barks\nRain\n")
+    os.close(write)
+    assert captions(f"/dev/fd/{read}") == ["A dog barks", "Rain"]
+    os.close(read)
 
 
 def test_a_header_or_a_youtube_id_is_never_a_caption(put):

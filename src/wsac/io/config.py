@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsac.types import RecipeError, did_you_mean
 
-from .files import write_text
+from .files import endless, write_text
 from .json_text import to_json
 
 RECIPES = Path(__file__).parents[1] / "recipes"  # those that are shipped
@@ -85,6 +85,8 @@ def _within(key: str, section: str) -> bool:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
+        if what := endless(path):
+            raise RecipeError(f"{path}: {what}, which may never end; name a file")
         text = path.read_text(encoding="utf-8")
         if _DEEP_KEY.search(text):
             raise RecipeError(f"{path}: keys nested too deep; a recipe has sections of sections")

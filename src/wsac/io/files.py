@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from .locks import one_at_a_time, sweep, temporary_beside
 if TYPE_CHECKING:
     import numpy as np
 
+# `cat x | wsac caption /dev/stdin` and `<(…)` of a shell; other pipes may never end
+OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 COMMIT = ".commit"  # holds the files of an update from the moment that it counts
 
 
@@ -163,6 +166,18 @@ def write_wav(target: str | Path, samples: np.ndarray, sample_rate: int) -> None
 def write_json(target: str | Path, value: Any) -> None:
     """Write indented JSON, whole or not at all."""
     write_text(target, to_json(value, indent=2) + "\n")
+
+
+def endless(path: str | Path) -> str:
+    """What a path is that may never end when it is read: a device or a named pipe; "" of others.
+
+    The pipes that a process has open, as ``/dev/stdin`` or a shell's ``<(…)``, end.
+    """
+    mode = Path(path).stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        return "a device"
+    is_open = str(path).startswith(OPEN_PIPES)
+    return "a named pipe" if stat.S_ISFIFO(mode) and not is_open else ""
 
 
 def _integer(digits: str) -> int:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from weakref import WeakKeyDictionary
 
+from wsac.io.files import OPEN_PIPES
 from wsac.types import AudioError
 
 SPOOL_BYTES = 2 << 30  # the most that is copied from a pipe or a file object
 STDIN = "-"
-# `cat x | wsac caption /dev/stdin` and `<(…)` of a shell; other pipes may never end
-_OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 _ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(?=[^/])")
 _copies: set[Path] = set()
 _by_name: dict[str, Path] = {}  # a pipe can be read once, so its copy stays until the end
@@ -70,7 +69,7 @@ def local_file(audio: str | Path | BinaryIO) -> tuple[Path, bool]:
             what = f"cannot look into this folder ({error.strerror}); check its permissions"
             raise AudioError(f"{name}: {what}") from error
         raise AudioError(f"{name}: a folder, not a sound file; name the files in it")
-    if name.startswith(_OPEN_PIPES) and not stat.S_ISCHR(status.st_mode):
+    if name.startswith(OPEN_PIPES) and not stat.S_ISCHR(status.st_mode):
         with Path(name).open("rb") as file:
             _by_name[name] = _copy(file, name)
         return _by_name[name], False

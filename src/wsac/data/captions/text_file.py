@@ -9,6 +9,7 @@ import tomllib
 import zlib
 from pathlib import Path
 
+from wsac.io.files import endless
 from wsac.types import CorpusError
 
 _TABLE = "export the captions as UTF-8 text, CSV or JSON lines"
@@ -72,6 +73,8 @@ def _read_bytes(path: str | Path) -> bytes:
     try:
         if Path(path).is_dir():
             raise corpus_error(path, "is a folder; name the caption files in it")
+        if what := endless(path):
+            raise corpus_error(path, f"is {what}, which may never end; name a file")
         with Path(path).open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
