@@ -15,7 +15,7 @@ from wsac.clap.encoder import embed_windows
 from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from wsac.io.checked_json import CHECKSUM, FILES, FREE, check_file, check_record, write_record
 from wsac.io.files import atomic_update, read_json, settle
-from wsac.io.tensors import check, checksum_of, write_tensors
+from wsac.io.tensors import check, check_finite, checksum_of, write_tensors
 from wsac.runtime.sizes import check_config, check_shapes
 from wsac.types import ModelError
 
@@ -123,6 +123,7 @@ class PocketClap(nn.Module):
             weights = (folder / "clap.safetensors").read_bytes()
             state = load_bytes(weights)
             check(folder / "clap.safetensors", raw.get(FILES, {}).get("clap.safetensors"))
+            check_finite(state, folder / "clap.safetensors")
             shapes = {name: tuple(value.shape) for name, value in state.items()}
             check_config(sizes, shapes)
             check_shapes(lambda: cls(config, tokenizer), shapes)

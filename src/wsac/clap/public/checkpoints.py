@@ -15,7 +15,7 @@ from torch import Tensor
 from wsac.io.checked_json import FILES, check_file, check_record
 from wsac.io.console import say
 from wsac.io.files import read_json, settle
-from wsac.io.tensors import check
+from wsac.io.tensors import check, check_finite
 from wsac.types import ModelError
 
 from .catalog import CLAP_FOLDER, FAMILIES, Family
@@ -59,8 +59,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The state dict of a checkpoint file: safetensors, or a pickle of nothing but tensors and
     numbers.
 
-    Raises ModelError for a file that cannot be read, and for a pickle that would run code.
+    Raises ModelError for a file that cannot be read or holds values that are not finite, and for a
+    pickle that would run code.
     """
+    tensors = _read_any(path)
+    check_finite(tensors, path)
+    return tensors
+
+
+def _read_any(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file

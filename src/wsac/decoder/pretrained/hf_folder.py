@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from wsac.io.files import read_json
 from wsac.io.hub import HUB_ID, hub_folder
+from wsac.io.tensors import check_finite
 from wsac.types import ModelError
 
 from .vocabulary import first_line
@@ -94,6 +95,7 @@ def read_model(folder: Path, dtype: torch.dtype) -> Any:
     if missing or report["mismatched_keys"]:
         wrong = f"tensor '{missing[0]}' is missing" if missing else "sizes differ from config.json"
         raise ModelError(f"{folder}: {wrong}; the checkpoint is incomplete, or of another model")
+    check_finite(dict(model.named_parameters()), folder)
     return model
 
 
