@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench speed docs pocket
+.PHONY: help setup demo test test-fast check bench speed docs pocket lock sbom
 # a recipe that fails must not leave a stamp behind
 .DELETE_ON_ERROR:
 
@@ -52,6 +52,18 @@ docs: .venv/.docs  ## build the site in site/, offline and strict, and run the e
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python -m pytest tests/test_docs.py
 
+# uv pins the versions for all systems at once; those in constraints.txt stay unless LOCK_FLAGS says --upgrade
+UV_LOCK = $(BIN)/uv pip compile pyproject.toml --universal --no-annotate --quiet --custom-compile-command "make lock"
+lock: .venv/.release  ## pin all dependencies: constraints.txt, and requirements*.lock with hashes
+	$(UV_LOCK) $(LOCK_FLAGS) --all-extras -o constraints.txt > /dev/null
+	$(UV_LOCK) -c constraints.txt --generate-hashes -o requirements.lock > /dev/null
+	$(UV_LOCK) -c constraints.txt --generate-hashes --all-extras -o requirements-all.lock > /dev/null
+
+sbom: .venv/.release  ## list what an installation holds, as CycloneDX: dist/wsac.cdx.json
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type library \
+		--output-reproducible -o dist/wsac.cdx.json
+
 # without build isolation, so that the pinned build backend is the one that builds
 .venv/.runtime: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -64,6 +76,10 @@ docs: .venv/.docs  ## build the site in site/, offline and strict, and run the e
 
 .venv/.docs: .venv/.dev
 	$(PIP) --no-build-isolation -e '.[docs]'
+	@touch $@
+
+.venv/.release: .venv/.runtime
+	$(PIP) --no-build-isolation -e '.[release]'
 	@touch $@
 
 .venv/.dev: .venv/.runtime

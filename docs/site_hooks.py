@@ -5,7 +5,7 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = ("README.md", "RESULTS.md", "CHANGELOG.md", "LICENSES.md")
+OUTSIDE = ("README.md", "RESULTS.md", "CHANGELOG.md", "LICENSES.md", "SECURITY.md")
 
 
 def on_files(files, config):
