@@ -87,6 +87,21 @@ def test_caption_as_table_json_and_csv(run, model, sounds):
     assert [row["file"].rsplit("/", 1)[1] for row in table] == ["rain.wav", "siren.flac"]
 
 
+def test_names_in_a_list_are_no_patterns(run, model, sounds, tmp_path):
+    odd = sounds / "odd[1].wav"
+    (sounds / "rain.wav").rename(odd)
+    (tmp_path / "list").write_text(f"{odd}\n{sounds / '*.wav'}\n{odd}\n")
+    code, out, _ = run("caption", "--files-from", tmp_path / "list", "--model", model, "--jsonl")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [row["file"] for row in rows] == [str(odd), str(sounds / "*.wav")]
+    assert rows[0]["logprob"] < 0
+    assert "no such file" in rows[1]["error"]
+    words = ("tag", "--files-from", tmp_path / "list", "--labels", "dog, rain", "--json")
+    code, out, _ = run(*words, sounds / "siren.flac")
+    assert [row["file"][-4:] for row in json.loads(out)] == ["flac", ".wav", ".wav"]
+
+
 def test_window_captions_have_times(run, model, sounds):
     code, out, _ = run(
         "caption", sounds / "rain.wav", "--model", model, "--json", "--window", "0.5"
@@ -198,6 +213,11 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
     ("words", "message"),
     [
         (["caption", "x.wav", "--json", "--csv"], "choose one"),
+        (["caption", "x.wav", "--jsonl", "--csv-safe"], "choose one"),
+        (["tag", "x.wav", "--json", "--jsonl", "--labels", "a, b"], "choose one"),
+        (["caption", "-", "--files-from", "-"], "choose one"),
+        (["caption", "x.wav", "-0"], "give both"),
+        (["caption", "--files-from", "nowhere.txt"], "nowhere.txt: cannot read this list"),
         (["caption", "x.wav", "--window", "0.1"], "at least 0.5"),
         (["caption", "x.wav", "--model", "nowhere"], "no captioner here"),
         (["caption", "x.wav", "--set", "model=pocket"], "unknown caption option 'model'"),

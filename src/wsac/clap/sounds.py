@@ -19,6 +19,7 @@ from wsac.data.audio.decoding import as_audio_error
 from wsac.data.audio.local_files import sound_name, unnamed
 from wsac.data.audio.stream import SILENCE_PEAK, AudioStream, Recording, load_audio
 from wsac.data.audio.windows import cut_windows, merge_short_tail, shortest_tail
+from wsac.io.console import working_on
 from wsac.runtime.cpus import usable_cpus
 from wsac.types import AudioError, ModelError, RecipeError
 
@@ -63,6 +64,7 @@ def embed_sound(clap: ClapEncoder, audio: Audio, options: AudioOptions = AS_IS) 
     with AudioStream(audio, clap.sample_rate, _for(clap, options)) as stream:
         for windows in batches(stream.windows(clap.window_seconds), WINDOWS_AT_ONCE):
             pool.add([torch.from_numpy(window.samples) for window in windows])
+            _report(stream)
         return _whole(clap, audio, pool.embedding(), stream)
 
 
@@ -127,12 +129,28 @@ def map_sounds(
     options: AudioOptions = AS_IS,
 ) -> Iterator[Item | AudioError]:
     """What ``write`` returns for successive batches of what ``embed_stream`` yields. Errors stay in
-    their places."""
+    their places. Long sounds make small batches, so that their results do not wait for others."""
     embeddings = embed_stream(clap, sounds, window_seconds, hop_seconds, options)
-    for batch in batches(embeddings, FILES_AT_ONCE):
+    for batch in _batches_of_seconds(embeddings, FILES_AT_ONCE, FILES_AT_ONCE * LONG):
         results = iter(write([sound for sound in batch if isinstance(sound, AudioEmbedding)]))
         for sound in batch:
             yield next(results) if isinstance(sound, AudioEmbedding) else sound
+
+
+def _batches_of_seconds(
+    sounds: Iterable[AudioEmbedding | AudioError], size: int, seconds: float
+) -> Iterator[list[AudioEmbedding | AudioError]]:
+    """Lists of up to ``size`` sounds, which end with the sound that makes them ``seconds`` long."""
+    batch: list[AudioEmbedding | AudioError] = []
+    length = 0.0
+    for sound in sounds:
+        batch.append(sound)
+        length += sound.end - sound.start if isinstance(sound, AudioEmbedding) else 0.0
+        if len(batch) == size or length > seconds:
+            yield batch
+            batch, length = [], 0.0
+    if batch:
+        yield batch
 
 
 def check_list(sounds: Iterable[Item]) -> Iterable[Item]:
@@ -212,6 +230,7 @@ def embed_windows_of(
     last: AudioEmbedding | None = None
     for windows in batches(cut, WINDOWS_AT_ONCE):
         embeddings = clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
+        _report(audio)
         for embedding, window in zip(embeddings, windows, strict=True):
             if last is not None:
                 yield last
@@ -223,6 +242,14 @@ def embed_windows_of(
         yield replace(last, notes=audio.notes)
     if failures:
         raise failures[0]
+
+
+def _report(stream: AudioStream) -> None:
+    """Show how far a long sound has been read."""
+    if stream.seconds > LONG:
+        declared = stream.declared_seconds
+        of = f" of {declared / 60:,.0f}" if declared else ""
+        working_on(f"{stream.file}: {stream.seconds / 60:,.0f}{of} min")
 
 
 def _until_failure(items: Iterable[Item], failures: list[AudioError]) -> Iterator[Item]:

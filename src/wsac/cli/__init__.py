@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from wsac import __version__
-from wsac.io.console import say
+from wsac.io.console import prepare_streams, say
 from wsac.runtime.process import configure_process
 from wsac.types import WsacError
 
 from . import benchmark, bridges, caption, clap, data, demo, doctor, evaluate, export, train
-
-RESUMES = "; run the same command again to resume from its last checkpoint, if there is one"
+from .common_options import StoppedError
 
 # The verbs, in the order and under the headings of `wsac --help`.
 SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
@@ -115,11 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line. Returns 0, 1 (an error), 2 (wrong usage) or 130 (interrupted)."""
     argv = sys.argv[1:] if argv is None else argv
     configure_process()
-    if sys.stderr is None:  # closed by the caller: results are still wanted
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # file names may be invalid text; terminals not UTF-8
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers stop like Ctrl-C
     if any(option in ("-o", "--out") and not value for option, value in _options(argv)):
@@ -129,8 +122,11 @@ def main(argv: list[str] | None = None) -> int:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:
         if stop.code == 130:
-            say("interrupted" + RESUMES * (argv[:1] in (["train"], ["train-clap"])))
+            say("interrupted")
         return stop.code if isinstance(stop.code, int) else 1
+    except StoppedError as stop:
+        say(str(stop))
+        return 130
     except WsacError as error:
         say(f"error: {error}")
         return 1

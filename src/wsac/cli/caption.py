@@ -13,7 +13,9 @@ from . import common_options as common
 
 
 def caption(
-    files: common.Files,
+    files: common.Listed = None,
+    files_from: common.FilesFrom = None,
+    null: common.Null = False,
     model: common.Model = "pocket",
     bridge: common.Bridge = None,
     beam: common.Beam = None,
@@ -28,6 +30,7 @@ def caption(
     precision: Annotated[str | None, Option(help="float32 (default), bfloat16 or auto.")] = None,
     changes: Annotated[common.Words, Option("--set", help="As in length_penalty=0.8.")] = None,
     as_json: common.Json = False,
+    as_jsonl: common.JsonLines = False,
     as_csv: common.Csv = False,
     csv_safe: common.Safe = False,
     device: common.Device = "auto",
@@ -36,23 +39,27 @@ def caption(
 
     wsac caption dog.wav recordings/ --beam 4 --json
     """
-    style = common.row_style(as_json, as_csv, csv_safe, window)  # before the slow imports
+    style = common.row_style(as_json, as_jsonl, as_csv, csv_safe, window)  # before the slow imports
+    names = common.listed_files(files, files_from, null)
     from wsac.data.audio.audio_options import AudioOptions
-    from wsac.inference.batch import caption_files, print_captions
+    from wsac.inference.batch import stream_captions
     from wsac.inference.caption_options import check_names
+
+    from .rows import print_results
 
     decoding = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples}
     options = common.overrides(decoding | {"precision": precision}, changes, "length_penalty=0.8")
-    check_names(options)  # or --set model=x would reach caption_files
+    check_names(options)  # or --set model=x would reach stream_captions
     options |= {"window": window, "min_confidence": min_confidence, "device": device}
     options |= {"audio_options": AudioOptions.parse(track, channel)}
-    captions = caption_files(files, model=model, clap=clap, gap=gap, **options)
-    print_captions(captions, style)
-    common.report_failures(captions, "captioned")
+    options |= {"names": names, "model": model, "clap": clap, "gap": gap}
+    print_results(stream_captions(files or (), **options), style, windowed=window is not None)
 
 
 def tag(
-    files: common.Files,
+    files: common.Listed = None,
+    files_from: common.FilesFrom = None,
+    null: common.Null = False,
     labels: Annotated[str | None, Option(help="Any words, separated by commas.")] = None,
     labels_file: Annotated[Path | None, Option(help="One label per line; # comments.")] = None,
     top: Annotated[int, Option(help="Number of labels to show per sound.")] = 5,
@@ -61,6 +68,7 @@ def tag(
     track: common.Track = None,
     channel: common.Channel = None,
     as_json: common.Json = False,
+    as_jsonl: common.JsonLines = False,
     as_csv: common.Csv = False,
     csv_safe: common.Safe = False,
     device: common.Device = "auto",
@@ -71,7 +79,8 @@ def tag(
     """
     from wsac.data.captions.labels import read_labels, split_labels
 
-    style = common.row_style(as_json, as_csv, csv_safe, window)
+    style = common.row_style(as_json, as_jsonl, as_csv, csv_safe, window)
+    names = common.listed_files(files, files_from, null)
     if labels is not None and labels_file is not None:
         raise WsacError("--labels and --labels-file exclude each other; choose one")
     if labels_file is not None:
@@ -81,11 +90,18 @@ def tag(
     else:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
     from wsac.data.audio.audio_options import AudioOptions
-    from wsac.inference.batch import print_tags, tag_files
+    from wsac.inference.batch import stream_tags
 
-    reading = AudioOptions.parse(track, channel)
-    sounds = tag_files(
-        files, words, clap=clap, top=top, window=window, device=device, audio_options=reading
+    from .rows import print_results
+
+    sounds = stream_tags(
+        files or (),
+        words,
+        names=names,
+        clap=clap,
+        top=top,
+        window=window,
+        device=device,
+        audio_options=AudioOptions.parse(track, channel),
     )
-    print_tags(sounds, style)
-    common.report_failures(sounds, "tagged")
+    print_results(sounds, style, windowed=window is not None)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Exit, Option
+from typer import Argument, BadParameter, Option
 
-from wsac.io.console import print_json, say, table
-from wsac.types import AudioError, WsacError
+from wsac.io.console import print_json, table
+from wsac.types import WsacError
 
 # what a sub-group of verbs is made with
 PLAIN: dict[str, Any] = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
@@ -18,6 +19,11 @@ Words = list[str] | None
 
 # sounds and models
 Files = Annotated[list[str], Argument(metavar="FILE...", help="Sound files, folders or globs.")]
+Listed = Annotated[Words, Argument(metavar="FILE...", help="Sound files, folders or globs.")]
+FilesFrom = Annotated[
+    str | None, Option(metavar="LIST", help="File of names of sounds, one a line; - for stdin.")
+]
+Null = Annotated[bool, Option("-0", "--null", help="Names in it end in zero bytes (find -print0).")]
 Recordings = Annotated[Words, Option("--audio", help="Sound files, folders or globs. Repeatable.")]
 Captions = Annotated[Paths, Option("--captions", "-c", help="Caption files. Repeatable.")]
 Model = Annotated[str, Option("--model", help="A run folder, or pocket: the built-in captioner.")]
@@ -47,6 +53,7 @@ Seed = Annotated[int | None, Option(help="The same seed gives the same weights."
 Device = Annotated[str, Option(help="cpu, cuda or auto.")]
 Offline = Annotated[bool, Option("--offline", help="Use downloaded models only.")]
 Json = Annotated[bool, Option("--json", help="Write JSON.")]
+JsonLines = Annotated[bool, Option("--jsonl", help="Write JSON, an object a line.")]
 Csv = Annotated[bool, Option("--csv", help="Write CSV.")]
 Safe = Annotated[bool, Option("--csv-safe", help="CSV in which no cell is a formula.")]
 
@@ -70,26 +77,53 @@ def show(
     print_json(value) if as_json else table(title, columns, rows)
 
 
-def row_style(as_json: bool, as_csv: bool, csv_safe: bool, window: float | None) -> str:
-    """``json``, ``csv``, ``csv-safe`` or ``table``.
+def row_style(
+    as_json: bool, as_jsonl: bool, as_csv: bool, csv_safe: bool, window: float | None
+) -> str:
+    """``json``, ``jsonl``, ``csv``, ``csv-safe`` or ``table``.
 
-    Raises WsacError for JSON and CSV at once, and for short windows.
+    Raises WsacError for several of them, and for short windows.
     """
-    if as_json and (as_csv or csv_safe):
-        raise WsacError("--json and --csv exclude each other; choose one")
+    styles = {"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv or csv_safe}
+    wanted = [style for style, is_wanted in styles.items() if is_wanted]
+    if len(wanted) > 1:
+        raise WsacError(f"{' and '.join(wanted)} exclude each other; choose one")
     if window is not None and not window >= 0.5:
         raise WsacError(f"--window {window:g}: give at least 0.5 seconds, to tell sounds apart")
     if csv_safe:
         return "csv-safe"
-    return "json" if as_json else "csv" if as_csv else "table"
+    return wanted[0].removeprefix("--") if wanted else "table"
 
 
-def report_failures(results: Sequence[Any], done: str) -> None:
-    """Print each error of the results on stderr and end with code 1, if there is any."""
-    errors = [result for result in results if isinstance(result, AudioError)]
-    for error in errors:
-        say(f"error: {error}")
-    if errors:
-        files = {result.file for result in results}
-        say(f"{len(errors)} of {len(files)} file{'s' * (len(files) > 1)} could not be {done}")
-        raise Exit(1)
+def listed_files(files: Words, files_from: str | None, null: bool) -> list[str]:
+    """The names in the list of ``--files-from``.
+
+    Raises WsacError for a list that cannot be read, BadParameter for neither files nor a list.
+    """
+    if files_from is None:
+        if null:
+            raise WsacError("-0 is for --files-from: names end with zero bytes; give both")
+        if not files:
+            raise BadParameter("no sounds; name files, folders or globs, or give --files-from LIST")
+        return []
+    if files_from == "-" and "-" in (files or ()):
+        raise WsacError("-: a sound and --files-from cannot both come from stdin; choose one")
+    from wsac.io.name_lists import read_names
+
+    return read_names(files_from, null=null)
+
+
+class StoppedError(WsacError):
+    """Ctrl-C, with how far the work has come."""
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """Say after Ctrl-C whether the run in ``out`` can be resumed. Raises StoppedError."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        what = "interrupted before its first checkpoint, so the same command begins anew"
+        if (out / "checkpoint.safetensors").is_file():
+            what = "interrupted; the same command resumes from its last checkpoint"
+        raise StoppedError(f"{out}: {what}") from None

@@ -46,7 +46,9 @@ def train(
         "bridge.gap": None if gap is None else str(gap),
         "training.seed": seed,
     }
-    run(load_recipe(Recipe, recipe, common.overrides(options, changes)), out, device=device)
+    settings = load_recipe(Recipe, recipe, common.overrides(options, changes))
+    with common.resumable(out):
+        run(settings, out, device=device)
     say(f"done: wsac caption FILE --model {out}")
 
 
@@ -82,7 +84,9 @@ def train_clap(
         "steps": steps,
         "seed": seed,
     }
-    run(load_recipe(ClapRecipe, recipe, common.overrides(options, changes)), out, device=device)
+    settings = load_recipe(ClapRecipe, recipe, common.overrides(options, changes))
+    with common.resumable(out):
+        run(settings, out, device=device)
     say(f"done: wsac train --clap {out} --captions FILE --out RUN")
 
 

@@ -1,12 +1,17 @@
-"""The terminal: tables and JSON on stdout, messages and progress bars on stderr."""
+"""The terminal: tables and JSON on stdout, messages and progress on stderr."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal, Protocol
+
+LINE_SECONDS = 30.0  # between lines of progress where there is no bar; longer in longer runs
 
 
 class Tick(Protocol):
@@ -19,6 +24,7 @@ class Tick(Protocol):
 _ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _talks = True
+_under_way: list[Tick] = []  # the innermost progress comes last
 
 
 def be_quiet(quiet: bool = True) -> None:
@@ -39,27 +45,107 @@ def say(message: str) -> None:
             print(printable(message), file=sys.stderr, flush=True)
 
 
+def write_out(text: str) -> None:
+    """Write to stdout at once, for the program or the person that reads along."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def is_utf8() -> bool:
+    """Whether stdout takes every character."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf8")
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr take any text, and stand in for those that the caller has closed.
+
+    What is written to a closed stdout breaks like a pipe; a closed stderr takes everything.
+    """
+    if sys.stdout is None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        sys.stdout = os.fdopen(writer, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names may be invalid text; terminals not UTF-8
+            stream.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
-def progress(title: str, total: int, *, unit: str = "", done: int = 0) -> Iterator[Tick]:
-    """A progress bar on stderr with rate and remaining time; silent in a pipe."""
-    if not (_talks and sys.stderr is not None and sys.stderr.isatty()):
+def progress(
+    title: str, total: int, *, unit: str = "", done: int = 0, rows: bool = False
+) -> Iterator[Tick]:
+    """A progress bar on stderr with rate and remaining time; where it is no terminal, a line after
+    LINE_SECONDS and so on.
+
+    rows: results are printed meanwhile, so on one terminal with them there is no bar.
+    """
+    if not _talks or sys.stderr is None:
         yield lambda advance=1, note="": None
         return
+    bar = sys.stderr.isatty() and not (rows and sys.stdout.isatty())
+    with (_bar if bar else _lines)(title, total, unit, done) as tick:
+        _under_way.append(tick)
+        try:
+            yield tick
+        finally:
+            _under_way.pop()
+
+
+def working_on(note: str) -> None:
+    """Say in the progress under way, if there is one, what a long step is at."""
+    if _under_way:
+        _under_way[-1](0, note)
+
+
+@contextmanager
+def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Tick]:
     from rich import progress as rich
     from rich.console import Console
 
     columns: list[str | rich.ProgressColumn] = ["{task.description}", rich.BarColumn()]
     columns += [rich.MofNCompleteColumn(), "{task.fields[rate]}", rich.TimeRemainingColumn()]
-    columns.append("{task.fields[note]}")
-    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns.append(rich.TextColumn("{task.fields[note]}", markup=False))
+    console = Console(stderr=True)
+    # rich would move to stderr what is written to stdout
+    with rich.Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(title, total=total, completed=done, rate="", note="")
 
         def tick(advance: int = 1, note: str = "") -> None:
-            bar.update(task, advance=advance, note=note)
+            bar.update(task, advance=advance, note=printable(note))
             speed = bar.tasks[0].speed
             bar.update(task, rate=f"{speed:,.0f} {unit}/s" if speed else "")
 
         yield tick
+
+
+@contextmanager
+def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Tick]:
+    """A line after LINE_SECONDS, and again after as much or a tenth of the time so far."""
+    first, began = done, time.monotonic()
+    last = began
+
+    def tick(advance: int = 1, note: str = "") -> None:
+        nonlocal done, last
+        done += advance
+        now = time.monotonic()
+        if now - last < max(LINE_SECONDS, (now - began) / 10):
+            return
+        last = now
+        line = f"{title}: {done:,} of {total:,} {unit}".rstrip()
+        if first < done < total:
+            line += f", {_duration((now - began) / (done - first) * (total - done))} left"
+        say(f"{line}; {note}" if note else line)
+
+    yield tick
+
+
+def _duration(seconds: float) -> str:
+    """Such as 40 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -87,5 +173,4 @@ def print_json(value: Any) -> None:
     """Print a value as indented JSON on stdout, in ASCII where stdout is not UTF-8."""
     from .json_text import to_json
 
-    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(to_json(value, indent=2, ensure_ascii=not is_utf8))
+    print(to_json(value, indent=2, ensure_ascii=not is_utf8()))

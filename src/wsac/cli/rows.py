@@ -1,0 +1,223 @@
+"""Captions and tags on stdout, each as soon as it is made: as table, CSV, JSON or JSON lines."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
+from textwrap import indent
+from typing import Any, Protocol, TypeAlias
+
+from typer import Exit
+
+from wsac.inference.batch import Results
+from wsac.inference.captioner import SILENCE
+from wsac.inference.tagger import TaggedSound
+from wsac.io.console import is_utf8, say, write_out
+from wsac.io.csv_text import csv_line, spreadsheet_safe
+from wsac.io.growing_table import GrowingTable
+from wsac.io.json_text import to_json
+from wsac.types import AudioError, Caption
+
+from .common_options import StoppedError
+
+BAR = 20  # characters of a full probability bar
+SPAN = {"start": None, "end": None}
+CAPTION_ROW = {"file": "", "caption": "", "logprob": None, **SPAN, "notes": (), "error": ""}
+CAPTION_ROW |= {"confidence": None, "guess": ""}
+TAG_ROW = {"file": "", **SPAN, "tags": (), "notes": (), "error": ""}
+TAG_COLUMNS = ("file", "start", "end", "label", "score", "probability", "notes", "error")
+
+AnyResult: TypeAlias = Caption | TaggedSound | AudioError
+Row: TypeAlias = Callable[[AnyResult], dict[str, Any]]
+
+
+class Style(Protocol):
+    """What results add to the output, one after the other, and what ends it."""
+
+    def add(self, result: AnyResult) -> str: ...
+    def end(self) -> str: ...
+
+
+def print_results(results: Results[Any], style: str, *, windowed: bool) -> None:
+    """Print results on stdout and errors on stderr, as they come.
+
+    style: "json" (an array), "jsonl", "csv" with a line for each tag, "csv-safe" for spreadsheets,
+    or "table". windowed: a file may have several results. Ends with code 1 if a file failed. Raises
+    StoppedError after Ctrl-C. However it ends, what is printed is whole.
+    """
+    text = _style(results, style, windowed)
+    files, failed, file = 0, 0, ""
+    try:
+        with closing(results.show()) as stream:
+            for result in stream:
+                with _whole():
+                    write_out(text.add(result))
+                    files += result.file != file
+                    file = result.file
+                if isinstance(result, AudioError):
+                    failed += 1
+                    say(f"error: {result}")
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        with suppress(OSError):  # the reader of a pipe may have ended, too
+            write_out(text.end() if files or interrupted else "")
+        if interrupted:
+            files -= windowed and files > 0  # the last may be incomplete
+            raise StoppedError(f"stopped after {_of(files, len(results.files))}") from None
+        raise
+    write_out(text.end())
+    if failed:
+        done = "captioned" if results.title == "caption" else "tagged"
+        say(f"{_of(failed, files)} could not be {done}")
+        raise Exit(1)
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Let the first Ctrl-C wait until a row is written; the second ends a reader that hangs."""
+    waiting: list[int] = []
+
+    def wait(number: int, _: Any) -> None:
+        if waiting:
+            raise KeyboardInterrupt
+        waiting.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, wait) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+    if waiting:
+        raise KeyboardInterrupt
+
+
+def _of(part: int, files: int) -> str:
+    return f"{part:,} of {files:,} file{'s' * (files != 1)}"
+
+
+def _style(results: Results[Any], style: str, windowed: bool) -> Style:
+    empty = CAPTION_ROW if results.title == "caption" else TAG_ROW
+
+    def row(result: AnyResult) -> dict[str, Any]:
+        if isinstance(result, AudioError):
+            return empty | {"file": result.file, "error": str(result)}
+        values = asdict(result)
+        return empty | {"caption" if key == "text" else key: values[key] for key in values}
+
+    match style:
+        case "json":
+            return JsonArray(row)
+        case "jsonl":
+            return JsonLines(row)
+        case "table":
+            return TableOfResults(max(len(str(path)) for path in results.files), windowed)
+        case _:
+            columns = CAPTION_ROW if results.title == "caption" else TAG_COLUMNS
+            return Csv(row, columns, safe=style == "csv-safe")
+
+
+class JsonLines:
+    """An object a line."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+
+    def add(self, result: AnyResult) -> str:
+        return to_json(self._row(result), ensure_ascii=not is_utf8()) + "\n"
+
+    def end(self) -> str:
+        return ""
+
+
+class JsonArray:
+    """An indented array, as of all results at once."""
+
+    def __init__(self, row: Row) -> None:
+        self._row, self._before = row, "[\n"
+
+    def add(self, result: AnyResult) -> str:
+        row = to_json(self._row(result), indent=2, ensure_ascii=not is_utf8())
+        text = self._before + indent(row, "  ")
+        self._before = ",\n"  # last, since Ctrl-C may come at any moment
+        return text
+
+    def end(self) -> str:
+        return "[]\n" if self._before == "[\n" else "\n]\n"
+
+
+class Csv:
+    """A line for each caption, tag or error."""
+
+    def __init__(self, row: Row, columns: Iterable[str], *, safe: bool) -> None:
+        self._row, self._columns, self._safe = row, tuple(columns), safe
+        self._before = csv_line(self._columns)
+
+    def add(self, result: AnyResult) -> str:
+        row = self._row(result)
+        row["notes"] = "; ".join(row["notes"])
+        text = self._before
+        for cells in [row | tag for tag in row.get("tags") or [{}]]:
+            values = [cells.get(name, "") for name in self._columns]
+            text += csv_line(map(spreadsheet_safe, values) if self._safe else values)
+        self._before = ""
+        return text
+
+    def end(self) -> str:
+        return self._before
+
+
+class TableOfResults:
+    """A table without errors. longest: characters of the longest name of a file."""
+
+    def __init__(self, longest: int, windowed: bool) -> None:
+        self._longest, self._windowed = longest, windowed
+        self._table: GrowingTable | None = None
+
+    def add(self, result: AnyResult) -> str:
+        if isinstance(result, AudioError):
+            return ""
+        lines = _caption_cells(result) if isinstance(result, Caption) else _tag_cells(result)
+        end = "" if result.end is None else f"{result.end:.1f}"
+        span = f"{result.start:.1f}–{end}" if self._windowed else end
+        text, head = "", ("", "")
+        if self._table is None:
+            seconds = ("seconds>", 13 if self._windowed else 7)
+            columns = [("file", self._longest), seconds, *_columns(result)]
+            table = GrowingTable(columns, text=2)
+            text, self._table = table.head(), table
+        for i, cells in enumerate(lines):  # only the first line of a sound names its file
+            text += self._table.row((*(head if i else (result.file, span)), *cells))
+        return text
+
+    def end(self) -> str:
+        return self._table.end() if self._table else ""
+
+
+def _columns(result: Caption | TaggedSound) -> tuple[tuple[str, int], ...]:
+    if isinstance(result, TaggedSound):
+        return ("label", 24), ("probability", BAR + 5), ("cosine>", 6)
+    return ("caption", 72), ("log-prob>" if result.confidence is None else "sure>", 5)
+
+
+def _caption_cells(caption: Caption) -> list[tuple[str, ...]]:
+    text = caption.text or f"(unsure; perhaps: {caption.guess})"
+    text = "\n".join((text, *(f"({note})" for note in caption.notes)))
+    p = caption.confidence
+    sure = f"{caption.logprob:.2f}" if p is None else f"{100 * p:.0f} %"
+    return [(text, "" if caption.text == SILENCE else sure)]
+
+
+def _tag_cells(sound: TaggedSound) -> list[tuple[str, ...]]:
+    full = "█" if is_utf8() else "#"
+    lines: list[tuple[str, ...]] = []
+    for tag in sound.tags:
+        bar = f"{tag.probability:4.0%} {full * round(tag.probability * BAR)}"
+        lines.append((tag.label, bar, f"{tag.score:.2f}"))
+    return lines + [(f"({note})", "", "") for note in sound.notes]
