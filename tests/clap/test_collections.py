@@ -11,13 +11,14 @@ import soundfile
 import torch
 from torch.testing import assert_close
 
+from wsac.clap import load_clap
 from wsac.clap.collections import embed_folder, read_embeddings
 from wsac.clap.sounds import embed_sound
 from wsac.cli import main
 
 
-def test_a_collection_is_embedded_once(clap, clap_folder, sounds, tmp_path, capsys):
-    out = tmp_path / "emb"
+def test_a_collection_is_embedded_once(clap_folder, sounds, tmp_path, capsys):
+    out, clap = tmp_path / "emb", load_clap(clap_folder, device="auto")  # as the command takes it
     (sounds / "bad.wav").write_bytes(b"RIFF")
     options = ["--clap", str(clap_folder), "--shard", "2", "--json"]
     command = ["embed", "audio", str(sounds), "-o", str(out), *options]

@@ -186,7 +186,7 @@ def test_from_recipe_to_caption(recipe, run, sound, tmp_path, name, prompt, mode
     ]
     assert all(np.isfinite(losses))
     captioner = Captioner.load(folder, device="cpu")
-    code, out, _ = run("caption", sound, "--model", folder, "--json")
+    code, out, _ = run("caption", sound, "--model", folder, "--json", "--device", "cpu")
     assert code == 0
     [row] = json.loads(out)
     caption = captioner.caption(

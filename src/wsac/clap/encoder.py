@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsac.data.audio.windows import shortest_tail
+from wsac.runtime.determinism import full_float32
 
 
 @runtime_checkable
@@ -87,6 +88,7 @@ def embed_windows(
         batch = [piece for piece in pieces[start : start + batch_size] if len(piece[1]) == length]
         stacked = torch.stack([window for _, window in batch]).to(device)
         rows = torch.tensor([row for row, _ in batch])
-        total.index_add_(0, rows, model.encode_audio(stacked).cpu() * length)
+        with full_float32(device):
+            total.index_add_(0, rows, model.encode_audio(stacked).cpu() * length)
         start += len(batch)
     return F.normalize(total, dim=-1)

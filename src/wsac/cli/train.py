@@ -12,6 +12,10 @@ from wsac.types import WsacError
 
 from . import common_options as common
 
+Fast = Annotated[
+    bool, Option("--fast-nondeterministic", help="On a GPU: a seed may give other weights.")
+]
+
 
 def train(
     out: common.Out,
@@ -25,6 +29,7 @@ def train(
     gap: common.Gap = None,
     seed: common.Seed = None,
     changes: common.Set = None,
+    fast: Fast = False,
     device: common.Device = "auto",
 ) -> None:
     """Train a captioner from text alone.
@@ -45,6 +50,7 @@ def train(
         "bridge.train": bridge if noise is None else f"noise:variance={noise}",
         "bridge.gap": None if gap is None else str(gap),
         "training.seed": seed,
+        "training.deterministic": False if fast else None,
     }
     settings = load_recipe(Recipe, recipe, common.overrides(options, changes))
     with common.resumable(out):
@@ -66,6 +72,7 @@ def train_clap(
     steps: Annotated[int | None, Option(help="Number of batches of sounds.")] = None,
     seed: common.Seed = None,
     changes: common.Set = None,
+    fast: Fast = False,
     device: common.Device = "auto",
 ) -> None:
     """Train a small CLAP from sounds with captions.
@@ -83,6 +90,7 @@ def train_clap(
         "text": text,
         "steps": steps,
         "seed": seed,
+        "deterministic": False if fast else None,
     }
     settings = load_recipe(ClapRecipe, recipe, common.overrides(options, changes))
     with common.resumable(out):

@@ -19,6 +19,7 @@ from wsac.io.config import pin_recipe, recipe_digest
 from wsac.io.files import settle, write_bytes
 from wsac.io.locks import alone_in
 from wsac.io.plots import curve_png
+from wsac.runtime.determinism import deterministic
 from wsac.runtime.device import pick_device
 from wsac.runtime.process import configure_process, return_freed_memory
 from wsac.runtime.seeding import generator_for
@@ -52,13 +53,14 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     out = Path(out)
     configure_process()
     processes = Processes.here(device)
-    device = processes.device(device)
+    device = pick_device(processes.device(device))
     with alone_in(out) if processes.is_first else nullcontext():
         settle(out)
-        with processes.first_goes_ahead():
-            training = prepare(recipe, out, device=device, processes=processes)
-        return_freed_memory()
-        state = run(training, out)
+        with deterministic(device, recipe.training.deterministic):
+            with processes.first_goes_ahead():
+                training = prepare(recipe, out, device=device, processes=processes)
+            return_freed_memory()
+            state = run(training, out)
         if processes.is_first:
             _plot_losses(state, out)
         processes.wait()

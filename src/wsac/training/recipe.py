@@ -65,6 +65,7 @@ class TrainingOptions(Section):
     patience: evaluations without a better validation loss that end the run; 0 for never.
     average: decay of a moving average of the weights, which is then evaluated and saved; 0: none.
     precision: of the forward pass: float32, bfloat16, or auto: bfloat16 where the hardware has it.
+    deterministic: the same weights from the same seed also on a GPU, where it takes more time.
     """
 
     epochs: int = Field(0, ge=0)
@@ -81,6 +82,7 @@ class TrainingOptions(Section):
     patience: int = Field(5, ge=0)
     average: float = Field(0.0, ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    deterministic: bool = True
     seed: int = Field(0, ge=0)
 
     @property

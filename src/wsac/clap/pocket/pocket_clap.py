@@ -16,6 +16,7 @@ from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from wsac.io.checked_json import CHECKSUM, FILES, FREE, check_file, check_record, write_record
 from wsac.io.files import atomic_update, read_json, settle
 from wsac.io.tensors import check, check_finite, checksum_of, write_tensors
+from wsac.runtime.determinism import full_float32
 from wsac.runtime.sizes import check_config, check_shapes
 from wsac.types import ModelError
 
@@ -85,7 +86,8 @@ class PocketClap(nn.Module):
         """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions."""
         if not captions:
             return torch.empty(0, self.embed_dim)
-        return self.encode_captions(captions, batch_size=batch_size).cpu()
+        with full_float32(self.log_temperature.device):
+            return self.encode_captions(captions, batch_size=batch_size).cpu()
 
     @torch.inference_mode()
     def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 32) -> Tensor:

@@ -17,6 +17,7 @@ from wsac.clap.encoder import embed_windows
 from wsac.io.checked_json import write_record
 from wsac.io.files import atomic_update, write_text
 from wsac.io.tensors import checksum_of, write_tensors
+from wsac.runtime.determinism import full_float32
 from wsac.types import ModelError
 
 from .catalog import Family
@@ -235,7 +236,8 @@ class PublicClap(nn.Module):
         out = torch.empty(len(rows), self.embed_dim)
         for first in range(0, len(order), batch_size):
             batch = order[first : first + batch_size]
-            out[batch] = self.encode_ids([rows[i] for i in batch]).cpu()
+            with full_float32(self.scale.device):
+                out[batch] = self.encode_ids([rows[i] for i in batch]).cpu()
         return out
 
     @torch.inference_mode()

@@ -23,6 +23,7 @@ class ClapRecipe(VerbRecipe):
     order_share: share of the steps that are on two sounds in both orders.
     balance: 0 draws every sound equally often, 1 every label. average: decay of the moving average.
     precision: float32, bfloat16 (autocast), or auto: bfloat16 on a GPU.
+    deterministic: the same weights from the same seed also on a GPU, where it takes more time.
     """
 
     verb: ClassVar[str] = "train-clap"
@@ -56,6 +57,7 @@ class ClapRecipe(VerbRecipe):
     clip_norm: float = Field(1.0, gt=0)
     average: float = Field(0.999, ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    deterministic: bool = True
     save_every: int = Field(50, ge=1)
     evaluate_every: int = Field(500, ge=1)
     seed: int = Field(0, ge=0)

@@ -25,6 +25,7 @@ from wsac.io.config import pin_recipe, recipe_digest
 from wsac.io.console import say
 from wsac.io.files import settle
 from wsac.io.locks import alone_in
+from wsac.runtime.determinism import deterministic
 from wsac.runtime.device import pick_device
 from wsac.runtime.seeding import numpy_for, seed_for
 from wsac.training.checkpoint import digest
@@ -56,8 +57,9 @@ def train_clap(recipe: ClapRecipe, out: str | Path, *, device: str = "auto") -> 
     out, device = Path(out), pick_device(device)
     with alone_in(out):
         settle(out)
-        training = ClapTraining.prepare(recipe, out, device)
-        run(training, out)
+        with deterministic(device, recipe.deterministic):
+            training = ClapTraining.prepare(recipe, out, device)
+            run(training, out)
         training.average.cpu().eval().save(out)
         return PocketClap.load(out, device=device)
 
