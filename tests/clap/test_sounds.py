@@ -9,8 +9,17 @@ import pytest
 import soundfile
 from torch.testing import assert_close
 
-from wsac.clap.sounds import FILES_AT_ONCE, LONG, decode_many, embed_many, embed_sound, embed_stream
+from wsac.clap.sounds import (
+    FILES_AT_ONCE,
+    LONG,
+    decode_many,
+    embed_many,
+    embed_sound,
+    embed_stream,
+    map_sounds,
+)
 from wsac.data.audio.stream import AudioStream
+from wsac.io.console import progress
 from wsac.types import AudioError
 
 RATE = 16_000
@@ -93,3 +102,32 @@ def test_windows_before_a_failure_are_embedded(clap, files, seconds):
     assert isinstance(error, AudioError)
     assert error.file == str(files / "short.wav")
     assert [(w.start, w.end) for w in windows] == [(t, t + 2) for t in range(0, seconds, 2)]
+
+
+@pytest.mark.parametrize("window", [None, 10.0])
+def test_a_long_sound_says_how_far_it_is(clap, tmp_path, monkeypatch, capsys, window):
+    monkeypatch.setattr("wsac.io.console.LINE_SECONDS", 0.0)
+    samples = 0.1 * np.random.default_rng(0).standard_normal(75 * 8000)
+    soundfile.write(tmp_path / "talk.wav", samples, 8000)
+    with progress("embed", 1, unit="files"):
+        list(embed_stream(clap, [tmp_path / "talk.wav"], window))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert all(line.startswith("embed: 0 of 1 files; ") for line in lines)
+    assert all(line.endswith(" of 1.2 min") for line in lines)
+    assert "talk.wav: " in lines[-1]
+
+
+@pytest.mark.parametrize(("long", "sizes"), [(30.0, [32, 8]), (0.01, [1] * 40)])
+def test_results_of_long_sounds_do_not_wait_for_others(clap, monkeypatch, long, sizes):
+    """Batches end after 32 sounds, or after 32 times the length of a long one."""
+    monkeypatch.setattr("wsac.clap.sounds.LONG", long)
+    batches = []
+
+    def write(sounds):
+        batches.append(len(sounds))
+        return sounds
+
+    sound = np.full(8000, 0.1, np.float32)
+    assert len(list(map_sounds(write, clap, [sound] * 40))) == 40
+    assert batches == sizes

@@ -144,11 +144,38 @@ def test_sigterm_ends_a_training_in_one_line(tmp_path, captions):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted" in err
+    assert "interrupted before its first checkpoint" in err
     assert "Traceback" not in err
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("checkpoint", "message"),
+    [(True, "resumes from its last checkpoint"), (False, "before its first checkpoint")],
+)
+@pytest.mark.parametrize(
+    ("verb", "function"),
+    [
+        ("train", "wsac.training.decoder.train"),
+        ("train-clap", "wsac.training.clap.contrastive.train_clap"),
+    ],
+)
+def test_ctrl_c_in_a_training_knows_of_its_checkpoint(
+    run, tmp_path, monkeypatch, verb, function, checkpoint, message
+):
+    def training(_, out, **__):
+        out.mkdir()
+        if checkpoint:
+            (out / "checkpoint.safetensors").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(function, training)
+    code, out, err = run(verb, "--out", tmp_path / "run")
+    assert (code, out) == (130, "")
+    assert len(err.splitlines()) == 1
+    assert message in err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource limits")
 def test_a_disk_that_is_full_is_one_line_and_nothing_half_written(tmp_path, captions):
     import resource

@@ -248,8 +248,8 @@ def _report(stream: AudioStream) -> None:
     """Show how far a long sound has been read."""
     if stream.seconds > LONG:
         declared = stream.declared_seconds
-        of = f" of {declared / 60:,.0f}" if declared else ""
-        working_on(f"{stream.file}: {stream.seconds / 60:,.0f}{of} min")
+        of = f" of {declared / 60:,.1f}" if declared else ""
+        working_on(f"{stream.file}: {stream.seconds / 60:,.1f}{of} min")
 
 
 def _until_failure(items: Iterable[Item], failures: list[AudioError]) -> Iterator[Item]:
