@@ -137,6 +137,19 @@ def test_conversion_keeps_every_embedding(checkpoint, tmp_path, capsys):
     assert not list((tmp_path / "converted").glob("*.pt"))
 
 
+def test_conversion_prints_its_fingerprint_and_keeps_out_of_full_folders(tmp_path, run):
+    path = write_file("wavcaps-htsat", tmp_path / "source")
+    code, _, err = run("convert-clap", path, "-o", tmp_path / "converted")
+    assert code == 0
+    assert f": {load_clap(tmp_path / 'converted').fingerprint}; use it with --clap" in err
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    code, _, err = run("convert-clap", path, "-o", tmp_path / "full")
+    assert code == 1
+    assert "full': there is something here already; name a new folder" in err
+    assert [file.name for file in (tmp_path / "full").iterdir()] == ["notes.txt"]
+
+
 def test_fingerprints_differ_where_embeddings_do(tmp_path):
     seen = {load_clap(write(kind, tmp_path / kind)).fingerprint for kind in LAYOUTS}
     assert len(seen) == len(LAYOUTS)

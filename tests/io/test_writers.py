@@ -18,6 +18,7 @@ from wsac.bridges.gap import Gap, fit_gap
 from wsac.clap import texts as text_cache
 from wsac.clap.collections import embed_folder, embed_sounds, read_embeddings
 from wsac.clap.texts import embed_texts, load_or_make
+from wsac.data.soundworld import write as soundworld
 from wsac.data.soundworld import write_captions
 from wsac.data.soundworld.write import write_corpus, write_scenes
 from wsac.inference.caption_options import CaptionOptions
@@ -273,6 +274,28 @@ def test_what_cannot_be_cached_is_computed(clap, sounds, tmp_path, monkeypatch, 
     assert "continuing without a cache" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("place", ["a file", "no home"])
+def test_train_and_gap_work_without_a_cache(run, clap_folder, sounds, tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_text("")
+    if place == "a file":
+        monkeypatch.setenv("WSAC_CACHE", str(tmp_path / "file" / "cache"))
+    else:
+        for name in ("WSAC_CACHE", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(text_cache.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError()))
+    captions = tmp_path / "captions.txt"
+    captions.write_text("\n".join(write_captions(np.random.default_rng(0), 40, events=(1, 2))))
+    shared = ["--captions", captions, "--clap", clap_folder]
+    code, _, err = run("gap", "--audio", sounds, *shared, "--save", tmp_path / "gap.safetensors")
+    assert code == 0, err
+    assert "continuing without a cache; set WSAC_CACHE to another folder" in err
+    sizes = ["decoder.width=16", "decoder.layers=1", "decoder.heads=2", "decoder.vocab_size=300"]
+    words = [word for size in sizes for word in ("--set", size)]
+    code, _, err = run("train", *shared, "--epochs", 1, *words, "--out", tmp_path / "run")
+    assert code == 0, err
+    assert (tmp_path / "run" / "captioner.json").is_file()
+
+
 def test_a_checkpoint_knows_its_recipe(tiny_recipe, tmp_path, stop_at):
     one = tiny_recipe(**{"training.epochs": 1})
     train(one, tmp_path / "run")
@@ -339,11 +362,32 @@ def test_soundworld_leaves_nothing_of_a_longer_run(tmp_path, capsys):
     write_scenes(tmp_path, 3, 0, events=(1, 1), seconds=2)
     (tmp_path / "00009.wav").write_text("mine")
     write_scenes(tmp_path, 1, 0, events=(1, 1), seconds=2)
-    assert "deleted 2 scenes of an earlier, longer run" in capsys.readouterr().err
+    assert "deleted 2 scenes of an earlier run" in capsys.readouterr().err
     assert names(tmp_path) == ["00000.wav", "00009.wav", "captions.csv", "scenes.jsonl"]
     write_corpus(tmp_path, 2, 0)
     assert names(tmp_path) == ["00009.wav", "captions.csv"]
     assert write_captions(np.random.default_rng(0), 2, (1, 4))
+
+
+def test_a_killed_soundworld_leaves_no_tables_and_its_scenes_go(tmp_path, monkeypatch, capsys):
+    write_scenes(tmp_path, 2, 0, events=(1, 1), seconds=2)
+    write, written = soundworld.write_wav, []
+
+    def killed(path, *rest):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, *rest)
+
+    monkeypatch.setattr(soundworld, "write_wav", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_scenes(tmp_path, 9, 1, events=(1, 1), seconds=2)
+    # the tables of seed 0 do not describe scenes of seed 1
+    assert names(tmp_path) == [".scenes.jsonl", *(f"0000{i}.wav" for i in range(3))]
+    monkeypatch.setattr(soundworld, "write_wav", write)
+    write_scenes(tmp_path, 1, 0, events=(1, 1), seconds=2)
+    assert "deleted 2 scenes" in capsys.readouterr().err
+    assert names(tmp_path) == ["00000.wav", "captions.csv", "scenes.jsonl"]
 
 
 def test_a_new_folder_is_not_made_over_files(tmp_path):

@@ -546,6 +546,26 @@ def test_decoded_sounds_follow_the_content_not_the_date(folder, tmp_path):
     assert not np.array_equal(second[0], before)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],  # cut
+        lambda data: data[:9] + bytes([data[9] ^ 1]) + data[10:],  # one bit
+        lambda data: data + b"\0\0",
+        lambda data: b"",
+    ],
+)
+def test_damaged_decoded_sounds_are_decoded_again(folder, tmp_path, damage):
+    pairs = read_pairs([folder / "pairs.csv"])
+    AudioStore(pairs, RATE, tmp_path)
+    path = tmp_path / "audio.i16"
+    right = path.read_bytes()
+    path.write_bytes(damage(right))
+    again = AudioStore(pairs, RATE, tmp_path)
+    assert path.read_bytes() == right
+    assert sum(len(again[row]) for row in range(len(pairs))) == len(right) // 2
+
+
 def test_sounds_that_are_missing_are_counted(folder, tmp_path, capsys):
     path = tmp_path / "pairs.csv"
     path.write_text("audio,caption\n" + "".join(f"none{i}.wav,a sound\n" for i in range(9)))

@@ -23,6 +23,7 @@ from .sampler import sample_scene, write_captions
 from .scene import Scene
 
 SCENE = re.compile(r'^\{"file": "(\d{5,}\.wav)"', re.MULTILINE)  # a line of scenes.jsonl
+PLAN = ".scenes.jsonl"  # there while a run writes
 RATES = (8_000, 96_000)  # Hz, lowest and highest
 EVENTS_REMEDY = "use a number or a range within 1-4, such as 1-2"
 SceneDraw = tuple[Scene, np.random.Generator]
@@ -68,7 +69,7 @@ def _write_all(
 ) -> dict[str, Any]:
     rows: list[tuple[str, ...]] = []
     records, total = [], 0.0
-    _forget(folder, scenes)
+    plan = _begin(folder, scenes)
     draw = partial(draw_scene, seed, events=events, seconds=seconds)
     work = partial(_write_scene, draw=draw, folder=folder, sample_rate=sample_rate)
     with progress("scenes", scenes, unit="scenes") as tick:
@@ -81,19 +82,31 @@ def _write_all(
             tick(1)
     write_csv(folder / "captions.csv", ("audio", "caption", "negative"), rows)
     write_text(folder / "scenes.jsonl", "".join(f"{line}\n" for line in records))
+    plan.unlink()
     return _summary(folder, scenes, len(rows), round(total / 3600, 4), seed)
 
 
-def _forget(folder: Path, scenes: int) -> None:
-    """Delete the scenes from this number on that an earlier, longer run lists as its own."""
-    record = folder / "scenes.jsonl"
-    if record.is_file():
-        text = record.read_text(encoding="utf-8", errors="replace")
-        stale = [name for name in SCENE.findall(text) if int(name[:-4]) >= scenes]
-        for name in stale:
-            (folder / name).unlink(missing_ok=True)
-        if stale:
-            say(f"{folder}: deleted {len(stale):,} scenes of an earlier, longer run")
+def _begin(folder: Path, scenes: int) -> Path:
+    """Remove the tables of an earlier run, and its scenes from this number on.
+
+    A killed run leaves no tables, but the list of its scenes, which is returned to be deleted at
+    the end.
+    """
+    plan, texts = folder / PLAN, []
+    for path in (plan, folder / "scenes.jsonl"):
+        if path.is_file():
+            texts.append(path.read_text(encoding="utf-8", errors="replace"))
+    own = set(SCENE.findall("\n".join(texts)))
+    names = sorted(own | {_name(i) for i in range(scenes)})
+    write_text(plan, "".join(json.dumps({"file": name}) + "\n" for name in names))
+    for table in ("captions.csv", "scenes.jsonl") if own else ():
+        (folder / table).unlink(missing_ok=True)
+    stale = [name for name in own if int(name[:-4]) >= scenes and (folder / name).is_file()]
+    for name in stale:
+        (folder / name).unlink()
+    if stale:
+        say(f"{folder}: deleted {len(stale):,} scenes of an earlier run")
+    return plan
 
 
 def write_corpus(
@@ -110,9 +123,9 @@ def write_corpus(
         raise WsacError(f"--scenes {captions}: {error}") from error
     rows = [(sentence,) for sentence in sentences]
     with alone_in(Path(folder)):
-        _forget(Path(folder), 0)
-        (Path(folder) / "scenes.jsonl").unlink(missing_ok=True)
+        plan = _begin(Path(folder), 0)
         write_csv(Path(folder) / "captions.csv", ("caption",), rows)
+        plan.unlink()
     return _summary(folder, 0, captions, 0.0, seed)
 
 
