@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from torch.testing import assert_close
 from miniatures.benchmark_recipes import tiny
 from wsac.bridges import KINDS
 from wsac.evaluation.benchmark.benchmark_data import judge_scenes
-from wsac.evaluation.benchmark.run import run_benchmark
+from wsac.evaluation.benchmark.run import _stored, run_benchmark
 from wsac.evaluation.benchmark.table import to_markdown
 from wsac.evaluation.metrics.items import Score
 from wsac.evaluation.metrics.registry import METRICS, Metric
 from wsac.inference.captioner import Captioner
+from wsac.io.checked_json import write_record
 from wsac.io.config import load_recipe, save_recipe
 from wsac.training.recipe import Recipe
 from wsac.types import AudioError, RecipeError
@@ -95,6 +97,36 @@ def test_a_table_of_another_recipe_is_not_overwritten_without_a_word(clap_folder
         )
         assert [row["name"] for row in table["rows"]] == [row["name"] for row in shown]
         assert ("another recipe than before" in capsys.readouterr().err) == said
+
+
+def test_damaged_scores_are_made_again(clap_folder, tmp_path, capsys, monkeypatch):
+    rows = [
+        {"name": name, "data": "world", "infer": infer, "train": ""}
+        for name, infer in (("AD", "ad"), ("PD", "pd"))
+    ]
+    recipe = tiny(clap_folder, rows=rows, against="", seeds=[0])
+    table = run_benchmark(recipe, tmp_path / "out", device="cpu")
+    first, second = sorted((tmp_path / "out" / "scores").iterdir())
+    right = first.read_text()
+    digit = next(i for i in range(right.index('"values"'), len(right)) if right[i] in "12345678")
+    for damaged, words in (
+        (right[:digit] + chr(ord(right[digit]) + 1) + right[digit + 1 :], "damaged"),
+        (right[: len(right) // 2], "damaged"),
+        (json.dumps({"values": {}, "missing": {}}), "of an older wsac"),
+        (second.read_text(), "scores of another row"),
+    ):
+        first.write_text(damaged)
+        capsys.readouterr()
+        assert run_benchmark(recipe, tmp_path / "out", device="cpu") == table
+        assert re.search(f"note: .*{words}.*scored again", capsys.readouterr().err)
+        assert first.read_text() == right
+
+
+def test_a_value_that_is_not_a_number_stays_so(tmp_path):
+    write_record(tmp_path / "x.json", {"row": 1, "values": {"a": float("nan"), "b": 2.0}})
+    values = _stored(tmp_path / "x.json", {"row": 1})["values"]
+    assert np.isnan(values["a"])
+    assert values["b"] == 2.0
 
 
 def test_a_metric_that_was_missing_is_computed_later(clap_folder, tmp_path, monkeypatch):

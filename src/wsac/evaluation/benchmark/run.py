@@ -23,13 +23,15 @@ from wsac.evaluation import Item, Models, evaluate
 from wsac.evaluation.metrics.registry import resolve
 from wsac.inference.caption_options import CaptionOptions
 from wsac.inference.captioner import Captioner
+from wsac.io.checked_json import read_record, write_record
 from wsac.io.config import load_recipe, pin_recipe
 from wsac.io.console import say
-from wsac.io.files import read_json, write_bytes, write_json, write_text
+from wsac.io.files import write_bytes, write_json, write_text
+from wsac.io.json_text import to_json
 from wsac.runtime.device import pick_device
 from wsac.training.decoder import train
 from wsac.training.recipe import Recipe
-from wsac.types import RecipeError
+from wsac.types import RecipeError, WsacError
 
 from .benchmark_data import Data, prepare
 from .benchmark_recipe import BenchmarkRecipe, BenchmarkRow
@@ -134,7 +136,7 @@ class _Run:
         setup = self.recipe.model_dump(mode="json", exclude={"rows", "seeds", "against", "data"})
         plan = {"row": row.model_dump(), "seed": seed, "data": used, "setup": setup}
         path = self.out / "scores" / f"{_key(plan)}.json"
-        done = read_json(path) if path.is_file() else {}
+        done = _stored(path, plan)
         if done and not done["missing"]:
             return done
         data = self.data[row.data]
@@ -153,7 +155,7 @@ class _Run:
         spans = {name: span for name, span in report.intervals.items() if name in POOLED}
         done = plan | {"values": values, "single": single, "intervals": spans}
         done |= {"captions": captions, "missing": report.missing}  # tried again the next time
-        write_json(path, done)
+        write_record(path, done)
         shown = ", ".join(f"{name} {value:.4f}" for name, value in list(values.items())[:3])
         say(f"{row.data}, {row.name}, seed {seed}: {shown}")
         return done
@@ -242,3 +244,19 @@ def _needs_gap(kinds: Sequence[Kind]) -> bool:
 
 def _key(plan: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _stored(path: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    """What was scored before by this plan; {} if nothing was, or it is damaged, with a note."""
+    if not path.is_file():
+        return {}
+    try:
+        done = read_record(path)
+    except WsacError:
+        say(f"note: {path}: damaged, or of an older wsac; this row is scored again")
+        return {}
+    if any(done.get(key) != json.loads(to_json(value)) for key, value in plan.items()):
+        say(f"note: {path}: scores of another row; this one is scored again")
+        return {}
+    values = done["values"].items()  # JSON has null where a value is not a number
+    return done | {"values": {n: float("nan") if v is None else v for n, v in values}}
