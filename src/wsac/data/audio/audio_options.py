@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wsac.types import RecipeError
 
@@ -21,7 +21,7 @@ class AudioOptions:
     sample_rate: int | None = None
     track: int | None = None
     channel: int | str | None = None
-    librosa_length: bool = False
+    librosa_length: bool = field(default=False, repr=False)  # set for the CLAP
 
     def __post_init__(self) -> None:
         for name in ("sample_rate", "track", "channel"):
