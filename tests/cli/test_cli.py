@@ -97,6 +97,10 @@ def test_names_in_a_list_are_no_patterns(run, model, sounds, tmp_path):
     assert [row["file"] for row in rows] == [str(odd), str(sounds / "*.wav")]
     assert rows[0]["logprob"] < 0
     assert "no such file" in rows[1]["error"]
+    words = ("embed", "audio", "--files-from", tmp_path / "list", "-o", tmp_path / "out", "--json")
+    code, out, err = run(*words)
+    assert (code, json.loads(out)["embedded"]) == (1, 1)
+    assert err.splitlines()[-1] == "1 of 2 files could not be embedded; see errors.csv"
     words = ("tag", "--files-from", tmp_path / "list", "--labels", "dog, rain", "--json")
     code, out, _ = run(*words, sounds / "siren.flac")
     assert [row["file"][-4:] for row in json.loads(out)] == ["flac", ".wav", ".wav"]

@@ -89,6 +89,10 @@ CANDIDATE_LAYOUTS = {
             "notes": [],
         },
     ],
+    "wsac caption --jsonl": (
+        '{"file": "sounds/a.wav", "caption": "A dog barks", "logprob": -1.0, "error": ""}\n'
+        '{"file": "sounds/b.wav", "caption": "Rain falls", "logprob": -1.0, "error": ""}\n'
+    ),
     "ids to captions": {"a.wav": "A dog barks", "b.wav": "Rain falls"},
     "data": {
         "data": [

@@ -38,6 +38,7 @@ def embed_folder(
     patterns: Sequence[str],
     out: str | Path,
     *,
+    names: Sequence[str] = (),
     dtype: str = "float16",
     shard: int = SHARD,
     audio_options: AudioOptions = AS_IS,
@@ -45,15 +46,15 @@ def embed_folder(
     """Embed files, folders and globs into the folder ``out``; complete shards of an earlier run
     stay.
 
-    Returns counts: files, embedded, errors, shards, reused. Raises AudioError when there is no
-    sound, ModelError for a folder with embeddings of another CLAP or precision, RecipeError for bad
-    options, WsacError while another process writes to the folder.
+    names: more files, as they are. Returns counts: files, embedded, errors, shards, reused. Raises
+    AudioError when there is no sound, ModelError for a folder with embeddings of another CLAP or
+    precision, RecipeError for bad options, WsacError while another process writes to the folder.
     """
     if dtype not in ("float16", "float32"):
         raise RecipeError(f"dtype '{dtype}': choose float16 or float32")
     if shard < 1:
         raise RecipeError(f"shard {shard}: give the number of files of a shard, 1 or more")
-    files, out = find_audio(list(patterns)), Path(out)
+    files, out = find_audio(list(patterns), names), Path(out)
     if out.exists() and not out.is_dir():
         raise RecipeError(f"{out}: a file; give --out a folder")
     with alone_in(out):

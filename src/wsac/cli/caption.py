@@ -13,7 +13,7 @@ from . import common_options as common
 
 
 def caption(
-    files: common.Listed = None,
+    files: common.Files = None,
     files_from: common.FilesFrom = None,
     null: common.Null = False,
     model: common.Model = "pocket",
@@ -57,7 +57,7 @@ def caption(
 
 
 def tag(
-    files: common.Listed = None,
+    files: common.Files = None,
     files_from: common.FilesFrom = None,
     null: common.Null = False,
     labels: Annotated[str | None, Option(help="Any words, separated by commas.")] = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from wsac.io.console import print_json, say
+from wsac.io.console import part_of, print_json, say
 from wsac.types import WsacError
 
 from . import common_options as common
@@ -107,8 +107,10 @@ def embed_few(
 
 @embed.command("audio")
 def embed_audio(
-    files: common.Files,
     out: Annotated[Path, Option("--out", "-o", help="Folder. A stopped run is resumed.")],
+    files: common.Files = None,
+    files_from: common.FilesFrom = None,
+    null: common.Null = False,
     name: common.Clap = "pocket",
     dtype: Annotated[str, Option(help="float16 or float32.")] = "float16",
     shard: Annotated[int, Option(help="Recordings per .npy file.")] = 1024,
@@ -127,17 +129,20 @@ def embed_audio(
     from wsac.clap.collections import embed_folder
     from wsac.data.audio.audio_options import AudioOptions
 
+    names = common.listed_files(files, files_from, null)
     model = load_clap(name, device=device, tokenizer=tokenizer, offline=offline)
+    sizes: dict[str, Any] = {"dtype": dtype, "shard": shard}
     options = AudioOptions.parse(track, channel)
-    done = embed_folder(model, files, out, dtype=dtype, shard=shard, audio_options=options)
+    done = embed_folder(model, files or (), out, names=names, audio_options=options, **sizes)
     if as_json:
         print_json(done)
     else:
-        count = f"{done['embedded']:,} of {done['files']:,} recordings"
+        count = part_of(done["embedded"], done["files"], "recording")
         reused = f", {done['reused']} of them from an earlier run" if done["reused"] else ""
         say(f"{out}: {count}; .npy files: {done['shards']}{reused}")
     if done["errors"]:
-        say(f"{done['errors']} of {done['files']} files could not be embedded; see errors.csv")
+        failed = part_of(done["errors"], done["files"], "file")
+        say(f"{failed} could not be embedded; see errors.csv")
         raise typer.Exit(1)
 
 

@@ -18,8 +18,7 @@ Paths = list[Path] | None
 Words = list[str] | None
 
 # sounds and models
-Files = Annotated[list[str], Argument(metavar="FILE...", help="Sound files, folders or globs.")]
-Listed = Annotated[Words, Argument(metavar="FILE...", help="Sound files, folders or globs.")]
+Files = Annotated[Words, Argument(metavar="FILE...", help="Sound files, folders or globs.")]
 FilesFrom = Annotated[
     str | None, Option(metavar="LIST", help="File of names of sounds, one a line; - for stdin.")
 ]

@@ -15,7 +15,7 @@ from typer import Exit
 from wsac.inference.batch import Results
 from wsac.inference.captioner import SILENCE
 from wsac.inference.tagger import TaggedSound
-from wsac.io.console import is_utf8, say, write_out
+from wsac.io.console import is_utf8, part_of, say, write_out
 from wsac.io.csv_text import csv_line, spreadsheet_safe
 from wsac.io.growing_table import GrowingTable
 from wsac.io.json_text import to_json
@@ -66,12 +66,14 @@ def print_results(results: Results[Any], style: str, *, windowed: bool) -> None:
             write_out(text.end() if files or interrupted else "")
         if interrupted:
             files -= windowed and files > 0  # the last may be incomplete
-            raise StoppedError(f"stopped after {_of(files, len(results.files))}") from None
+            raise StoppedError(
+                f"stopped after {part_of(files, len(results.files), 'file')}"
+            ) from None
         raise
     write_out(text.end())
     if failed:
         done = "captioned" if results.title == "caption" else "tagged"
-        say(f"{_of(failed, files)} could not be {done}")
+        say(f"{part_of(failed, files, 'file')} could not be {done}")
         raise Exit(1)
 
 
@@ -96,10 +98,6 @@ def _whole() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
     if waiting:
         raise KeyboardInterrupt
-
-
-def _of(part: int, files: int) -> str:
-    return f"{part:,} of {files:,} file{'s' * (files != 1)}"
 
 
 def _style(results: Results[Any], style: str, windowed: bool) -> Style:

@@ -18,6 +18,7 @@ from wsac.data.captions.tables import Row, Table, read_table
 from wsac.data.datasets.folders import Sounds, is_sound, video_of, without_suffix
 from wsac.data.datasets.layouts import Dataset
 from wsac.evaluation.metrics.items import Item
+from wsac.io.console import part_of
 from wsac.types import AudioError, CorpusError
 
 References = dict[str, tuple[str, ...]]  # of each id
@@ -74,7 +75,7 @@ def read_pairs(
         faults.add(str(audio), "sounds that several names fit", f"{clip!r}: {why}")
     keys = [key for key in keys if sounds[key] not in ambiguous]
     if audio is not None and (absent := [k for k in keys if sounds[k] not in places]):
-        counts = f"{len(absent):,} of {len(keys):,} sounds are not under {audio}"
+        counts = f"{part_of(len(absent), len(keys), 'sound')} are not under {audio}"
         notes.append(f"{counts}, such as {sounds[absent[0]]}")
     if faults.places and (not skip_invalid or not keys):
         remedy = "correct them, or leave them out with --skip-invalid"
@@ -106,7 +107,7 @@ def caption_dataset(dataset: Dataset, *, skip_invalid: bool = False, **options: 
             items.append(Item(item.id, text, item.references, item.audio, result.confidence))
     if failed and not (skip_invalid and items):
         remedy = "get them again" + ", or leave them out: --skip-invalid" * bool(items)
-        counts = f"{len(failed):,} of {len(paths):,} recordings cannot be captioned"
+        counts = f"{part_of(len(failed), len(paths), 'recording')} cannot be captioned"
         raise AudioError(f"{failed[0]}; {counts}; {remedy}")
     skipped = {"recordings that cannot be decoded": len(failed)} if failed else {}
     return Pairs(items, skipped, tuple(dataset.problems))

@@ -72,7 +72,7 @@ def stream_captions(
     changes = {name: value for name, value in changes.items() if value is not None}
     if "beam_size" in changes and changes.setdefault("samples", 0):  # a beam replaces sampling
         raise RecipeError("--beam searches and --samples draws; give one of them")
-    files = _files(patterns, names)
+    files = find_audio(patterns, names)
     captioner = Captioner.load(model, clap=clap, device=device)
     note_unfinished(model)
     captioner = captioner if gap is None else captioner.with_gap(gap)
@@ -108,7 +108,7 @@ def stream_tags(
     """
     if top < 1:
         raise RecipeError(f"top {top}: nothing would be shown; give 1 or more")
-    files = _files(patterns, names)
+    files = find_audio(patterns, names)
     tagger = Tagger(load_clap(clap, device=device), labels)
 
     def shorten(sound: TaggedSound) -> TaggedSound:
@@ -128,10 +128,6 @@ def tag_files(
 ) -> list[TaggedSound | AudioError]:
     """What ``stream_tags`` gives, as a list."""
     return list(stream_tags(patterns, labels, **options))
-
-
-def _files(patterns: Sequence[str], names: Sequence[str | Path]) -> list[Path]:
-    return list(dict.fromkeys([*find_audio(patterns), *map(Path, names)]))
 
 
 def _finished(

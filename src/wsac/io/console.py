@@ -45,6 +45,11 @@ def say(message: str) -> None:
             print(printable(message), file=sys.stderr, flush=True)
 
 
+def part_of(part: int, whole: int, noun: str) -> str:
+    """Such as: 1 of 1 file, 2 of 3,007 files."""
+    return f"{part:,} of {whole:,} {noun}{'s' * (whole != 1)}"
+
+
 def write_out(text: str) -> None:
     """Write to stdout at once, for the program or the person that reads along."""
     sys.stdout.write(text)

@@ -33,14 +33,14 @@ npy npz pt pth safetensors ckpt h5 hdf5 parquet arrow db sqlite mid midi m3u m3u
 MOST_NAMED = 6  # suffixes in the line about files that are skipped
 
 
-def find_audio(patterns: Sequence[str | Path]) -> list[Path]:
+def find_audio(patterns: Sequence[str | Path], names: Sequence[str | Path] = ()) -> list[Path]:
     """List the sound files that files, folders and globs name: in this order, no file twice.
 
     Folders are searched recursively, through links too, each once, without hidden files, sorted; so
     are the matches of a glob. A file is a sound by AUDIO_SUFFIXES or by its first bytes; a line on
     stderr counts the others. A file that is named itself is listed in any case, even if missing, as
     is a folder that cannot be read: opening it says so. Raises AudioError when a folder or glob
-    holds no sound file.
+    holds no sound file. names: more files, which are no patterns.
     """
     if isinstance(patterns, (str, Path)):
         raise AudioError(f"{patterns}: give a list of names, such as [{str(patterns)!r}]")
@@ -58,7 +58,7 @@ def find_audio(patterns: Sequence[str | Path]) -> list[Path]:
         files.update(dict.fromkeys(matches))
     if selection.skipped:
         say(_skipped_line(selection.skipped))
-    return list(files)
+    return list(files | dict.fromkeys(map(Path, names)))
 
 
 def _skipped_line(skipped: Counter[str]) -> str:
