@@ -28,7 +28,6 @@ from wsac.bridges.memory import SupportMemory
 from wsac.data.soundworld import demo_scenes, render_scene
 from wsac.decoder.generation import GenerationOptions, generate
 from wsac.inference.captioner import Captioner
-from wsac.inference.onnx import exporter as export
 from wsac.inference.onnx import graphs as export_graphs
 from wsac.inference.onnx.check import OnnxDecoder, Session
 from wsac.inference.onnx.exporter import export_onnx
@@ -352,7 +351,8 @@ def test_a_chain_of_bridges_in_onnx(tmp_path):
 
 
 def test_without_the_extra(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
     code, _, err = run("export", "--onnx", tmp_path / "onnx")
     assert code == 1
     missing = "onnx and onnxscript and onnxruntime"

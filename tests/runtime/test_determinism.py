@@ -5,14 +5,17 @@ What they do is tested on a GPU by the laws of training and by benchmarks/speed/
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch.backends import cudnn
 from torch.utils import deterministic as uninitialized
 
-from wsac.runtime import determinism
 from wsac.runtime.determinism import deterministic, full_float32
+from wsac.runtime.device import pick_device
 from wsac.runtime.seeding import seed_for
 from wsac.training.decoder import train
 from wsac.types import RecipeError
@@ -35,7 +38,8 @@ def settings() -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch):
-    monkeypatch.delenv(*determinism.CUBLAS, raising=False)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # so that it is put back
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
 
 
 def test_the_modes_of_cuda_are_set_and_put_back(monkeypatch):
@@ -51,11 +55,22 @@ def test_the_modes_of_cuda_are_set_and_put_back(monkeypatch):
             "filled": False,
         }
         assert torch.backends.cuda.math_sdp_enabled()
-        assert determinism.os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert settings() == before
     with pytest.raises(KeyboardInterrupt), deterministic("cuda"):
         raise KeyboardInterrupt
     assert settings() == before
+
+
+@pytest.mark.parametrize(("device", "own"), [("cuda", None), ("cuda:1", ":16:8"), ("cpu", None)])
+def test_cublas_is_prepared_before_the_first_product(device, own, monkeypatch):
+    """torch looks once in a process, so that captioning on a GPU must not come first."""
+    if own:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", own)
+    with suppress(RecipeError):  # there may be no such device
+        pick_device(device)
+    wanted = own or (":4096:8" if device == "cuda" else None)
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == wanted
 
 
 def test_full_float32_is_put_back():
@@ -73,7 +88,7 @@ def test_nothing_changes_elsewhere(device, wanted):
     if device != "cuda":
         with full_float32(device):
             assert settings() == before
-    assert "CUBLAS_WORKSPACE_CONFIG" not in determinism.os.environ
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
 
 
 def test_an_operation_without_a_deterministic_form_is_one_line():

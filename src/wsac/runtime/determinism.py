@@ -9,14 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from wsac.types import RecipeError
 
-# cuBLAS sums in an order that depends on its workspace, and this size keeps it. It is read at the
-# first product of a process.
+# cuBLAS sums in an order that depends on its workspace, and this size keeps it.
 CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
+def prepare_cublas() -> None:
+    """Let products be deterministic later. Call it before the first one on a GPU: torch looks then
+    whether they can be, once in a process."""
+    for name, value in CUBLAS.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager
@@ -34,10 +41,9 @@ def deterministic(device: str | torch.device, wanted: bool = True) -> Iterator[N
         yield
         return
     from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils import deterministic as uninitialized
 
-    for name, value in CUBLAS.items():
-        os.environ.setdefault(name, value)
+    prepare_cublas()
+    uninitialized: Any = torch.utils.deterministic
     cudnn = torch.backends.cudnn
     strict, warns = (
         torch.are_deterministic_algorithms_enabled(),

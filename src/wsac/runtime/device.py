@@ -9,14 +9,18 @@ import torch
 
 from wsac.types import RecipeError
 
+from .determinism import prepare_cublas
+
 
 def pick_device(name: str) -> str:
     """``"auto"``: a GPU when there is one, else the CPU. Raises RecipeError when it does not
     work."""
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.partition(":")[0] not in ("cpu", "cuda", "mps", "xpu"):
         raise RecipeError(f"device '{name}': unknown; choose cpu, cuda or auto")
+    if name.startswith("cuda"):
+        prepare_cublas()
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
