@@ -121,6 +121,11 @@ REFUSED = {
     "videos": ("vid,txt\nrqnicOVt-Q4,A dog\n-0SdAVK79lg,Rain\n", "--column NAME"),
     "tabs": ("Klang\tText dazu\nHund\tEin Hund\n", "--column NAME"),
     "label track": ("0.5\t1.25\tdog\n2.0\t3.0\train\n", "label track.*cut -f 3"),
+    "GenAU's list": ("a.wav: A dog barks\nb 2.wav: Rain: a lot\n", "lines of file: caption.*tabs"),
+    "GenAU's table": (
+        "audio_path,generated_caption\na.wav,A dog\nb.wav,Rain\n",
+        "'generated_caption'.*--column NAME",
+    ),
     "rich text": (r"{\rtf1\ansi A dog\par Rain\par}", "rich text; save"),
     "Python lists": ("file_name,captions\na.wav,\"['A dog', 'Rain']\"\n", "line 2: a Python list"),
     "broken YAML": ("files:\n- a: [b\n- c\n", "line . not valid YAML|not valid YAML"),

@@ -24,11 +24,18 @@ def test_no_damage_changes_a_result_in_silence(monkeypatch, capsys):
         be_quiet(False)  # the scripts silence their process
     assert {name.partition("/")[0] for name in table} == {
         *("bundle", "clap", "gap", "collection", "store", "run"),
-        *("text cache", "sound cache"),
+        *("scores", "text cache", "sound cache"),
     }
     bad = {name: row for name, row in table.items() if row["silent"] or row["traceback"]}
     assert bad == {}, capsys.readouterr().out
-    healed = ("text cache", "sound cache", "store", "run/metrics.jsonl", "collection/embeddings")
+    healed = (
+        "text cache",
+        "sound cache",
+        "store",
+        "scores",
+        "run/metrics.jsonl",
+        "collection/embeddings",
+    )
     for name, row in table.items():
         if name.startswith(healed):
             assert row["refused"] <= 1, name  # the twin of a collection names other recordings

@@ -31,6 +31,7 @@ _START = 65536  # characters that are enough to tell a format
 _COLUMN = re.compile(r"[\w.:\-/()#]{1,40}( [\w.:\-/()#]{1,40}){0,2}(?<!\.)")
 _FILE = r"[^,;\t]+\.(?:wav|flac|mp3|ogg|opus|m4a|aiff?)\s*"
 _TABLE_ROW = re.compile(_FILE + r"([,;\t]|$)|\d+([;\t]|,(?!\d{3}\b))\S", re.I)
+_NAMED = re.compile(_FILE + r":\s+\S", re.I)  # what GenAU's AutoCap writes
 _DATA = re.compile(_FILE + r"|[\d.]+|https?://\S+|(?=[\w-]*[\d_-])[\w-]{11}", re.I)
 _LABEL_TRACK = re.compile(r"\d+[.,]\d+\t\d+[.,]\d+(\t|$)")
 _KEY = r"[A-Za-z_][\w-]*:"
@@ -75,6 +76,9 @@ def _refuse_table(path: str | Path, lines: list[str]) -> None:
     if lines and all(_LABEL_TRACK.match(line) for line in lines[:5]):
         remedy = "keep only the third column, one caption per line: cut -f 3"
         raise corpus_error(path, f"looks like a label track (start, end, label); {remedy}")
+    if lines and all(_NAMED.match(line) for line in lines[:5]):
+        remedy = "write file_name<tab>caption above, and tabs for the colons: sed 's/: /\\t/'"
+        raise corpus_error(path, f"looks like lines of file: caption; {remedy}, {text}")
     if lines and all(_TABLE_ROW.match(line) for line in lines[:5]):
         what = "looks like a table without a header; add one such as file_name,caption"
         raise corpus_error(path, f"{what}, {text}", "line 1")
