@@ -53,9 +53,9 @@ docs: .venv/.docs  ## build the site in site/, offline and strict, and run the e
 	$(BIN)/python -m pytest tests/test_docs.py
 
 # uv pins the versions for all systems at once; those in constraints.txt stay unless LOCK_FLAGS says --upgrade
-UV_LOCK = $(BIN)/uv pip compile pyproject.toml --universal --no-annotate --quiet --custom-compile-command "make lock"
+UV_LOCK = $(BIN)/uv pip compile pyproject.toml --group build --universal --no-annotate --quiet --custom-compile-command "make lock" $(LOCK_FLAGS)
 lock: .venv/.release  ## pin all dependencies: constraints.txt, and requirements*.lock with hashes
-	$(UV_LOCK) $(LOCK_FLAGS) --all-extras -o constraints.txt > /dev/null
+	$(UV_LOCK) --all-extras -o constraints.txt > /dev/null
 	$(UV_LOCK) -c constraints.txt --generate-hashes -o requirements.lock > /dev/null
 	$(UV_LOCK) -c constraints.txt --generate-hashes --all-extras -o requirements-all.lock > /dev/null
 

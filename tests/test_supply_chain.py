@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, BUILD = CONFIG["project"], CONFIG["dependency-groups"]["build"]
 HASH = re.compile(r"\s+--hash=sha256:[0-9a-f]{64}")
 LOCKS = ("requirements.lock", "requirements-all.lock")
 
@@ -32,10 +33,8 @@ def pins(name: str) -> dict[str, set[str]]:
 
 
 def wanted(extras: bool) -> list[Requirement]:
-    lists = [
-        PROJECT["dependencies"],
-        *(PROJECT["optional-dependencies"].values() if extras else []),
-    ]
+    optional = PROJECT["optional-dependencies"].values() if extras else []
+    lists = [PROJECT["dependencies"], BUILD, CONFIG["build-system"]["requires"], *optional]
     requirements = [Requirement(text) for group in lists for text in group]
     return [requirement for requirement in requirements if requirement.name != "wsac"]
 
