@@ -153,6 +153,11 @@ def test_the_way_of_a_clap_is_part_of_its_name_and_fingerprint(tmp_path):
             plain.fingerprint,
             plain.source,
         )
+    raw.save(tmp_path / "converted")  # the converted one keeps to its way
+    for name in ("converted", "converted#raw"):
+        again = load_clap(tmp_path / name)
+        assert_close(again.embed_text(texts), raw.embed_text(texts), rtol=0, atol=1e-5)
+        assert again.fingerprint not in (clean.fingerprint, raw.fingerprint)
     with pytest.raises(ModelError, match="'#row' is not known; #raw or #crop=laion may follow"):
         load_clap(f"{path}#row")
     odd = tmp_path / "a#row" / "b#raw"

@@ -176,7 +176,10 @@ def _converted(folder: Path) -> tuple[PublicClap, list[Path]]:
         sizes = card["audio"], card["text"], card["embed_dim"]
     except KeyError as error:
         raise ModelError(f"{folder}: not a converted CLAP of this version (no {error})") from error
-    return _build(family, sizes, tensors, temperature, str(folder)), files
+    model = _build(family, sizes, tensors, temperature, str(folder))
+    for way in card.get("ways", ()):
+        model.use(way)
+    return model, files
 
 
 def _transformers(folder: Path) -> tuple[PublicClap, list[Path]]:

@@ -166,6 +166,7 @@ class PublicClap(nn.Module):
         self.sample_rate, self.window_seconds = family.sample_rate, family.window_seconds
         self.embed_dim, self.cleaned, self.librosa_length = embed_dim, family.cleaned, False
         self.fingerprint, self.source = "public-untrained", ""
+        self.ways: list[str] = []
 
     @property
     def temperature(self) -> float:
@@ -180,6 +181,7 @@ class PublicClap(nn.Module):
         self.cleaned = self.cleaned and way != "raw"
         self.librosa_length = self.librosa_length or way != "raw"
         self.fingerprint += f"-{way}"
+        self.ways.append(way)
         return True
 
     def prepare(self, waveforms: Tensor) -> Tensor:
@@ -253,6 +255,7 @@ class PublicClap(nn.Module):
             if self.tokenizer is not None:
                 write_text(part / "tokenizer.json", self.tokenizer.to_str())
             card = {"kind": "public", **self.config, "front_end": asdict(self.family)}
+            card |= {"ways": self.ways} if self.ways else {}
             sums = {path.name: checksum_of(path) for path in part.iterdir()}
             write_record(part / "clap.json", card, sums)
 
