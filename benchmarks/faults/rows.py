@@ -28,7 +28,8 @@ from wsac.io.console import table
 
 # says on stderr when each batch has been captioned
 CHILD = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 from wsac.cli import main
 from wsac.inference.captioner import Captioner
 describe = Captioner.describe

@@ -123,6 +123,28 @@ def test_ctrl_c_on_the_command_line_is_one_line_and_code_130(run, monkeypatch, c
     assert [row["file"] for row in json.loads(out)] == FILES[:2]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals to oneself")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_in_the_middle_of_a_row(monkeypatch, capsys, ignored):
+    def write(text):
+        sys.stdout.write(text[:9])
+        if "2.wav" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+        sys.stdout.write(text[9:])
+
+    monkeypatch.setattr("wsac.cli.rows.write_out", write)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        if ignored:  # as below nohup
+            print_results(results_of(map(caption_of, FILES)), "json", windowed=False)
+        else:
+            with pytest.raises(StoppedError, match="stopped after 3 of 5 files"):
+                print_results(results_of(map(caption_of, FILES)), "json", windowed=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(json.loads(capsys.readouterr().out)) == (5 if ignored else 3)
+
+
 def test_of_a_file_in_windows_only_whole_ones_count(capsys):
     def results():
         yield from (caption_of("0.wav"), caption_of("0.wav"), caption_of("1.wav"))
