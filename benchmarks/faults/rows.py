@@ -96,6 +96,8 @@ def interrupted_run(words: list[str], style: str, rows: int) -> tuple[int, list[
     mark = b'    "file": ' if style == "json" else b""
     while count < rows:
         line = stream.readline()
+        if not line:
+            break
         text += line
         count += line.startswith(mark)
     process.send_signal(signal.SIGINT)
@@ -115,6 +117,14 @@ def parse(style: str, text: str) -> list[Any]:
     return [(row["file"], row["caption"], row["guess"]) for row in table_rows]
 
 
+def show(name: str, run: dict[str, Any]) -> None:
+    seconds = ", ".join(f"{what} {value:.2f} s" for what, value in run["seconds"].items())
+    print(f"{name}: {len(run['rows']):,} rows, code {run['code']}; {seconds}")
+    sizes = [(rows, *(f"{size:.0f}" for size in pair)) for rows, pair in run["memory"].items()]
+    table("resident memory, MB", ("rows>", "now>", "peak>"), sizes)
+    sys.stdout.flush()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -125,11 +135,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     files = [str(path) for path in find_audio([options.audio])]
-    folder = whole_run([options.audio], options.every)
     names = b"".join(os.fsencode(file) + b"\0" for file in files)
     listed = whole_run(["--files-from", "-", "-0"], options.every, names)
-    equal = listed["rows"] == folder["rows"]
-    expected = [(row["file"], row["caption"], row["guess"]) for row in folder["rows"]]
+    show("list in stdin", listed)
+    expected = [(row["file"], row["caption"], row["guess"]) for row in listed["rows"]]
     rng, faults = random.Random(0), []
     for number in range(options.interruptions):
         style = ("json", "jsonl", "csv")[number % 3]
@@ -137,21 +146,12 @@ def main() -> None:
         wanted = f"stopped after {len(rows):,} of {len(files):,} files"
         if (code, rows, message) != (130, expected[: len(rows)], wanted):
             faults.append((style, code, len(rows), message))
-    print(f"{len(files):,} files; codes {folder['code']}, {listed['code']}; equal rows: {equal}")
-    print(f"{options.interruptions} interruptions; faults: {faults}")
-    runs = {"folder": folder, "list": listed}
-    columns = [f"{name}>" for name in ("run", *folder["seconds"])]
-    table(
-        "seconds",
-        columns,
-        [(n, *(f"{s:.2f}" for s in r["seconds"].values())) for n, r in runs.items()],
-    )
-    sizes = [
-        (name, count, *(f"{size:.0f}" for size in pair))
-        for name, run in runs.items()
-        for count, pair in run["memory"].items()
-    ]
-    table("resident memory, MB", ("run", "rows>", "now>", "peak>"), sizes)
+    print(f"{options.interruptions} interruptions; faults: {faults}", flush=True)
+    folder = whole_run([options.audio], options.every)
+    show("folder", folder)
+    equal = listed["rows"] == folder["rows"]
+    print(f"equal rows: {equal}")
+    runs = {"list": listed, "folder": folder}
     if options.json:
         facts = {name: {k: v for k, v in run.items() if k != "rows"} for name, run in runs.items()}
         facts |= {"files": len(files), "equal": equal, "faults": faults}
