@@ -33,6 +33,10 @@ def test_a_sound_installation_passes(run, tmp_path):
     assert report["caches"]["wsac"]["folder"] == str(tmp_path / "cache")
 
 
+def test_help_lists_it(run):
+    assert "doctor" in run("--help")[1]
+
+
 @pytest.mark.usefixtures("sound_machine")
 def test_as_a_table(run):
     code, out, _ = run("doctor")
