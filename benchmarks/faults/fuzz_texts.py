@@ -26,7 +26,7 @@ from formats import World
 
 from wsac.bridges import BridgeContext, inference_bridge, training_bridge
 from wsac.bridges.memory import SupportMemory
-from wsac.data.captions.corpus import merge, read_captions
+from wsac.data.captions.corpus import merge, read_captions, write_jsonl
 from wsac.data.captions.labels import read_labels, split_labels
 from wsac.data.datasets.pairs import read_pairs
 from wsac.evaluation import pairing
@@ -103,6 +103,12 @@ def readers(world: World) -> dict[str, tuple[list[bytes], Callable[[Path], objec
     def text(path: Path) -> str:
         return path.read_bytes().decode("utf-8", "replace")
 
+    def rewrite(path: Path) -> None:
+        examples, target = merge([path], skip_invalid=True).examples, world.folder / "merged.jsonl"
+        write_jsonl(examples, target)
+        if merge(target).examples != examples:
+            raise AssertionError("captions are not read as they were written")
+
     def load_card(path: Path) -> None:
         (bundle / "captioner.json").write_bytes(path.read_bytes())
         Captioner.load(bundle, device="cpu")
@@ -112,7 +118,7 @@ def readers(world: World) -> dict[str, tuple[list[bytes], Callable[[Path], objec
 
     return {
         "captions": (CAPTIONS, read_captions),
-        "captions, merged": (CAPTIONS, lambda path: merge([path], skip_invalid=True)),
+        "captions, merged": (CAPTIONS, rewrite),
         "captions to score": (
             CAPTIONS,
             lambda path: pairing.read_pairs(path, references, skip_invalid=True),

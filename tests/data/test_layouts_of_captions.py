@@ -133,6 +133,10 @@ REFUSED = {
     "deep YAML": ("files:\n- " + "[" * 2000 + "]" * 2000 + "\n", "nest"),
     "deep JSON": ("[" * 2000 + "]" * 2000, "nested too deep|where a caption belongs"),
     "5,000 digits": ('{"id": ' + "1" * 5000 + ', "caption": "A dog"}', "not usable JSON"),
+    "images that are no list": (
+        '{"annotations": [{"caption": "A dog"}], "images": 5}',
+        "a number where the list of images or audios belongs",
+    ),
     "missing values only": ("file_name,caption\na.wav,nan\nb.wav,#N/A\n", "no captions left"),
 }
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wsac.data.audio.windows import shortest_tail
 from wsac.runtime.determinism import full_float32
+from wsac.types import RecipeError
 
 
 @runtime_checkable
@@ -35,6 +36,16 @@ class ClapEncoder(Protocol):
         """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono float32, of any length."""
 
     def save(self, folder: str | Path) -> None: ...
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raises RecipeError for text that is not UTF-8, which no tokenizer reads."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            what = "not UTF-8 text, so it cannot be embedded"
+            raise RecipeError(f"{text!a}: {what}; write it in UTF-8") from error
 
 
 class WindowPool:

@@ -63,7 +63,8 @@ def evaluate(
     from wsac.data.datasets.layouts import find_dataset
     from wsac.evaluation import Models
     from wsac.evaluation.pairing import caption_dataset
-    from wsac.evaluation.results import save, to_json
+    from wsac.evaluation.results import report_json, save
+    from wsac.io.console import is_utf8
 
     models = Models(training_text, clap, encoder, checker, device, offline)
     inputs: dict[str, Any] = {"references": references, "audio": audio, "column": column}
@@ -92,7 +93,7 @@ def evaluate(
     if out is not None:
         save(scored, out)
     if as_json:
-        print(to_json(scored), end="")
+        print(report_json(scored, ensure_ascii=not is_utf8()), end="")
     else:
         _show(scored, title)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from wsac import __version__
 from wsac.evaluation.metrics.items import Item, Score
 from wsac.evaluation.statistics import LEVEL, RESAMPLES, family
 from wsac.io.files import read_json, write_text
+from wsac.io.json_text import to_json
 from wsac.types import WsacError
 
 FORMAT = 1
@@ -77,7 +77,7 @@ def summary(report: Report) -> dict[str, Any]:
     counts = [len(item.references) for item in report.items]
     metrics = {}
     for name, score in report.scores.items():
-        facts = {"value": _finite(score.corpus), "interval": report.intervals.get(name)}
+        facts = {"value": score.corpus, "interval": report.intervals.get(name)}
         metrics[name] = facts | {"note": score.note}
     return {
         "format": FORMAT,
@@ -94,7 +94,7 @@ def summary(report: Report) -> dict[str, Any]:
     }
 
 
-def to_json(report: Report) -> str:
+def report_json(report: Report, *, ensure_ascii: bool = False) -> str:
     """The summary, and one line per item with its values and the counts behind BLEU and METEOR."""
     columns = {name: values.tolist() for name, values in report.values().items()}
     for name, score in report.scores.items():
@@ -104,15 +104,15 @@ def to_json(report: Report) -> str:
     for i, item in enumerate(report.items):
         row = {key: value for key, value in asdict(item).items() if value not in ((), "", None)}
         row = {"id": item.id, "candidate": item.candidate} | row
-        row |= {name: _finite(values[i]) for name, values in columns.items()}
-        lines.append("  " + json.dumps(row, ensure_ascii=False, allow_nan=False))
-    head = json.dumps(summary(report), indent=1, ensure_ascii=False, allow_nan=False)
+        row |= {name: values[i] for name, values in columns.items()}
+        lines.append(f"  {to_json(row, ensure_ascii=ensure_ascii)}")
+    head = to_json(summary(report), indent=1, ensure_ascii=ensure_ascii)
     return head.removesuffix("\n}") + ',\n "per_item": [\n' + ",\n".join(lines) + "\n ]\n}\n"
 
 
 def save(report: Report, path: str | Path) -> None:
     """Write the JSON, whole or not at all."""
-    write_text(path, to_json(report))
+    write_text(path, report_json(report))
 
 
 def is_evaluation(path: str | Path) -> bool:
@@ -159,7 +159,3 @@ def load(path: str | Path) -> Report:
         return Report(tuple(items), scores, missing, digest, spans, skipped, about, notes)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise WsacError(f"{path}: not a whole evaluation ({error!r}); evaluate again") from error
-
-
-def _finite(value: Any) -> Any:
-    return value if np.all(np.isfinite(value)) else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from wsac.types import RecipeError, did_you_mean
 
@@ -29,6 +30,17 @@ class Section(BaseModel):
     """A frozen group of options: unknown keys are errors, values are checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _is_utf8(cls, value: Any) -> Any:
+        """TOML is UTF-8, so a recipe cannot hold other names."""
+        try:
+            json.dumps(value, ensure_ascii=False, default=repr).encode()
+        except UnicodeEncodeError as error:
+            what = f"{value!a} is not UTF-8, as a recipe is; rename the file or folder"
+            raise ValueError(what) from error
+        return value
 
 
 class VerbRecipe(Section):

@@ -137,15 +137,24 @@ def _end(temporary: Path | None, mark: int | None) -> None:
 
 
 def write_text(target: str | Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
-    write_bytes(target, text.encode("utf-8"))
+    """Write UTF-8 text, whole or not at all. Raises WsacError for text that UTF-8 cannot hold."""
+    write_bytes(target, _utf8(target, text))
 
 
 def write_csv(target: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table with one header line, whole or not at all. Names keep bytes that are not
     UTF-8."""
     text = "".join(map(csv_line, (header, *rows)))
-    write_bytes(target, text.encode("utf-8", "surrogateescape"))
+    write_bytes(target, _utf8(target, text, "surrogateescape"))
+
+
+def _utf8(target: str | Path, text: str, errors: str = "strict") -> bytes:
+    try:
+        return text.encode("utf-8", errors)
+    except UnicodeEncodeError as error:
+        piece = text[max(error.start - 20, 0) : error.end + 20]
+        what = f"cannot write {piece!r}, which is not UTF-8; rename what is called so"
+        raise WsacError(f"{target}: {what}") from error
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:

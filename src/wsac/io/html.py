@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wsac.types import AudioError
 
-from .files import write_text
+from .files import write_bytes
 from .plots import mel_png
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def write_page(
             what = "a report needs one channel [T] with at least one sample"
             raise AudioError(f"{clip.name}: {what}")
     page = environment.get_template("page.html")
-    write_text(path, page.render(title=title, summary=summary, parts=parts) + "\n")
+    text = page.render(title=title, summary=summary, parts=parts) + "\n"
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))  # names may hold any bytes
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:

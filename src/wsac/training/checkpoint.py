@@ -75,7 +75,7 @@ def digest(*parts: str | bytes) -> str:
     """A name for everything a run learns from, so that it is not resumed on other material."""
     total = hashlib.sha256()
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
         total.update(len(data).to_bytes(8, "little") + data)
     return total.hexdigest()[:32]
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsac.clap.encoder import embed_windows
+from wsac.clap.encoder import check_texts, embed_windows
 from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from wsac.io.checked_json import CHECKSUM, FILES, FREE, check_file, check_record, write_record
 from wsac.io.files import atomic_update, read_json, settle
@@ -86,6 +86,7 @@ class PocketClap(nn.Module):
         """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions."""
         if not captions:
             return torch.empty(0, self.embed_dim)
+        check_texts(captions)
         with full_float32(self.log_temperature.device):
             return self.encode_captions(captions, batch_size=batch_size).cpu()
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsac.clap.encoder import embed_windows
+from wsac.clap.encoder import check_texts, embed_windows
 from wsac.io.checked_json import write_record
 from wsac.io.files import atomic_update, write_text
 from wsac.io.tensors import checksum_of, write_tensors
@@ -233,6 +233,7 @@ class PublicClap(nn.Module):
     @torch.inference_mode()
     def embed_text(self, captions: Sequence[str], *, batch_size: int = 64) -> Tensor:
         """Unit-norm ``[B, D]`` float32 on the CPU; captions of similar length share a batch."""
+        check_texts(captions)
         rows = self.tokenize(captions)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         out = torch.empty(len(rows), self.embed_dim)

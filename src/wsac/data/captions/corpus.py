@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wsac.io.files import atomic_path
+from wsac.io.json_text import to_json
 from wsac.types import CorpusError, Example
 
 from .columns import SOUND_COLUMNS, caption_columns, clip_name, is_missing, name_list
@@ -143,7 +144,7 @@ def write_jsonl(examples: Iterable[Example], path: str | Path) -> None:
 
 def _line(example: Example) -> bytes:
     row = {"caption": example.caption} | ({} if example.clip is None else {"clip": example.clip})
-    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+    return (to_json(row) + "\n").encode()
 
 
 def _read(

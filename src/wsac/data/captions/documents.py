@@ -98,7 +98,11 @@ def records_of(
         remedy = 'write {"data": [{"id": "clip", "caption": "..."}]} or a list of captions'
         raise corpus_error(path, f'{kind(value)} instead of a "data" list; {remedy}')
     elif isinstance(value, dict) and isinstance(value.get("annotations"), list):
-        for image in value.get("images") or value.get("audios") or ():
+        images = value.get("images") or value.get("audios") or []
+        if not isinstance(images, list):
+            what = f"{kind(images)} where the list of images or audios belongs"
+            raise corpus_error(path, f"{what}; correct or delete it")
+        for image in images:
             if isinstance(image, dict) and isinstance(image.get("file_name"), str):
                 names[str(image.get("id"))] = image["file_name"]
         return [_annotation(entry) for entry in value["annotations"]], names
