@@ -125,7 +125,7 @@ def read_embeddings(folder: str | Path) -> tuple[np.ndarray, list[str]]:
         array = map_array(path, done["key"]) if done else None
         if done is None or array is None:
             remedy = "give its wsac embed audio command again, which makes this part again"
-            raise ModelError(f"{path}: damaged, or without its .json; {remedy}")
+            raise ModelError(f"{path}: damaged, of an older wsac, or without its .json; {remedy}")
         shards.append(array)
         names += [file for file, _ in done["files"]]
     return shards[0] if len(shards) == 1 else np.concatenate(shards), names

@@ -73,8 +73,8 @@ def embed_many(
 ) -> Iterator[AudioEmbedding | AudioError]:
     """Embed sounds in order, with an AudioError in the place of each that fails.
 
-    Sounds of up to 30 seconds are decoded in threads and embedded 32 at a time, which gives what
-    ``embed_sound`` gives in less time; longer ones are streamed. At most 32 are read ahead.
+    Sounds of up to 30 seconds are decoded in threads and embedded 32 at a time, with the results of
+    ``embed_sound`` in less time; longer ones are streamed. At most 32 are read ahead.
     """
     options = _for(clap, options)
     for part in batches(check_list(sounds), FILES_AT_ONCE):

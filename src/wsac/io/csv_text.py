@@ -13,7 +13,7 @@ STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # as OWASP lists them
 def csv_line(cells: Iterable[Any]) -> str:
     """One line with its end. Cells with commas, quotes, line feeds or returns are quoted."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # quotes what its own end holds
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so these two are quoted
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 

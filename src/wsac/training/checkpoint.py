@@ -66,7 +66,7 @@ def load_checkpoint(
     ) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(
-            f"{path}: cannot resume from this checkpoint ({reason}); start afresh in another --out"
+            f"{path}: cannot resume from this checkpoint ({reason}); use another --out"
         ) from error
     return meta
 

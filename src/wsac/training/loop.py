@@ -55,7 +55,7 @@ class TrainState:
             if not math.isfinite(self.last):
                 raise ModelError(
                     f"step {step}: the loss is {self.last}; "
-                    "lower the learning rate or the noise, in another --out"
+                    "lower the learning rate or the noise, and use another --out"
                 )
             self.loss_sum += self.last
             self.loss_count += 1

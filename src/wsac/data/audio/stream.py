@@ -169,8 +169,8 @@ class AudioStream:
         if not self._samples:
             raise AudioError(f"{self._name}: no audio samples; is the download complete?")
         if self._nonfinite == self._source.frames:
-            what = "all samples are NaN or infinite, so it cannot be embedded"
-            raise AudioError(f"{self._name}: {what}; are they floats within [-1, 1]?")
+            remedy = "give samples within [-1, 1]"
+            raise AudioError(f"{self._name}: all samples are NaN or infinite; {remedy}")
 
     def _resampled(self) -> Iterator[np.ndarray]:
         import soxr

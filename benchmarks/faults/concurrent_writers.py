@@ -3,7 +3,7 @@
 Caches: every process gets the right rows. A run folder and a collection: one process wins, the
 others end with one line that names it. A captioner's folder: a reader never gets a mixture.
 
-    python benchmarks/faults/rivals.py --rounds 5 --json rivals.json
+    python benchmarks/faults/concurrent_writers.py --rounds 5 --json writers.json
 """
 
 from __future__ import annotations
