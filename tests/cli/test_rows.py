@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,7 @@ def test_ctrl_c_ends_a_long_run_with_whole_rows(tmp_path, style):
     run = subprocess.Popen(
         command("caption", tmp_path, style),
         bufsize=0,  # communicate() does not know what readline() has read ahead
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # nohup ignores it
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

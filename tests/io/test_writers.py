@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -375,19 +376,33 @@ def test_a_killed_soundworld_leaves_no_tables_and_its_scenes_go(tmp_path, monkey
 
     def killed(path, *rest):
         if len(written) == 3:
-            raise KeyboardInterrupt
+            os._exit(9)
         written.append(path)
         write(path, *rest)
 
     monkeypatch.setattr(soundworld, "write_wav", killed)
-    with pytest.raises(KeyboardInterrupt):
-        write_scenes(tmp_path, 9, 1, events=(1, 1), seconds=2)
+    child = multiprocessing.get_context("fork").Process(
+        target=write_scenes, args=(tmp_path, 9, 1), kwargs={"events": (1, 1), "seconds": 2}
+    )
+    child.start()
+    child.join()
+    assert child.exitcode == 9
     # the tables of seed 0 do not describe scenes of seed 1
     assert names(tmp_path) == [".scenes.jsonl", *(f"0000{i}.wav" for i in range(3))]
     monkeypatch.setattr(soundworld, "write_wav", write)
     write_scenes(tmp_path, 1, 0, events=(1, 1), seconds=2)
     assert "deleted 2 scenes" in capsys.readouterr().err
     assert names(tmp_path) == ["00000.wav", "captions.csv", "scenes.jsonl"]
+
+
+def test_an_interrupted_soundworld_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(path, *rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(soundworld, "write_wav", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_scenes(tmp_path, 2, 1, events=(1, 1), seconds=2)
+    assert names(tmp_path) == []
 
 
 def test_a_new_folder_is_not_made_over_files(tmp_path):

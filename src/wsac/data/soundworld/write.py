@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,9 @@ def _write_all(
 ) -> dict[str, Any]:
     rows: list[tuple[str, ...]] = []
     records, total = [], 0.0
-    plan = _begin(folder, scenes)
     draw = partial(draw_scene, seed, events=events, seconds=seconds)
     work = partial(_write_scene, draw=draw, folder=folder, sample_rate=sample_rate)
-    with progress("scenes", scenes, unit="scenes") as tick:
+    with _planned(folder, scenes), progress("scenes", scenes, unit="scenes") as tick:
         for i, (record, false) in enumerate(_each(work, scenes, jobs)):
             name = _name(i)
             pairs = zip(record["captions"], false, strict=True)
@@ -80,17 +80,16 @@ def _write_all(
             records.append(json.dumps({"file": name} | record, ensure_ascii=False))
             total += record["seconds"]
             tick(1)
-    write_csv(folder / "captions.csv", ("audio", "caption", "negative"), rows)
-    write_text(folder / "scenes.jsonl", "".join(f"{line}\n" for line in records))
-    plan.unlink()
+        write_csv(folder / "captions.csv", ("audio", "caption", "negative"), rows)
+        write_text(folder / "scenes.jsonl", "".join(f"{line}\n" for line in records))
     return _summary(folder, scenes, len(rows), round(total / 3600, 4), seed)
 
 
-def _begin(folder: Path, scenes: int) -> Path:
+@contextmanager
+def _planned(folder: Path, scenes: int) -> Iterator[None]:
     """Remove the tables of an earlier run, and its scenes from this number on.
 
-    A killed run leaves no tables, but the list of its scenes, which is returned to be deleted at
-    the end.
+    A run that fails leaves no scenes; one that is killed leaves the list of them, for the next.
     """
     plan, texts = folder / PLAN, []
     for path in (plan, folder / "scenes.jsonl"):
@@ -106,7 +105,14 @@ def _begin(folder: Path, scenes: int) -> Path:
         (folder / name).unlink()
     if stale:
         say(f"{folder}: deleted {len(stale):,} scenes of an earlier run")
-    return plan
+    try:
+        yield
+    except BaseException:
+        for name in (*names, "captions.csv"):
+            (folder / name).unlink(missing_ok=True)
+        raise
+    finally:
+        plan.unlink(missing_ok=True)
 
 
 def write_corpus(
@@ -122,10 +128,8 @@ def write_corpus(
     except ValueError as error:
         raise WsacError(f"--scenes {captions}: {error}") from error
     rows = [(sentence,) for sentence in sentences]
-    with alone_in(Path(folder)):
-        plan = _begin(Path(folder), 0)
+    with alone_in(Path(folder)), _planned(Path(folder), 0):
         write_csv(Path(folder) / "captions.csv", ("caption",), rows)
-        plan.unlink()
     return _summary(folder, 0, captions, 0.0, seed)
 
 
