@@ -202,13 +202,29 @@ def test_every_bad_row_is_named_or_left_out(put):
     assert "32 bad rows in all: line 3: " in message
     assert "line 22: " in message
     assert "line 23: " not in message
-    assert "and 12 more" in message
+    assert "and line 23-34; or leave out" in message
     assert "--skip-invalid" in message
     corpus = merge(path, skip_invalid=True)
     assert [row.caption for row in corpus.examples] == ["A dog", "Sea"]
     assert len(corpus.stats.bad_rows) == corpus.stats.bad == 32
     assert corpus.stats.bad_rows[0].startswith(f"{path}: line 3: a row without")
     assert [row.caption for row in read_captions(path, skip_invalid=True)] == ["A dog", "Sea"]
+
+
+def test_every_bad_row_of_several_files_is_named(put):
+    lines = [["a.wav,A dog\n", "b.wav\n"][number not in (30, 50)] for number in range(2, 61)]
+    tables = [put("file_name,caption\n" + "".join(lines), f"{name}.csv") for name in "ab"]
+    with pytest.raises(CorpusError) as caught:
+        merge(tables)
+    message = str(caught.value)
+    assert "114 bad rows in all" in message
+    places = [
+        f"{tables[0]}: line 22-29",
+        *(f"{tables[0]}: line {span}" for span in ("31-49", "51-60")),
+    ]
+    places += [f"{tables[1]}: line {span}" for span in ("2-29", "31-49", "51-60")]
+    assert f"and {', '.join(places)}; or leave out" in message
+    assert "\n" not in message
 
 
 def test_a_stray_quote_and_a_broken_line_are_one_row(put):

@@ -371,7 +371,7 @@ ROW_FAULTS = {
     "no reference of a sound": (
         GOOD,
         REFERENCES.replace("It rains,Rain", ","),
-        "empty caption: line 3, line 3",
+        "empty caption: line 3;",
         1,
     ),
     "references of an id twice": (
@@ -431,11 +431,9 @@ def test_a_broken_row_is_an_error_or_counted(write, name):
     assert all(item.candidate and all(item.references) for item in pairs.items)
 
 
-def test_an_error_names_five_places_and_the_count(write):
+def test_an_error_names_every_place(write):
     rows = "file,caption\n" + "".join(f"{i}.wav,\n" for i in range(40)) + "x.wav,A dog\n"
-    with pytest.raises(
-        CorpusError, match="an empty caption: line 2, line 3, line 4, line 5, line 6 and 35 more;"
-    ):
+    with pytest.raises(CorpusError, match="an empty caption: line 2-41;"):
         read_pairs(write("c", rows), write("r", "file,caption\nx.wav,A dog\n"))
     pairs = read_pairs(
         write("c", rows), write("r", "file,caption\nx.wav,A dog\n"), skip_invalid=True

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from wsac.types import CorpusError
 
 from .text_file import corpus_error
 
-SHOWN = 20  # places of bad rows in the error about a corpus
+SHOWN = 20  # bad rows with their faults in the error about a corpus; of others the places only
+SPANS = 500  # of such places, as "line 3-9"
 SKIP = "or leave out bad rows with --skip-invalid (in a recipe: corpus.skip_invalid = true)"
 
 
@@ -56,23 +59,50 @@ class Faults:
         ]
 
     def message(self) -> str:
-        """All of it on one line: the file, what is wrong, the first five places and the count."""
+        """All of it on one line: the file, what is wrong, the first places and the count."""
         parts = []
         for (path, what), places in self.places.items():
-            more = f" and {len(places) - 5} more" if len(places) > 5 else ""
-            parts.append(f"{path}: {what}: {', '.join(places[:5])}{more}")
+            spans = _spans(("", where) for where in places)
+            more = f" and more, {len(places):,} rows" if len(spans) > SPANS else ""
+            parts.append(f"{path}: {what}: {', '.join(spans[:SPANS])}{more}")
         return re.sub(r"\s+", " ", "; ".join(parts))
 
     def error(self) -> CorpusError:
-        """The first row at fault with its remedy, and the places of the others."""
-        files = {path for path, _ in self.places}
-        rows = [row if len(files) > 1 else row[len(min(files)) + 2 :] for row in self.rows()]
-        others = ""
-        if len(rows) > 1:
-            more = f", and {len(rows) - SHOWN} more; " if len(rows) > SHOWN else ""
-            more += "wsac corpus --skip-invalid --json lists all" if more else ""
-            others = f"; {len(rows):,} bad rows in all: {', '.join(rows[:SHOWN])}{more}"
+        """The first row at fault with its remedy, the faults of the next, and the places of all."""
+        several = len({path for path, _ in self.places}) > 1
+        rows = [
+            (f"{path}: " if several else "", where, what)
+            for (path, what), places in self.places.items()
+            for where in places
+        ]
+        named = ", ".join(f"{path}{where}: {what}" for path, where, what in rows[:SHOWN])
+        spans = _spans([(path, where) for path, where, _ in rows[SHOWN:]])
+        if spans:
+            named += f", and {', '.join(spans[:SPANS])}"
+        if len(spans) > SPANS:
+            named += " and more; wsac corpus --skip-invalid --json lists all"
+        others = f"; {len(rows):,} bad rows in all: {named}" if len(rows) > 1 else ""
         return CorpusError(re.sub(r"\s+", " ", f"{self._first}{others}; {SKIP}"))
+
+
+def _spans(places: Iterable[tuple[str, str]]) -> list[str]:
+    """Files and places in order, those with numbers one after the other as one: "line 3-9"."""
+    spans: list[list[Any]] = []
+    for name, number in sorted(_numbered(path + where) for path, where in places):
+        if spans and spans[-1][0] == name and spans[-1][2] in (number, number - 1):
+            spans[-1][2] = number
+        else:
+            spans.append([name, number, number])
+    return [
+        f"{name}{'' if first < 0 else first}{f'-{last}' if last > first else ''}"
+        for name, first, last in spans
+    ]
+
+
+def _numbered(place: str) -> tuple[str, int]:
+    """``line 3`` → ("line ", 3); a place without a number gets -2."""
+    match = re.fullmatch(r"(.* )([1-9]\d{0,17})", place, re.S)
+    return (match[1], int(match[2])) if match else (place, -2)
 
 
 def row_fault(faults: Faults | None, path: str | Path, what: str, remedy: str, where: str) -> None:
