@@ -388,7 +388,8 @@ def test_a_killed_soundworld_leaves_no_tables_and_its_scenes_go(tmp_path, monkey
     child.join()
     assert child.exitcode == 9
     # the tables of seed 0 do not describe scenes of seed 1
-    assert names(tmp_path) == [".scenes.jsonl", *(f"0000{i}.wav" for i in range(3))]
+    left = [".lock", ".scenes.jsonl", *(f"0000{i}.wav" for i in range(3))]
+    assert names(tmp_path) == left
     monkeypatch.setattr(soundworld, "write_wav", write)
     write_scenes(tmp_path, 1, 0, events=(1, 1), seconds=2)
     assert "deleted 2 scenes" in capsys.readouterr().err
