@@ -148,6 +148,8 @@ def test_one_sound_where_many_belong_is_refused(one):
 def test_lists_arrays_of_sounds_and_generators_are_many():
     for many in ([], ["a.wav"], (x for x in ["a"]), np.zeros((2, 99)), torch.zeros(2, 99)):
         assert check_list(many) is many
+    for many in (np.array(["a.wav", "b.wav"]), np.array([Path("a.wav")], dtype=object)):
+        assert check_list(many) is many
 
 
 def test_long_sounds_of_every_form_are_read_whole(clap, tmp_path):

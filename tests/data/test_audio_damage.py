@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wsac.data.audio.headers import Part, audio_start, ogg_links
+from wsac.data.audio.headers import Part, audio_start, declared_share, holds_mpeg, ogg_links
 from wsac.data.audio.stream import AudioStream, load_audio
 from wsac.types import AudioError
 
@@ -114,6 +115,15 @@ def test_every_link_of_a_chained_ogg_is_read(tmp_path, kind, rate):
     recording = load_audio(path, RATE)
     assert recording.seconds == pytest.approx(4.0, abs=0.02)
     assert recording.notes == ()
+
+
+@pytest.mark.parametrize("head", [b"RIFF\xff\xff\xff\x7fWAVE", b"FORM\x7f\xff\xff\xffAIFF"])
+def test_zeros_are_not_read_as_millions_of_chunks(tmp_path, head):
+    path = put(tmp_path, "a.wav", head + bytes(8 << 20))
+    start = time.process_time()
+    assert declared_share(path, head) == 1.0
+    assert not holds_mpeg(path, head)
+    assert time.process_time() - start < 0.5
 
 
 def test_an_mp3_in_a_wav_makes_no_noise_on_stderr(tmp_path, capfd):

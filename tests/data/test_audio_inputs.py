@@ -224,6 +224,37 @@ def test_a_stream_that_cannot_seek_is_copied_once(tmp_path, monkeypatch):
         load_audio(file, RATE)
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")
+def test_two_pipes_that_get_the_same_name_are_two_sounds(copies):
+    names = []
+    for seconds in (0.25, 0.5):
+        reading, writing = os.pipe()
+        os.write(writing, wav(tone(seconds)))
+        os.close(writing)
+        names.append(f"/dev/fd/{reading}")
+        for _ in range(2):
+            np.testing.assert_array_equal(samples_of(names[-1]), tone(seconds))
+        os.close(reading)
+    assert names[0] == names[1]
+
+
+def test_a_folder_that_looks_like_the_scheme_of_an_address_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("take:"), Path("d/take:")):
+        folder.mkdir(parents=True)
+        (folder / "x.wav").write_bytes(wav(tone()))
+        assert local_files.sound_name(folder / "x.wav") == str(folder / "x.wav")
+    assert local_files.sound_name(Path("http://a.org/x.wav")) == "http://a.org/x.wav"
+
+
+def test_one_live_channel_of_many_is_not_called_antiphase(tmp_path):
+    channels = np.zeros((16, RATE), np.float32)
+    channels[4] = tone()
+    soundfile.write(tmp_path / "a.wav", channels.T, RATE)
+    (note,) = load_audio(tmp_path / "a.wav", RATE).notes
+    assert note.startswith("channels: most of them are silent, so channel 5 is read")
+
+
 COUNT = """
 import sys
 from wsac.data.audio.find import find_audio

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from wsac.data.datasets import layouts as datasets
+from wsac.data.datasets.folders import Sounds, Tree
 from wsac.data.datasets.layouts import CLOTHO_COUNTS, find_dataset
 from wsac.types import AudioError, CorpusError
 
@@ -265,6 +266,14 @@ def test_what_to_do_about_a_folder(tmp_path):
     with pytest.raises(CorpusError, match=r"one\.csv, two\.csv: which one\?"):
         find_dataset("folder", tmp_path)
     assert captions.is_file()
+
+
+def test_a_link_that_leads_nowhere_is_left_to_its_reader(tmp_path):
+    sounds(tmp_path, "a.wav")
+    (tmp_path / "b.wav").symlink_to(tmp_path / "gone.wav")
+    tree = Tree(tmp_path)
+    assert [path.name for path in tree.sounds] == ["a.wav", "b.wav"]
+    assert Sounds(tmp_path).find_all(["a", "b"])[0].keys() == {"a", "b"}
 
 
 def test_links_are_followed_once(tmp_path):

@@ -58,7 +58,11 @@ class Mixer:
         if self._mix_power < CANCELLED * self._power.max():
             self.channel = int(self._power.argmax()) + 1
             which = f"channel {self.channel} is read; --channel chooses another"
-            self.note = f"antiphase: the channels cancel each other, so {which}"
+            # of channels that have nothing in common, the mix has the sum of powers / count²
+            opposite = self._mix_power < self._power.sum() / len(channels) ** 2 / 2
+            why = "antiphase: the channels cancel each other"
+            why = why if opposite else "channels: most of them are silent"
+            self.note = f"{why}, so {which}"
 
 
 def _mono(channels: np.ndarray) -> np.ndarray:

@@ -126,6 +126,7 @@ def _frame_length(head: bytes) -> int:
     return (72 if layer == 3 and version != 3 else 144) * 1000 * kilobits // hertz + padding
 
 
+MOST_CHUNKS = 1000  # looked at; zeros would be read as millions of empty ones
 # where the chunks begin, and the layout of a chunk's head
 _CHUNKED = dict.fromkeys((b"RIFF", b"RF64"), (12, "<4sI"))
 _CHUNKED |= {b"FORM": (12, ">4sI"), b"caff": (8, ">4sq")}
@@ -135,7 +136,9 @@ def _chunks(file: BinaryIO, head: bytes, total: int) -> Iterator[tuple[bytes, in
     """Name, size and place of each chunk of a wav, aiff or caf file; none of others."""
     position, layout = _CHUNKED.get(head[:4], (0, ""))
     width = struct.calcsize(layout)
-    while layout and position + width < total:
+    for _ in range(MOST_CHUNKS if layout else 0):
+        if position + width >= total:
+            return
         file.seek(position)
         name, size = struct.unpack(layout, file.read(width))
         position += width

@@ -20,7 +20,8 @@ SPOOL_BYTES = 2 << 30  # the most that is copied from a pipe or a file object
 STDIN = "-"
 _ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(?=[^/])")
 _copies: set[Path] = set()
-_by_name: dict[str, Path] = {}  # a pipe can be read once, so its copy stays until the end
+# A pipe can be read once, so its copy stays until the end. A later pipe may have the same name.
+_by_pipe: dict[tuple[str, int, int], Path] = {}
 _by_object: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 
 
@@ -29,7 +30,14 @@ def sound_name(audio: Any) -> str:
     name = audio if isinstance(audio, (str, Path)) else getattr(audio, "name", "")
     if not isinstance(name, (str, Path)) or not (hasattr(audio, "read") or audio is name):
         return ""
-    return str(name) if isinstance(name, str) else _ADDRESS.sub(r"\1://", str(name), count=1)
+    return str(name) if isinstance(name, str) else _address(str(name))
+
+
+def _address(name: str) -> str:
+    """The name of a path with the two slashes that Path takes from an address."""
+    if _ADDRESS.match(name) and not os.path.lexists(name):
+        return _ADDRESS.sub(r"\1://", name, count=1)
+    return name
 
 
 def unnamed(audio: Any) -> str:
@@ -46,17 +54,14 @@ def local_file(audio: str | Path | BinaryIO) -> tuple[Path, bool]:
     if not isinstance(audio, (str, Path)):
         return _copied_object(audio)
     name = str(audio)
-    if name in _by_name:
-        return _by_name[name], False
     try:
         status = Path(name).stat()
     except FileNotFoundError:
         if name == STDIN:
             return _stdin(), False
         if _ADDRESS.match(name):
-            address = _ADDRESS.sub(r"\1://", name, count=1)
             what = "an address; sounds must be local files, so download it first"
-            raise AudioError(f"{address}: {what}") from None
+            raise AudioError(f"{_address(name)}: {what}") from None
         raise AudioError(f"{name}: no such file; check the path") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise AudioError(f"{name}: {_unreadable(error)}") from error
@@ -70,9 +75,11 @@ def local_file(audio: str | Path | BinaryIO) -> tuple[Path, bool]:
             raise AudioError(f"{name}: {what}") from error
         raise AudioError(f"{name}: a folder, not a sound file; name the files in it")
     if name.startswith(OPEN_PIPES) and not stat.S_ISCHR(status.st_mode):
-        with Path(name).open("rb") as file:
-            _by_name[name] = _copy(file, name)
-        return _by_name[name], False
+        pipe = (name, status.st_dev, status.st_ino)
+        if pipe not in _by_pipe:
+            with Path(name).open("rb") as file:
+                _by_pipe[pipe] = _copy(file, name)
+        return _by_pipe[pipe], False
     if stat.S_ISFIFO(status.st_mode):
         what = f"a named pipe, which may never end; try: cat {name} | wsac caption -"
         raise AudioError(f"{name}: {what}")
@@ -88,8 +95,9 @@ def _stdin() -> Path:
     stream: Any = getattr(sys.stdin, "buffer", sys.stdin)
     if stream is None or stream.isatty():
         raise AudioError("-: nothing is piped in; as in: cat dog.wav | wsac caption -")
-    _by_name[STDIN] = _copy(stream, STDIN)
-    return _by_name[STDIN]
+    if (copy := _by_object.get(stream)) is None:
+        copy = _by_object[stream] = _copy(stream, STDIN)
+    return copy
 
 
 def _copied_object(source: BinaryIO) -> tuple[Path, bool]:

@@ -33,10 +33,10 @@ class Tree:
         self.empty = 0
         for path in sorted(_files(root), key=lambda path: (len(path.parts), path)):
             if path.suffix.lower() in AUDIO_SUFFIXES:
-                if path.stat().st_size:
-                    self.sounds.append(path)
-                else:
+                if _is_empty(path):
                     self.empty += 1
+                else:
+                    self.sounds.append(path)
             elif path.name.lower().endswith(TABLES):
                 self.tables.append(path)
             elif path.suffix.lower() in ARCHIVES:
@@ -190,6 +190,13 @@ def is_sound(path: Path) -> bool:
     """Whether a path is a file; an id need not be a possible path."""
     with suppress(OSError, ValueError):
         return path.is_file()
+    return False
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a file has no bytes. One that cannot be read is an error of its own later."""
+    with suppress(OSError):
+        return not path.stat().st_size
     return False
 
 
