@@ -99,6 +99,8 @@ def readers(world: World) -> dict[str, tuple[list[bytes], Callable[[Path], objec
     plain = {key: value for key, value in card.items() if key not in (CHECKSUM, FILES)}
     references = world.folder / "references.csv"
     references.write_bytes(CAPTIONS[0])
+    candidates = world.folder / "candidates.csv"
+    candidates.write_text("file_name,caption\na.wav,a dog\nb.wav,rain\n")
 
     def text(path: Path) -> str:
         return path.read_bytes().decode("utf-8", "replace")
@@ -125,7 +127,7 @@ def readers(world: World) -> dict[str, tuple[list[bytes], Callable[[Path], objec
         ),
         "references": (
             CAPTIONS,
-            lambda path: pairing.read_pairs(references, path, skip_invalid=True),
+            lambda path: pairing.read_pairs(candidates, path, skip_invalid=True),
         ),
         "pairs": (CAPTIONS, lambda path: read_pairs([path])),
         "labels": (LABELS, read_labels),
