@@ -117,6 +117,18 @@ def test_every_link_of_a_chained_ogg_is_read(tmp_path, kind, rate):
     assert recording.notes == ()
 
 
+@pytest.mark.parametrize("how", ["cut", "zeros"])
+@pytest.mark.parametrize("kind", ["VORBIS", "OPUS"])
+def test_damage_in_the_first_link_of_a_chained_ogg_is_noted(tmp_path, kind, how):
+    first = encoded(tmp_path, "a.ogg", noise(10.0), subtype=kind)
+    half = len(first) // 2
+    damaged = first[:half] + (b"" if how == "cut" else bytes(9000) + first[half + 9000 :])
+    last = encoded(tmp_path, "b.ogg", noise(2.0), subtype=kind)
+    recording = load_audio(put(tmp_path, "c.ogg", damaged + last), RATE)
+    assert 2 < recording.seconds < 12
+    assert "a link of the chained stream is cut or damaged" in recording.notes[0]
+
+
 @pytest.mark.parametrize("head", [b"RIFF\xff\xff\xff\x7fWAVE", b"FORM\x7f\xff\xff\xffAIFF"])
 def test_zeros_are_not_read_as_millions_of_chunks(tmp_path, head):
     path = put(tmp_path, "a.wav", head + bytes(8 << 20))

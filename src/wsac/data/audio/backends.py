@@ -16,9 +16,11 @@ import numpy as np
 
 from wsac.types import AudioError
 
-from .headers import Part, audio_start, declared_share, has_mpeg_length
+from .headers import Part, audio_start, declared_share, has_mpeg_length, ogg_has_end
 from .samples import divide, full_scale
 
+# declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
+TRUNCATION_SECONDS = 0.1
 BLOCK_FRAMES = 16384  # lost at a read error; far below a window in memory
 # streams without a header: PyAV guesses their length from their size
 ESTIMATED_LENGTH = {"aac", "ac3", "eac3", "dts", "mp3"}
@@ -128,8 +130,13 @@ class LinkedSource(Source):
                 except soundfile.SoundFileError:
                     self.bad_packets += 1
                     continue
-            yield from self._source.blocks()
-            self.cut = self._source.cut
+            missing = self._source.handle.frames
+            for block, rate in self._source.blocks():
+                missing -= block.shape[1]
+                yield block, rate
+            short = missing > TRUNCATION_SECONDS * self._source.handle.samplerate
+            if short or self._source.cut or not ogg_has_end(self.path, end):
+                self.cut = self.cut or "a link of the chained stream is cut or damaged"
 
     def close(self) -> None:
         self._source.close()

@@ -14,6 +14,7 @@ from wsac.types import AudioError, WsacError
 from .audio_options import AudioOptions
 from .backends import (
     MPEG_SUFFIXES,
+    TRUNCATION_SECONDS,
     AvSource,
     LinkedSource,
     SampleSource,
@@ -26,8 +27,6 @@ from .local_files import local_file, remove_copy
 from .samples import as_channels
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_536_000
-# declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
-TRUNCATION_SECONDS = 0.1
 # libmpg123, inside soundfile, writes warnings to stderr: mp3 is for PyAV
 _FOR_AV = (*MPEG_SUFFIXES, ".raw")
 _FOR_SOUNDFILE = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"caff", b".snd", b"NIST")

@@ -171,11 +171,13 @@ def holds_mpeg(path: Path, head: bytes) -> bool:
     return False
 
 
-def ogg_has_end(path: Path) -> bool:
-    """Whether the last page of an Ogg file is complete and carries the end-of-stream flag."""
+def ogg_has_end(path: Path, end: int | None = None) -> bool:
+    """Whether the last page of an Ogg file, or of its link up to ``end``, is complete and marks the
+    end of its stream."""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 2 * 65536))  # a page has at most 65307 bytes
-        tail = file.read()
+        end = path.stat().st_size if end is None else end
+        file.seek(max(0, end - 2 * 65536))  # a page has at most 65307 bytes
+        tail = file.read(end - file.tell())
     page = tail[max(0, tail.rfind(b"OggS")) :]
     return len(page) > 26 and bool(page[5] & 4) and len(page) >= _page_size(page)
 

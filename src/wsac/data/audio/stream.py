@@ -18,7 +18,8 @@ import numpy as np
 from wsac.types import AudioError, RecipeError, WsacError
 
 from .audio_options import AS_IS, AudioOptions
-from .decoding import TRUNCATION_SECONDS, Decoding, as_audio_error
+from .backends import TRUNCATION_SECONDS
+from .decoding import Decoding, as_audio_error
 from .local_files import sound_name, unnamed
 from .samples import unwrap
 from .windows import Window, cut_windows, sample_count
