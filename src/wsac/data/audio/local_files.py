@@ -14,12 +14,13 @@ from typing import Any, BinaryIO
 from weakref import WeakKeyDictionary
 
 from wsac.io.files import OPEN_PIPES
+from wsac.io.locks import temporary_beside
 from wsac.types import AudioError
 
 SPOOL_BYTES = 2 << 30  # the most that is copied from a pipe or a file object
 STDIN = "-"
 _ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(?=[^/])")
-_copies: set[Path] = set()
+_copies: dict[Path, int | None] = {}  # with the lock that shows that this process lives
 # A pipe can be read once, so its copy stays until the end. A later pipe may have the same name.
 _by_pipe: dict[tuple[str, int, int], Path] = {}
 _by_object: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
@@ -119,12 +120,14 @@ def _copied_object(source: BinaryIO) -> tuple[Path, bool]:
 
 
 def _copy(source: BinaryIO, name: str) -> Path:
-    """Copy to a temporary file, which is removed when Python ends, or before."""
-    handle, path = tempfile.mkstemp(prefix="wsac-", suffix=".sound")
-    _copies.add(Path(path))
+    """Copy to a temporary file, which is removed when Python ends, or before. What a killed process
+    left is removed by the next one."""
+    path, lock = temporary_beside(Path(tempfile.gettempdir(), "wsac.sound"))
+    _copies[path] = lock
     total = 0
     try:
-        with os.fdopen(handle, "wb") as file:
+        path.chmod(0o600)
+        with path.open("wb") as file:
             while piece := source.read(1 << 20):
                 if isinstance(piece, str):
                     raise AudioError(f"{name}: a text file; open it with mode 'rb'")
@@ -134,14 +137,16 @@ def _copy(source: BinaryIO, name: str) -> Path:
                     raise AudioError(f"{name}: {what}; save it to a file first")
                 file.write(piece)
     except BaseException:
-        remove_copy(Path(path))
+        remove_copy(path)
         raise
-    return Path(path)
+    return path
 
 
 def remove_copy(path: Path) -> None:
-    _copies.discard(path)
+    lock = _copies.pop(path, None)
     path.unlink(missing_ok=True)
+    if lock is not None:
+        os.close(lock)
 
 
 @atexit.register
