@@ -50,12 +50,13 @@ def temporary_beside(target: Path, *, folder: bool = False) -> tuple[Path, int |
         else:  # readable as the umask says
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         descriptor = _open(path)
-        if descriptor is None or _try_lock(descriptor) is None:
-            _close(descriptor)
-            return path, None
-        if _is_at(descriptor, path):
+        free = None if descriptor is None else _try_lock(descriptor)
+        if free and _is_at(descriptor, path):
             return path, descriptor
-        _close(descriptor)  # taken for a leftover before it was locked
+        _close(descriptor)
+        if free is None and path.exists():
+            return path, None
+        # else another process takes it for a leftover, or has removed it
 
 
 def sweep(folder: Path) -> None:
@@ -179,8 +180,10 @@ def _try_lock(descriptor: int) -> bool | None:
     return True
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def _is_at(descriptor: int | None, path: Path) -> bool:
     """Whether the open file is still the one of this name."""
+    if descriptor is None:
+        return False
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
