@@ -27,7 +27,8 @@ def test_a_name_that_a_sweep_holds_is_not_given(tmp_path, monkeypatch, gone, fol
     monkeypatch.setattr(locks, "_open", swept)
     path, mark = locks.temporary_beside(tmp_path / "x.json", folder=folder)
     locks._close(mark)
-    assert path.exists() and path == seen[1]
+    assert path.exists()
+    assert path == seen[1]
 
 
 @pytest.mark.parametrize("damage", [5, [5], None, ["a.b"], "x", {"a": 1}])
