@@ -9,7 +9,12 @@ import pytest
 import torch
 
 from wsac import Captioner, ModelError, WsacError
-from wsac.inference.bundle import find_captioner, set_calibration, set_default_options
+from wsac.inference.bundle import (
+    decoder_checksum,
+    find_captioner,
+    set_calibration,
+    set_default_options,
+)
 from wsac.inference.caption_options import CaptionOptions
 from wsac.inference.confidence import FEATURES, Calibration, Logistic
 
@@ -52,6 +57,24 @@ def test_the_options_are_one_flat_table_on_disk(captioner, tmp_path):
     assert table.items() >= {"bridge": "nnd", "beam_size": 3, "seed": 7, "top_p": 0.5}.items()
     assert not any(isinstance(value, dict) for value in table.values())
     assert Captioner.load(tmp_path).options == options
+
+
+def test_a_captioner_saved_meanwhile_gets_no_confidence_of_another(captioner, folder):
+    checksum = decoder_checksum(folder)
+    set_calibration(folder, CALIBRATION, of=checksum)
+    with torch.no_grad():
+        for parameter in captioner.decoder.parameters():
+            parameter.mul_(0.5)
+    captioner.save(folder, memory_precision="float32")  # as a training does meanwhile
+    before = (folder / "captioner.json").read_bytes()
+    for update in (
+        lambda: set_calibration(folder, CALIBRATION, of=checksum),
+        lambda: set_default_options(folder, captioner.options, of=checksum),
+    ):
+        with pytest.raises(ModelError, match="another captioner was saved here meanwhile"):
+            update()
+    assert (folder / "captioner.json").read_bytes() == before
+    assert Captioner.load(folder).calibration is None
 
 
 def test_defaults_and_calibration_change_in_place(folder):

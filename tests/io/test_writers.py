@@ -121,7 +121,7 @@ def test_the_second_in_a_folder_is_told_who_is_first(tmp_path):
             alone_in(tmp_path / "run"),
         ):
             pass
-        assert "give another --out" in str(error.value)
+        assert "use another folder" in str(error.value)
         assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
 
@@ -416,3 +416,33 @@ def test_a_folder_that_is_being_written_can_be_updated(tmp_path):
     with atomic_folder(tmp_path / "new") as part, atomic_update(part) as inner:
         (inner / "a.txt").write_text("whole")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
+
+
+def test_an_update_of_the_whole_leaves_no_other_parts(tmp_path):
+    for names_of_parts in (("a", "b"), ("a",)):
+        with atomic_update(tmp_path, whole=("a", "b")) as part:
+            for name in names_of_parts:
+                (part / name).write_text(name)
+        assert names(tmp_path) == list(names_of_parts)
+
+
+def test_a_folder_that_is_locked_by_others_is_no_endless_wait(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(locks, "TOLD_AFTER", 0.0)
+    monkeypatch.setattr(locks, "LONGEST", 0.2)
+    holder = os.open(tmp_path, os.O_RDONLY)  # as by: flock tmp_path wsac …
+    locks.fcntl.flock(holder, locks.fcntl.LOCK_EX)
+    try:
+        with pytest.raises(WsacError, match="locked by another process"), atomic_update(tmp_path):
+            pass
+    finally:
+        os.close(holder)
+    assert "waiting for another process" in capsys.readouterr().err
+    assert names(tmp_path) == []
+
+
+def test_a_lock_whose_file_was_just_removed_is_taken_anew(tmp_path, monkeypatch):
+    is_at, answers = locks._is_at, iter([False])
+    monkeypatch.setattr(locks, "_is_at", lambda *where: next(answers, None) or is_at(*where))
+    with locks.alone_in(tmp_path):
+        assert names(tmp_path) == [".lock"]
+    assert names(tmp_path) == []

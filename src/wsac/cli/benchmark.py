@@ -65,12 +65,13 @@ def tune(
     from wsac.clap.collections import embed_audible
     from wsac.data.audio.find import find_audio
     from wsac.evaluation import tune as tuning
-    from wsac.inference.bundle import note_unfinished, set_default_options
+    from wsac.inference.bundle import decoder_checksum, note_unfinished, set_default_options
     from wsac.inference.captioner import Captioner
 
     models = list(dict.fromkeys(model or ["pocket"]))
     if write and "pocket" in models:
         raise WsacError("--write: the built-in captioner is read-only; give --model a run folder")
+    checksums = [decoder_checksum(name) if write else "" for name in models]
     captioners = [Captioner.load(name, device=device) for name in models]
     for name in models:
         note_unfinished(name, "; tune again when it is finished" if write else "")
@@ -86,8 +87,9 @@ def tune(
     if best.faults > limits.many_faults:
         say(f"note: {best.faults:.0%} of the best captions are at fault; train the captioner more")
     if write:
-        for name, captioner, trials in zip(models, captioners, runs, strict=True):
-            set_default_options(name, trials[0].options, captioner.gap)
+        for i, (name, trials) in enumerate(zip(models, runs, strict=True)):
+            options, gap_here = trials[0].options, captioners[i].gap
+            set_default_options(name, options, gap_here, of=checksums[i])
             say(f"{name}: its default is now {tuning.setting(trials[0].options)}")
     if as_json:
         objects = []

@@ -66,11 +66,8 @@ def save(
     captioner: Captioner, folder: Path, half: bool, memory_precision: str, notes: dict[str, Any]
 ) -> None:
     """Write a captioner, as ``Captioner.save`` explains; all files take their places at once."""
-    with atomic_update(folder) as part:
+    with atomic_update(folder, whole=PARTS) as part:
         _write(captioner, part, half, memory_precision, notes)
-        stale = [name for name in PARTS if not (part / name).is_file()]
-    for name in stale:  # of the captioner before; captioner.json does not name it
-        (folder / name).unlink(missing_ok=True)
 
 
 def _write(
@@ -222,30 +219,46 @@ def _bundled_fingerprint() -> str:
         return ""
 
 
+def decoder_checksum(folder: str | Path) -> str:
+    """What tells the captioners apart that a folder holds one after the other; "" of none."""
+    settle(Path(folder))
+    weights = Path(folder) / "decoder.safetensors"
+    return checksum_of(weights) if weights.is_file() else ""
+
+
 def set_default_options(
-    folder: str | Path, options: CaptionOptions, gap: Gap | None = None
+    folder: str | Path, options: CaptionOptions, gap: Gap | None = None, *, of: str = ""
 ) -> None:
-    """Change how a folder's captioner captions by default. gap: saved along, for its bridge."""
-    _update(folder, gap, options=options.to_dict())
+    """Change how a folder's captioner captions by default. gap: saved along, for its bridge.
+
+    of: its ``decoder_checksum``. Raises ModelError if the folder holds another captioner by now.
+    """
+    _update(folder, gap, of, options=options.to_dict())
 
 
-def set_calibration(folder: str | Path, calibration: Calibration) -> None:
-    """Save the confidence of the captioner of a folder."""
-    _update(folder, confidence=asdict(calibration))
+def set_calibration(folder: str | Path, calibration: Calibration, *, of: str = "") -> None:
+    """Save the confidence of the captioner of a folder; ``of`` as in ``set_default_options``."""
+    _update(folder, None, of, confidence=asdict(calibration))
 
 
-def _update(folder: str | Path, gap: Gap | None = None, **changes: Any) -> None:
+def _update(folder: str | Path, gap: Gap | None, of: str, **changes: Any) -> None:
     folder = Path(folder)
-    settle(folder)
-    raw = read_json(folder / CARD)
-    check_record(folder / CARD, raw)
-    here = [name for name in PARTS if (folder / name).is_file()]
-    sums = raw.get(FILES) or {name: checksum_of(folder / name) for name in here}
-    with atomic_update(folder) as part:
+
+    def write_card(part: Path) -> None:
+        raw = read_json(folder / CARD)
+        check_record(folder / CARD, raw)
+        if of and of != checksum_of(folder / "decoder.safetensors"):
+            what = "another captioner was saved here meanwhile; give the same command again"
+            raise ModelError(f"{folder}: {what}")
+        here = [name for name in PARTS if (folder / name).is_file()]
+        sums = raw.get(FILES) or {name: checksum_of(folder / name) for name in here}
         if gap is not None:
-            gap.save(part / "gap.safetensors")
             sums = sums | {"gap.safetensors": checksum_of(part / "gap.safetensors")}
         write_record(part / CARD, raw | changes, sums, FREE)
+
+    with atomic_update(folder, last=write_card) as part:
+        if gap is not None:
+            gap.save(part / "gap.safetensors")
 
 
 def unfinished(folder: Path) -> str:

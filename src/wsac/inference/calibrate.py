@@ -17,7 +17,7 @@ from wsac.data.datasets.pairs import sound_rows
 from wsac.io.console import progress, say
 from wsac.types import AudioError, CorpusError, ModelError
 
-from .bundle import set_calibration
+from .bundle import decoder_checksum, set_calibration
 from .captioner import Captioner
 from .confidence import Calibration, calibration_error, names_any
 
@@ -136,6 +136,7 @@ def calibrate(
     reading: dict[str, Any] = {"column": column, "skip_invalid": skip_invalid}
     known = read_known(pairs, **reading)
     others = None if test is None else read_known(test, **reading)
+    checksum = decoder_checksum(folder)
     captioner = Captioner.load(folder, device=device)
     judged = judge(captioner, known)
     calibration = fit(judged)
@@ -143,7 +144,7 @@ def calibrate(
     figures["fit"] = measure(calibration, judged)
     if others is not None:
         figures["test"] = measure(calibration, judge(captioner, others))
-    set_calibration(folder, calibration)
+    set_calibration(folder, calibration, of=checksum)
     return figures
 
 

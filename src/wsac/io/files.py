@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,11 +76,15 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_update(folder: Path) -> Iterator[Path]:
+def atomic_update(
+    folder: Path, *, whole: Sequence[str] = (), last: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
     """Yield an empty folder; afterwards its files replace those of ``folder``, all or none.
 
     They are written aside, renamed to ``.commit`` at once, and moved from there. A writer that is
     killed before that leaves the old files, and after it the new ones: ``settle`` ends its work.
+    whole: names of files that go where this update has none. last: writes what depends on the
+    files that are there, while no other process can change them.
     Raises WsacError when the folder cannot be written.
     """
     temporary, mark = None, None
@@ -90,8 +94,13 @@ def atomic_update(folder: Path) -> Iterator[Path]:
         yield temporary
         with one_at_a_time(folder):
             _move(folder)
+            if last is not None:
+                last(temporary)
+            stale = [name for name in whole if not (temporary / name).is_file()]
             temporary.replace(folder / COMMIT)
             _move(folder)
+            for name in stale:
+                (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_write(folder, error.strerror or error) from error
     finally:

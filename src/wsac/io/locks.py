@@ -31,6 +31,7 @@ STEM = 40  # characters of the target's name in a temporary name
 OLD = 24 * 3600  # seconds after which a leftover goes where locks do not work
 LOCK = ".lock"
 PAUSE = 0.1  # seconds between two looks at a folder in use
+TOLD_AFTER, LONGEST = 1.0, 60.0  # seconds of waiting for a block that takes moments
 _swept: set[str] = set()
 
 
@@ -95,12 +96,12 @@ def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
             lock = _take(path)
         except OSError as error:
             reason = error.strerror or error
-            what = f"cannot make the run folder, or write there ({reason}); give another --out"
+            what = f"cannot make the folder, or write there ({reason}); use another one"
             raise WsacError(f"{folder}: {what}") from error
         if lock is None:
             who = _holder(path)
             if not wait:
-                raise WsacError(f"{folder}: in use by {who}; wait for it, or give another --out")
+                raise WsacError(f"{folder}: in use by {who}; wait for it, or use another folder")
             if not told:
                 say(f"{folder}: waiting for {who}")
             told = True
@@ -118,10 +119,14 @@ def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
 
 def _take(path: Path) -> int | None:
     """The descriptor of a lock file that this process holds now, None if another has it."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    if _try_lock(descriptor) is False or not _is_at(descriptor, path):
-        _close(descriptor)  # held, or its last holder has just removed it
-        return None
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        if _try_lock(descriptor) is False:
+            _close(descriptor)
+            return None
+        if _is_at(descriptor, path):
+            break
+        _close(descriptor)  # its last holder has just removed it
     os.ftruncate(descriptor, 0)
     os.write(descriptor, _whoami().encode(errors="replace"))
     return descriptor
@@ -142,13 +147,23 @@ def _holder(path: Path) -> str:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in this block for this folder; it leaves no file."""
+    """Wait until no other process is in this block for this folder; it leaves no file.
+
+    Raises WsacError after a minute: somebody else has locked the folder, such as ``flock``.
+    """
     if TEMPORARY.fullmatch(folder.name):  # its writer holds it already, and nobody else uses it
         yield
         return
-    descriptor = _open(folder)
+    descriptor, began, told = _open(folder), time.monotonic(), False
     try:
         while descriptor is not None and _try_lock(descriptor) is False:
+            waited = time.monotonic() - began
+            if waited > LONGEST:
+                what = f"locked by another process for {LONGEST:g} s, perhaps by flock"
+                raise WsacError(f"{folder}: {what}; end it, or lock another file")
+            if waited > TOLD_AFTER and not told:
+                say(f"{folder}: waiting for another process that has locked it")
+                told = True
             time.sleep(PAUSE / 10)
         yield
     finally:
