@@ -24,6 +24,8 @@ from wsac.data.datasets.pairs import read_pairs
 from wsac.data.soundworld import write_captions
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import TransformerDecoder
+from wsac.evaluation import Item, evaluate
+from wsac.evaluation import results as evaluations
 from wsac.evaluation.benchmark.run import _stored as stored_scores
 from wsac.inference.caption_options import CaptionOptions
 from wsac.io import console, locks
@@ -114,7 +116,7 @@ class World:
         train(self.recipe, self.folder / "run", device="cpu")
         self.training = prepare(self.recipe, self.folder / "run", device="cpu")
         read = (self.read_texts, self.read_collection, self.read_cache)
-        for make in (*read, self.read_store, self.read_scores):
+        for make in (*read, self.read_store, self.read_scores, self.read_evaluation):
             make()
 
     def read_bundle(self) -> str:
@@ -158,6 +160,16 @@ class World:
             write_record(path, done)
         return digest(*(done[key] for key in ("row", "seed", "values", "single")))
 
+    def read_evaluation(self) -> str:
+        path = self.folder / "evaluation" / "scores.json"
+        if not path.exists():
+            path.parent.mkdir()
+            items = [Item(str(i), self.captions[i], (self.captions[i + 1],)) for i in range(3)]
+            evaluations.save(evaluate(items, ("rouge_l", "cider_d")), path)
+        report = evaluations.load(path)
+        values = sorted(report.values().items())
+        return digest(report.items, report.digest, report.missing, *(v for _, v in values))
+
     def read_run(self) -> str:
         out = self.folder / "run"
         pin_recipe(self.recipe, out)
@@ -175,6 +187,7 @@ class World:
             "collection": self.read_collection,
             "store": self.read_store,
             "scores": self.read_scores,
+            "evaluation": self.read_evaluation,
             "run": self.read_run,
         }
         for name, read in readers.items():

@@ -102,6 +102,10 @@ def test_broken_folders_say_so(clap, tmp_path):
     (tmp_path / "clap.safetensors").unlink()
     with pytest.raises(ModelError, match=r"clap\.safetensors cannot be read or is missing"):
         load_clap(tmp_path)
+    for text in ("[]", "5", "null"):
+        (tmp_path / "clap.json").write_text(text)
+        with pytest.raises(ModelError, match=r"clap\.json: damaged, or not of a CLAP"):
+            load_clap(tmp_path)
 
 
 def test_mel_filters_and_a_pure_tone():

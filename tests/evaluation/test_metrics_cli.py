@@ -178,11 +178,36 @@ def test_compare_does_not_mix_metrics_of_other_models(run, files):
         evaluate(run, files, name, "--metrics", "rouge_l,cider_d", "-o", files / f"{name}.json")
     value = json.loads((files / "poor.json").read_text(encoding="utf-8"))
     value["metrics"]["cider_d"]["note"] = "of another model"
+    for key in ("checksums", "checksum"):  # as an older wsac wrote it
+        del value[key]
     (files / "poor.json").write_text(json.dumps(value), encoding="utf-8")
     code, out, err = run("compare", files / "good.json", files / "poor.json", "--json")
     assert code == 0
     assert [row["name"] for row in json.loads(out)["comparisons"]] == ["rouge_l"]
     assert "cider_d: not compared, as it is not the same metric" in err
+
+
+@pytest.mark.parametrize("change", ["value", "item", "candidate", "name", "checksum"])
+def test_an_evaluation_with_a_changed_figure_is_refused(run, files, change):
+    for name in ("good", "poor"):
+        evaluate(run, files, name, "--metrics", "rouge_l", "-o", files / f"{name}.json")
+    value = json.loads((files / "poor.json").read_text(encoding="utf-8"))
+    if change == "value":
+        value["metrics"]["rouge_l"]["value"] = 0.1
+    elif change == "item":
+        value["per_item"][7]["rouge_l"] = 0.1
+    elif change == "candidate":
+        value["per_item"][7]["candidate"] += "!"
+    else:
+        key = {"name": "per_item", "checksum": "checksum"}[change]
+        value[key + "s" if change == "name" else "checksun"] = value.pop(key)
+    (files / "poor.json").write_text(json.dumps(value), encoding="utf-8")
+    for words in (["compare", files / "good.json"], ["report", "-o", files / "page.html"]):
+        code, out, err = run(*words, files / "poor.json")
+        assert (code, out) == (1, "")
+        assert "poor.json: damaged or changed by hand; restore it" in err
+        assert len(err.strip().splitlines()) == 1
+    assert not (files / "page.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,13 @@ def load_clap(
             raise ModelError(f"{name}#{mark[1]}: '#{mark[1]}' is not known; {known} may follow")
         ways.insert(0, mark[1])
     path = BUNDLED if str(name) == "pocket" else Path(name)
-    if (path / "clap.json").is_file() and read_json(path / "clap.json").get("kind") == "pocket":
-        from .pocket.pocket_clap import PocketClap
+    if (card := path / "clap.json").is_file():
+        if not isinstance(facts := read_json(card), dict):
+            raise ModelError(f"{card}: damaged, or not of a CLAP; get or make the model again")
+        if facts.get("kind") == "pocket":
+            from .pocket.pocket_clap import PocketClap
 
-        return PocketClap.load(path, device=device)
+            return PocketClap.load(path, device=device)
     from .public.checkpoints import PICKLES, load_public
 
     source = str(name)

@@ -11,6 +11,7 @@ import numpy as np
 from wsac import __version__
 from wsac.evaluation.metrics.items import Item, Score
 from wsac.evaluation.statistics import LEVEL, RESAMPLES, family
+from wsac.io.checked_json import CHECKSUM, FILES, check_record, with_checksum
 from wsac.io.files import read_json, write_text
 from wsac.io.json_text import to_json
 from wsac.types import WsacError
@@ -95,18 +96,22 @@ def summary(report: Report) -> dict[str, Any]:
 
 
 def report_json(report: Report, *, ensure_ascii: bool = False) -> str:
-    """The summary, and one line per item with its values and the counts behind BLEU and METEOR."""
+    """The summary, a checksum of all, and one line per item with its values and the counts behind
+    BLEU and METEOR."""
     columns = {name: values.tolist() for name, values in report.values().items()}
     for name, score in report.scores.items():
         if score.pooled is not None:
             columns[f"counts_{family(name)}"] = score.pooled.tolist()
-    lines = []
+    rows = []
     for i, item in enumerate(report.items):
         row = {key: value for key, value in asdict(item).items() if value not in ((), "", None)}
         row = {"id": item.id, "candidate": item.candidate} | row
         row |= {name: values[i] for name, values in columns.items()}
-        lines.append(f"  {to_json(row, ensure_ascii=ensure_ascii)}")
-    head = to_json(summary(report), indent=1, ensure_ascii=ensure_ascii)
+        rows.append(row)
+    record = with_checksum(summary(report) | {"per_item": rows})
+    del record["per_item"]
+    head = to_json(record, indent=1, ensure_ascii=ensure_ascii)
+    lines = [f"  {to_json(row, ensure_ascii=ensure_ascii)}" for row in rows]
     return head.removesuffix("\n}") + ',\n "per_item": [\n' + ",\n".join(lines) + "\n ]\n}\n"
 
 
@@ -121,15 +126,17 @@ def is_evaluation(path: str | Path) -> bool:
         value = read_json(path)
     except WsacError:
         return False
-    return isinstance(value, dict) and "per_item" in value
+    return isinstance(value, dict) and ("per_item" in value or {FILES, CHECKSUM} <= value.keys())
 
 
 def load(path: str | Path) -> Report:
-    """Read an evaluation that ``save`` wrote. Raises WsacError for anything else."""
+    """Read an evaluation that ``save`` wrote. Raises WsacError for anything else, and for one that
+    was changed; one of an older wsac has no checksum."""
     if not Path(path).is_file():
         what = "is a folder" if Path(path).is_dir() else "not found"
         raise WsacError(f"{path}: {what}; name a file that wsac evaluate -o wrote")
     value = read_json(path) if is_evaluation(path) else {}
+    check_record(Path(path), value)
     if "digest" not in value:
         raise WsacError(f"{path}: not an evaluation; wsac evaluate … -o FILE.json writes one")
     if value.get("format") != FORMAT:

@@ -27,9 +27,16 @@ def write_record(
 
     free: keys that may be changed by hand, such as ``decoder.model``.
     """
+    write_json(target, with_checksum(value, files, free))
+
+
+def with_checksum(
+    value: Mapping[str, Any], files: Mapping[str, str] | None = None, free: Iterable[str] = ()
+) -> dict[str, Any]:
+    """What ``write_record`` writes."""
     record = {**value, FILES: dict(files or {}), FREE: list(free)}
     record.pop(CHECKSUM, None)
-    write_json(target, record | {CHECKSUM: _checksum(record)})
+    return record | {CHECKSUM: _checksum(record)}
 
 
 def read_record(path: Path) -> dict[str, Any]:
