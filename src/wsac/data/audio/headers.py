@@ -86,15 +86,17 @@ def audio_start(path: Path, head: bytes) -> int:
     end = 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
     with path.open("rb") as file:
         file.seek(end)
-        if file.read(1):
+        behind = file.read(HEAD_BYTES)
+        if is_sound(behind):
             return end
         file.seek(0)
         content = file.read(1 << 20)
-    for place in re.finditer(rb"\xff[\xe2-\xff]|RIFF....WAVE|fLaC|OggS", content[10:], re.DOTALL):
+    frames = b"" if behind else rb"\xff[\xe2-\xff]|"  # mp3 readers look for the first themselves
+    for place in re.finditer(frames + rb"RIFF....WAVE|fLaC|OggS", content[10:], re.DOTALL):
         at = 10 + place.start()
         if content[at] != 0xFF or _is_mpeg_audio(content, at):
             return at
-    return 0
+    return end if behind else 0
 
 
 def is_mpeg(head: bytes) -> bool:
