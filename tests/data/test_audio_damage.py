@@ -282,3 +282,19 @@ def test_a_header_that_leads_far_beyond_the_end(tmp_path):
     (tmp_path / "a.mp3").write_bytes(bytes(100))
     with Part(tmp_path / "a.mp3", 10) as part:
         assert (part.seek(1 << 62), part.read(), part.seek(-(1 << 40), 2)) == (90, b"", 0)
+
+
+@pytest.mark.parametrize(("behind", "is_noted"), [("samples", True), ("LIST", False), ("", False)])
+def test_samples_that_the_header_does_not_count_are_noted(tmp_path, behind, is_noted):
+    samples = np.random.default_rng(0).normal(0, 0.1, 16_000)
+    soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="PCM_16")
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    place = content.index(b"data") + 4
+    if behind == "samples":  # a recorder that stopped long after it had written the header
+        content[place : place + 4] = struct.pack("<I", 4_000)
+    content += b"LIST\4\0\0\0INFO" if behind == "LIST" else b""
+    (tmp_path / "a.wav").write_bytes(content)
+    recording = load_audio(tmp_path / "a.wav", 16_000)
+    assert len(recording.samples) == (2_000 if is_noted else 16_000)
+    note = "uncounted: the header counts 0.1 s; 28,000 bytes behind them are not read"
+    assert recording.notes == ((note,) if is_noted else ())

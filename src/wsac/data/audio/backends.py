@@ -16,7 +16,14 @@ import numpy as np
 
 from wsac.types import AudioError
 
-from .headers import Part, audio_start, declared_share, has_mpeg_length, ogg_has_end
+from .headers import (
+    Part,
+    audio_start,
+    declared_share,
+    has_mpeg_length,
+    ogg_has_end,
+    uncounted_bytes,
+)
 from .samples import divide, full_scale
 
 # declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
@@ -86,6 +93,9 @@ class SoundfileSource(Source):
             raise soundfile.SoundFileError("for FFmpeg")
         if handle.frames:
             self.declared_seconds = seconds * (1 if start else declared_share(path, head))
+            if head[:4] in (b"RIFF", b"FORM") and (rest := uncounted_bytes(path, head)):
+                what = f"the header counts {seconds:.1f} s; {rest:,} bytes behind them are not read"
+                self.notes = (f"uncounted: {what}",)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
         import soundfile
@@ -106,7 +116,7 @@ class SoundfileSource(Source):
         count = PEAK_SECONDS * self.handle.samplerate // BLOCK_FRAMES + 1
         size, note = full_scale(takewhile(len, (read() for _ in range(count))))
         self.handle.seek(0)
-        self.notes = (note,) if note else ()
+        self.notes = (*self.notes, note) if note else self.notes
         return size
 
 

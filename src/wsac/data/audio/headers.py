@@ -162,6 +162,21 @@ def declared_share(path: Path, head: bytes) -> float:
     return 1.0
 
 
+def uncounted_bytes(path: Path, head: bytes) -> int:
+    """How many bytes behind the samples of a wav or aiff file are neither chunks nor zeros: more
+    samples, of a recorder that stopped before it had counted them. 0 of other files."""
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        for name, size, position in _chunks(file, head, total):
+            if name in (b"data", b"SSND") and size:
+                end = position + size + size % 2
+                file.seek(end)
+                rest = file.read(4096)
+                is_chunk = rest[:4].isascii() and rest[:4].decode("ascii").isprintable()
+                return 0 if is_chunk or not rest.strip(b"\0") else total - end
+    return 0
+
+
 def holds_mpeg(path: Path, head: bytes) -> bool:
     """Whether a wav file holds MPEG audio, of which libmpg123 would print warnings."""
     if head[:4] not in (b"RIFF", b"RF64"):
