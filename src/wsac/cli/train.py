@@ -20,6 +20,8 @@ Fast = Annotated[
 def train(
     out: common.Out,
     captions: common.Captions = None,
+    column: common.Column = None,
+    skip_invalid: common.SkipInvalid = False,
     clap: Annotated[str | None, Option(help="pocket, a name, a folder or a file.")] = None,
     start: Annotated[str | None, Option(help="Continue from pocket or a run folder.")] = None,
     recipe: common.Recipe = None,
@@ -44,6 +46,8 @@ def train(
         raise WsacError("--noise is short for a --bridge; give one of them")
     options = {
         "corpus.captions": captions,
+        "corpus.column": column,
+        "corpus.skip_invalid": skip_invalid or None,
         "clap": clap,
         "start": start,
         "training.epochs": epochs,

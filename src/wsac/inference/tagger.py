@@ -170,5 +170,5 @@ def _read_labels(labels: Sequence[str]) -> tuple[list[str], list[str]]:
         if len(seen) < place:
             raise RecipeError(f"labels {first!r} and {name!r} read the same; delete one")
     if len(texts) == 1:
-        raise RecipeError(f"one label only, {names[0]!r}: give two or more to compare")
+        raise RecipeError(f'one label only, {names[0]!r}: give two or more, as in "dog, rain"')
     return names, texts
