@@ -136,16 +136,19 @@ def test_projection_is_the_formula_and_sharpens_to_the_nearest(context):
 )
 def test_tiles_change_nothing(context, seed, tile, k, rows):
     memory, x = context.memory, unit(rows, seed)
-    scores, found = (x @ memory.embeddings.T).topk(min(k, 90), dim=1)
+    scores = (x @ memory.embeddings.T).topk(min(k, 90), dim=1).values
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory_module, "TILE", tile * memory.dim)
         patch.setattr(retrieval, "ROWS", 4)
         again, same = nearest_rows(x, memory, k)
         projected = Projection(memory)(x)
         if rows:
-            assert torch.equal(same, found)
+            # tiles round differently, so rows whose scores are equal but for that may change places
+            cosines = (x @ memory.embeddings.T).gather(1, same)
+            assert_close(cosines, scores, rtol=0, atol=1e-6)
             assert_close(again, scores)
-            assert_close(nearest(x, memory, k)[1], memory.embeddings[found])
+            assert all(len(set(row)) == len(row) for row in same.tolist())
+            assert_close(nearest(x, memory, k)[1], memory.embeddings[same])
     assert_close(projected, Projection(memory)(x))
 
 

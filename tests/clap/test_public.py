@@ -38,6 +38,7 @@ def checkpoint(request, tmp_path_factory):
     return request.param, write(request.param, tmp_path_factory.mktemp("public"))
 
 
+@pytest.mark.slow
 def test_weights_arrive_where_they_belong(checkpoint):
     kind, path = checkpoint
     clap = load_clap(path)
@@ -125,6 +126,7 @@ def test_prefixes_of_trainers_are_removed(tmp_path, prefix):
     assert named.keys() == plain.keys()
 
 
+@pytest.mark.slow
 def test_conversion_keeps_every_embedding(checkpoint, tmp_path, capsys):
     _, path = checkpoint
     assert main(["convert-clap", str(path), "-o", str(tmp_path / "converted")]) == 0
@@ -150,6 +152,7 @@ def test_conversion_prints_its_fingerprint_and_keeps_out_of_full_folders(tmp_pat
     assert [file.name for file in (tmp_path / "full").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_fingerprints_differ_where_embeddings_do(tmp_path):
     seen = {load_clap(write(kind, tmp_path / kind)).fingerprint for kind in LAYOUTS}
     assert len(seen) == len(LAYOUTS)
@@ -290,6 +293,7 @@ def test_all_verbs_work_with_each(checkpoint, sounds, tmp_path, capsys):
     assert [name.rpartition("/")[2] for name in names] == ["long.wav", "middle.wav", "short.wav"]
 
 
+@pytest.mark.slow
 def test_a_clap_that_has_moved_is_given_by_hand(sounds, tmp_path, capsys):
     (tmp_path / "before").mkdir()
     path = write_file("wavcaps-cnn14", tmp_path / "before")

@@ -121,6 +121,7 @@ def test_each_format_keeps_pitch_level_and_length_without_notes_or_noise(tmp_pat
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_truncated_file_is_said_or_refused(tmp_path, capfd, name):
     path = cut(write(tmp_path, name, tone(10.0)), 0.31)

@@ -285,6 +285,7 @@ def test_links_are_followed_once(tmp_path):
     assert len(find_dataset("clotho", root).items) == 3
 
 
+@pytest.mark.slow
 def test_the_published_counts(shared, monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "CLOTHO_COUNTS", CLOTHO_COUNTS)
     for split, count in CLOTHO_COUNTS.items():

@@ -139,6 +139,7 @@ def test_a_corpus_is_distinct_repeats_and_knows_its_end(monkeypatch):
         write_captions(np.random.default_rng(0), 20, events=(1, 1))
 
 
+@pytest.mark.slow
 def test_false_captions_are_none_of_the_true_ones_and_mostly_about_order():
     orders = 0
     sequences = scenes(120, events=(3, 4))

@@ -18,6 +18,7 @@ def render(kind: str, seed: int = 0, **parameters) -> np.ndarray:
     return render_event(Event(kind, **parameters), np.random.default_rng(seed), RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_sound_is_exact_finite_unclipped_and_repeats_from_its_seed(name):
     samples = KINDS[name].render(np.random.default_rng(1), 1.5, RATE)
@@ -30,6 +31,7 @@ def test_sound_is_exact_finite_unclipped_and_repeats_from_its_seed(name):
     assert np.abs(samples - KINDS[name].render(np.random.default_rng(2), 1.5, RATE)).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(("seconds", "rate"), [(0.2003, 8000), (0.7, 48000)])
 def test_sound_keeps_its_length_at_other_rates(name, seconds, rate):
@@ -48,6 +50,7 @@ def test_there_are_many_kinds_and_each_has_words_and_parameters():
         assert KINDS[name].period > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", those_with("count"))
 def test_strokes_are_counted_exactly(name, count):
@@ -62,6 +65,7 @@ def test_counted_strokes_do_not_fall_off_the_end():
     assert count_strokes(render("dog", count=3, rate=-1, seconds=1.3)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", those_with("pitch"))
 def test_pitch_is_audible(name):
     measure, least = (fundamental, 1.15) if name in ("man", "woman") else (brightness, 1.35)
@@ -72,6 +76,7 @@ def test_pitch_is_audible(name):
     assert high > least * low
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", those_with("rate"))
 def test_rate_is_audible(name):
     window = {"snoring": 0.3, "crickets": 0.12, "siren": 0.06}.get(name, 0.03)
@@ -115,6 +120,7 @@ def test_faint_far_and_loud_are_so_beside_a_plain_sound(name):
     assert brightness(render(name, 3, distance=1)) < brightness(render(name, 3))
 
 
+@pytest.mark.slow
 def test_all_kinds_are_about_equally_loud():
     def loudest(name: str) -> float:
         frames = render(name, 4, seconds=3.0).reshape(-1, 800).astype(float)

@@ -221,6 +221,7 @@ def test_from_recipe_to_caption(recipe, run, sound, tmp_path, name, prompt, mode
         )
 
 
+@pytest.mark.slow
 def test_a_base_that_is_gone_moved_or_changed(recipe, run, sound, tmp_path, models):
     base = shutil.copytree(models["gpt2"], tmp_path / "base")
     train_decoder.train(

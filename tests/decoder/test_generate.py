@@ -221,6 +221,7 @@ def test_early_greedy_is_argmax_until_the_end_token(embeddings):
     assert min(map(len, expected)) < 9
 
 
+@pytest.mark.slow
 def test_the_bundled_decoder_writes_what_the_plain_loop_writes():
     captioner = Captioner.load(device="cpu")
     embeddings = captioner.memory.embeddings[:3].float()

@@ -75,6 +75,7 @@ def test_foreign_pieces_become_clean_text_again(captions):
         assert (tokenizer.lost(texts), tokenizer.lost([*texts, "日本"])) == (0, 1)
 
 
+@pytest.mark.slow
 def test_pieces_that_a_captioner_cannot_write_are_told(recipe, tmp_path, capsys):
     train_decoder.train(recipe("wsac", **{"training.epochs": 1}), tmp_path / "first", device="cpu")
     (tmp_path / "more.txt").write_text("A dog barks\nA zither is played\nThe gong sounds\n" * 10)
@@ -216,6 +217,7 @@ def test_an_llm_has_small_weights_and_precise_adapters(make):
         make("llm", lora_targets=["attention"])
 
 
+@pytest.mark.slow
 def test_memory_of_other_captions_prompts_with_what_is_known(recipe, tmp_path):
     """Pieces that the cut vocabulary lacks are left out of prompts."""
     captioner = train_decoder.train(
@@ -315,6 +317,7 @@ def broken(models, folder, kind):
     (folder / "config.json").write_text(json.dumps(config))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "message"),
     [

@@ -112,6 +112,7 @@ def test_a_converted_captioner_reads_captions_as_they_are(captions, tmp_path):
         assert torch.allclose(other.memory.embeddings, captioner.memory.embeddings[:1], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -36,6 +36,7 @@ def folder(tmp_path, captions, captioner):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_captioner_is_scored_on_a_dataset(folder, run, captioner):
     command = (
         "evaluate",
@@ -80,6 +81,7 @@ def test_a_captioner_is_scored_on_a_dataset(folder, run, captioner):
     assert "clapscore" in json.loads(out)["metrics"]
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_told_in_the_file_and_on_the_page(folder, run):
     (folder / "data" / "3.wav").unlink()
     command = (
@@ -163,6 +165,7 @@ def scores(folder, captions):
     return folder / "scores.json"
 
 
+@pytest.mark.slow
 def test_the_page_has_figures_spread_and_clips(scores, run, tmp_path, captions):
     page = tmp_path / "report.html"
     (tmp_path / "texts.txt").write_text("\n".join(captions[:20]) + "\n")

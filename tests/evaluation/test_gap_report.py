@@ -50,6 +50,7 @@ def test_bridges_close_a_gap_that_is_a_shift():
     assert "R@1" not in unpaired["bridges"]["ad"]
 
 
+@pytest.mark.slow
 def test_the_gap_is_measured_kept_and_used(folder, run, clap_folder):
     clap = ("--clap", clap_folder)
     page, kept = folder / "gap.html", folder / "gap.safetensors"

@@ -138,6 +138,7 @@ def encoder(folder):
     return load_encoder(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_embeddings_are_those_of_the_padded_model(tmp_path, pooling):
     encoder = load_encoder(write_encoder(tmp_path, pooling))

@@ -113,6 +113,7 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
     assert best().generation == captioner.options.generation
 
 
+@pytest.mark.slow
 def test_what_was_written_before_is_chosen_anew(captioner):
     """A captioner that samples is tuned from a plain beam, so runs with other defaults compare."""
     sounds = captioner.clap.embed_text(
@@ -153,6 +154,7 @@ def test_a_beam_that_is_named_is_searched_though_the_captioner_samples(captioner
     assert "give one of them" in err
 
 
+@pytest.mark.slow
 def test_tune_writes_what_it_chose(folder, run):
     command = (
         "tune",

@@ -119,6 +119,7 @@ def test_an_uncalibrated_captioner_says_so(captioner, embeddings, tmp_path):
         caption_files([str(tmp_path / "tone.wav")], model=tmp_path, min_confidence=0.5)
 
 
+@pytest.mark.slow
 def test_an_unsure_caption_is_a_guess(captioner, tmp_path, capsys):
     """Of two sounds the quiet one is empty; the confidence is made to be 0.3 for all."""
     bias = float(torch.logit(torch.tensor(0.3)))
@@ -181,6 +182,7 @@ def known(captioner, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_calibrate_writes_what_it_fitted(known, capsys):
     before = Captioner.load(known / "run")
     judged = judge(before, read_known(known / "known.csv"))

@@ -116,6 +116,7 @@ def test_cached_steps_equal_the_training_path_behind_a_prompt(embeddings):
     ]
 
 
+@pytest.mark.slow
 def test_the_decoder_learns_to_read(tmp_path):
     """Its embedding says nothing, its prompt everything."""
     torch.manual_seed(0)
@@ -151,6 +152,7 @@ def test_the_decoder_learns_to_read(tmp_path):
     assert found[0][0].tokens == [7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [False, True])
 def test_training_saves_what_captioning_reads(labels, captions, clap_folder, tmp_path):
     (tmp_path / "captions.txt").write_text("\n".join(captions) + "\n")

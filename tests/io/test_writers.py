@@ -297,6 +297,7 @@ def test_train_and_gap_work_without_a_cache(run, clap_folder, sounds, tmp_path, 
     assert (tmp_path / "run" / "captioner.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_knows_its_recipe(tiny_recipe, tmp_path, stop_at):
     one = tiny_recipe(**{"training.epochs": 1})
     train(one, tmp_path / "run")

@@ -36,6 +36,7 @@ def same(one, two):
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_writes_a_whole_bundle(tiny_recipe, tmp_path):
     run = tmp_path / "run"
     captioner = train(tiny_recipe(**{"training.learning_rate": 0.01, "training.epochs": 6}), run)
@@ -182,6 +183,7 @@ def test_a_run_goes_on_from_another_captioner(tiny_recipe, tmp_path, run):
         train(learning, tmp_path / "second")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

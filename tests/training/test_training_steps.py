@@ -68,6 +68,7 @@ def test_batches_are_those_of_the_plain_loop(tiny_recipe, tmp_path):
     assert [batch.tolist() for batch in training.batches(1)] == plain
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_one_large_batch(tiny_recipe, tmp_path):
     found = {}
     for name, (size, count) in {"whole": (30, 1), "parts": (10, 3), "others": (10, 1)}.items():
