@@ -187,7 +187,6 @@ class World:
             "collection": self.read_collection,
             "store": self.read_store,
             "scores": self.read_scores,
-            "evaluation": self.read_evaluation,
             "run": self.read_run,
         }
         for name, read in readers.items():
