@@ -92,16 +92,17 @@ def damage(fmt: Format, other: Path | None, count: int, seed: int) -> tuple[Coun
     bad = []
     for number in range(count):
         mutate = MUTATIONS[number % len(MUTATIONS)]
+        kind = mutate.__name__
         data = bytes(mutate(bytearray(original), rng)) if original else b"junk"
         if number < len(swaps):
-            data = swaps[number]
+            kind, data = "another file in its place", swaps[number]
         elif number == len(swaps):
-            data = b""
+            kind, data = "empty", b""
         fmt.file.write_bytes(data)
         result, words = outcome(fmt, right)
         outcomes[result] += 1
         if result in ("silent", "traceback"):
-            bad.append(f"{fmt.name}: {mutate.__name__}: {result}: {words[:300]}")
+            bad.append(f"{fmt.name}: {kind}: {result}: {words[:300]}")
         for path in fmt.folder.rglob("*"):
             if path.is_file() and path not in pristine:
                 path.unlink()
@@ -131,7 +132,8 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, int]]:
                 continue
             twin = folder / "b" / fmt.file.relative_to(folder / "a")
             began = time.perf_counter()
-            counts, bad = damage(fmt, twin if twin.is_file() else None, options.count, options.seed)
+            other = twin if twin.is_file() and not fmt.alone else None
+            counts, bad = damage(fmt, other, options.count, options.seed)
             each = 1000 * (time.perf_counter() - began) / options.count
             table[fmt.name] = dict(counts)
             print(f"{fmt.name:44} " + " ".join(f"{counts[o]:9}" for o in OUTCOMES), f"{each:5.1f}")

@@ -45,12 +45,14 @@ class Format:
     """A file of a folder. read: everything that the program gets from it, as a digest.
 
     folder: whatever ``read`` may change.
+    alone: the file is a whole result by itself; that of another run in its place is no damage.
     """
 
     name: str
     folder: Path
     file: Path
     read: Callable[[], str]
+    alone: bool = False
 
 
 def digest(*parts: Any) -> str:
@@ -187,6 +189,7 @@ class World:
             "collection": self.read_collection,
             "store": self.read_store,
             "scores": self.read_scores,
+            "evaluation": self.read_evaluation,
             "run": self.read_run,
         }
         for name, read in readers.items():
@@ -198,7 +201,8 @@ class World:
                     "metrics.jsonl",
                     "recipe.toml",
                 }:
-                    yield Format(f"{name}/{file.relative_to(folder)}", folder, file, read)
+                    label = f"{name}/{file.relative_to(folder)}"
+                    yield Format(label, folder, file, read, alone=name == "evaluation")
         for name, pattern, read in (
             ("text cache", "*.npy", self.read_texts),
             ("sound cache", "sounds/*/*", self.read_cache),

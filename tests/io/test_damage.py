@@ -24,7 +24,7 @@ def test_no_damage_changes_a_result_in_silence(monkeypatch, capsys):
         be_quiet(False)  # the scripts silence their process
     assert {name.partition("/")[0] for name in table} == {
         *("bundle", "clap", "gap", "collection", "store", "run"),
-        *("scores", "text cache", "sound cache"),
+        *("scores", "evaluation", "text cache", "sound cache"),
     }
     bad = {name: row for name, row in table.items() if row["silent"] or row["traceback"]}
     assert bad == {}, capsys.readouterr().out
