@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -18,8 +19,8 @@ import soundfile
 
 from wsac.clap.loading import BUNDLED
 from wsac.data.soundworld import KINDS
-from wsac.inference.bundle import BUNDLED_CAPTIONER
 from wsac.inference.captioner import Captioner
+from wsac.inference.captioner_folder import BUNDLED_CAPTIONER
 
 
 @pytest.fixture
@@ -252,8 +253,8 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
         (["caption", "--files-from", "nowhere.txt"], "nowhere.txt: cannot read this list"),
         (["caption", "x.wav", "--window", "0.1"], "at least 0.5"),
         (["caption", "x.wav", "--model", "nowhere"], "no captioner here"),
-        (["caption", "x.wav", "--set", "model=pocket"], "unknown caption option 'model'"),
-        (["caption", "x.wav", "--set", "device=cpu"], "unknown caption option 'device'"),
+        (["caption", "good.txt", "--set", "model=pocket"], "unknown caption option 'model'"),
+        (["caption", "good.txt", "--set", "device=cpu"], "unknown caption option 'device'"),
         (["train", "--captions", "nowhere.txt", "--out", "run"], "nowhere.txt"),
         (["train", "--out", "run"], "name at least one"),
         (["train", "--out", "run", "--recipe", "nowhere.toml"], "cannot read the recipe"),
@@ -270,7 +271,8 @@ def test_one_bad_file_does_not_stop_the_others(run, model, sounds):
         (["train", "--out", "good.txt", "--captions", "good.txt"], "cannot make the folder"),
         (["train", "--out", "run", "--captions", "good.txt", "--noise", "inf"], "variance inf"),
         (["caption", ""], "empty file name"),
-        (["caption", "x.wav", "--beam", "1000000"], "give a whole number from 1"),
+        (["tune", "--audio", "nowhere.wav", "--audio", "no.wav"], "none of the 2 recordings"),
+        (["caption", "good.txt", "--beam", "1000000"], "give a whole number from 1"),
         (["caption", "x.wav", "--device", "nonsense"], "choose cpu, cuda or auto"),
         (["corpus", "good.txt", "-o", "."], "this is a folder"),
         (["train-clap", "--out", "run"], "zero pairs"),
@@ -290,6 +292,54 @@ def test_mistakes_are_one_line_and_leave_nothing_behind(run, tmp_path, monkeypat
     assert out == ""
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"good.txt"}
+
+
+# mistakes that need no model: (words, what the one line says)
+EARLY = (
+    ("caption nosuch.wav", "no such file; check the path"),
+    ("caption good.txt --model nosuch", "no captioner here; give a folder of wsac train"),
+    ("caption good.txt --device tpu", "choose cpu, cuda or auto"),
+    ("caption good.txt --track 0", "track 0: give a whole number"),
+    ("tag nosuch.wav --labels a,b", "no such file; check the path"),
+    ("train -c nosuch.txt -o run", "nosuch.txt: not found; check the path"),
+    ("train -o run", "name at least one, as in --captions FILE"),
+    ("train -o run --recipe nosuch", "cannot read the recipe"),
+    ("train -c good.txt -o run --epochs -1", "training.epochs = -1"),
+    ("train -c good.txt -o run --set training.epoch=3", "did you mean 'training.epochs'"),
+    ("train -c good.txt -o run --start nosuch", "no captioner here"),
+    ("train -c good.txt -o good.txt", "there is a file here, and a folder is to be written"),
+    ("train -c good.txt -o good.txt/run", "there is a file here, and a folder is to be written"),
+    ("train-clap -p nosuch.csv -o run", "nosuch.csv: not found; check the path"),
+    ("corpus good.txt -o .", "this is a folder, and a file is to be written"),
+    ("embed audio nosuch.wav -o out", "no such file; check the path"),
+    ("embed audio good.txt -o good.txt", "there is a file here, and a folder is to be written"),
+    ("evaluate -c nosuch.csv", "nosuch.csv: not found; check the path"),
+    ("evaluate -c good.txt -o .", "this is a folder, and a file is to be written"),
+    ("calibrate nosuch -p good.txt", "no captioner here"),
+    ("calibrate nosuch -p nosuch.csv", "nosuch.csv: not found; check the path"),
+    ("tune --audio nosuch.wav", "no such file; check the path"),
+    ("tune --audio good.txt --model nosuch", "no captioner here"),
+    ("export --onnx out nosuch", "no captioner here"),
+)
+
+
+def test_mistakes_that_need_no_model_are_told_before_torch_is_imported(tmp_path):
+    (tmp_path / "good.txt").write_text("a dog barks\nrain falls\n")
+    code = (
+        "import sys\nfrom wsac.cli import main\n"
+        f"for words in {[words for words, _ in EARLY]!r}:\n"
+        "    code = main(words.split())\n"
+        "    print('code', code, 'torch' in sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    parts = re.split("(code .*)\n", done.stderr)
+    assert parts[1::2] == ["code 1 False"] * len(EARLY), done.stderr
+    for (words, message), text in zip(EARLY, parts[::2], strict=False):
+        assert message in text.splitlines()[0], words
+        assert text.startswith("error: "), words
+    assert [path.name for path in tmp_path.iterdir()] == ["good.txt"]
 
 
 @pytest.mark.parametrize(
@@ -379,3 +429,10 @@ def test_bundled_models_are_small_described_and_whole():
         assert "CC BY-NC 4.0" in card
         assert "ESC-50" in card
     assert len(Captioner.load().memory) > 1000
+
+
+@pytest.mark.parametrize("option", ["--model", "--clap", "--recipe", "--captions"])
+def test_an_empty_option_is_called_so(run, option):
+    code, _, err = run("caption", "x.wav", option, "")
+    assert code == 2
+    assert re.fullmatch(f"error: {option} is empty; (give|name) .*\n", err)

@@ -111,6 +111,15 @@ def test_a_fault_before_the_first_row_prints_nothing(style, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Files of these names are there, so that what makes results is asked."""
+    monkeypatch.chdir(tmp_path)
+    for file in FILES:
+        Path(file).touch()
+
+
+@pytest.mark.usefixtures("files")
 def test_ctrl_c_on_the_command_line_is_one_line_and_code_130(run, monkeypatch, capsys):
     def results():
         yield from map(caption_of, FILES[:2])
@@ -119,7 +128,7 @@ def test_ctrl_c_on_the_command_line_is_one_line_and_code_130(run, monkeypatch, c
     monkeypatch.setattr(
         "wsac.inference.batch.stream_captions", lambda *_, **__: results_of(results())
     )
-    code, out, err = run("caption", "x.wav", "--json")
+    code, out, err = run("caption", *FILES, "--json")
     assert (code, err) == (130, "stopped after 2 of 5 files\n")
     assert [row["file"] for row in json.loads(out)] == FILES[:2]
 
@@ -170,6 +179,20 @@ def test_results_are_not_collected(capsys):
     assert len(json.loads(capsys.readouterr().out)) == 3000
 
 
+@pytest.mark.parametrize("verb", [("caption",), ("tag", "--labels", "dog, rain")])
+def test_where_no_sound_is_there_each_has_its_error(run, monkeypatch, tmp_path, verb):
+    monkeypatch.setattr("wsac.inference.batch.Captioner.load", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("wsac.inference.batch.load_clap", lambda *_: pytest.fail("loaded"))
+    names = [str(tmp_path / "a.wav"), "https://example.org/b.wav"]
+    code, out, err = run(*verb, *names, "--json")
+    rows = json.loads(out)
+    assert code == 1
+    assert [row["file"] for row in rows] == names
+    assert rows[0]["error"] == f"{names[0]}: no such file; check the path"
+    assert "an address" in rows[1]["error"]
+    assert "2 of 2 files could not be" in err
+
+
 def test_the_array_is_that_of_all_rows_at_once(capsys):
     items = [caption_of("0.wav", notes=("odd",)), failure_of("1.wav"), caption_of('"\n.wav')]
     with pytest.raises(BaseException, match="1"):
@@ -179,6 +202,48 @@ def test_the_array_is_that_of_all_rows_at_once(capsys):
     assert capsys.readouterr().out == out
 
 
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(("style", "out"), [("--json", "[]\n"), ("--jsonl", ""), ("--csv", None)])
+@pytest.mark.parametrize("verb", [("caption",), ("tag", "--labels", "dog, rain")])
+def test_ctrl_c_while_the_model_is_loaded_is_an_empty_list(run, monkeypatch, verb, style, out):
+    def load(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsac.inference.batch.Captioner.load", load)
+    monkeypatch.setattr("wsac.inference.batch.load_clap", load)
+    code, printed, err = run(*verb, *FILES, style)
+    assert (code, err) == (130, "stopped after 0 of 5 files\n")
+    assert printed == out if out is not None else printed.startswith("file,")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_on_one_terminal_errors_do_not_cut_the_table(monkeypatch, capsys, terminal):
+    text = io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: terminal)
+        monkeypatch.setattr(stream, "write", text.write)
+    items = [caption_of("0.wav"), failure_of("1.wav"), caption_of("2.wav"), failure_of("3.wav")]
+    with pytest.raises(BaseException, match="1"):
+        print_results(results_of(items), "table", windowed=False)
+    lines = text.getvalue().splitlines()
+    errors = [i for i, line in enumerate(lines) if line.startswith("error: ")]
+    assert len(lines) == 3 + 2 + 1 + 2 + 1
+    assert errors == ([6, 7] if terminal else [4, 6])
+    assert lines[-1] == "2 of 4 files could not be captioned"
+
+
+def test_errors_that_wait_are_told_after_ctrl_c(monkeypatch, capsys):
+    def results():
+        yield failure_of("0.wav")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsac.cli.rows.on_one_terminal", lambda: True)
+    with pytest.raises(StoppedError):
+        print_results(results_of(results()), "table", windowed=False)
+    assert capsys.readouterr().err == "error: 0.wav: no sound\n"
+
+
+@pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
     ("items", "message"),
     [
@@ -189,7 +254,7 @@ def test_the_array_is_that_of_all_rows_at_once(capsys):
 )
 def test_failures_are_counted_in_grammar(run, monkeypatch, items, message):
     monkeypatch.setattr("wsac.inference.batch.stream_captions", lambda *_, **__: results_of(items))
-    code, _, err = run("caption", "x.wav")
+    code, _, err = run("caption", "0.wav")
     assert code == 1
     assert err.splitlines()[-1] == message
     assert err.splitlines()[0] == "error: 0.wav: no sound"

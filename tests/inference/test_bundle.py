@@ -11,11 +11,11 @@ import torch
 from wsac import Captioner, ModelError, WsacError
 from wsac.inference.bundle import (
     decoder_checksum,
-    find_captioner,
     set_calibration,
     set_default_options,
 )
 from wsac.inference.caption_options import CaptionOptions
+from wsac.inference.captioner_folder import find_captioner
 from wsac.inference.confidence import FEATURES, Calibration, Logistic
 
 SOUND = torch.from_numpy(0.1 * np.sin(np.arange(16_000) / 5)).float()

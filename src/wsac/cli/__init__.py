@@ -102,6 +102,15 @@ VersionOption = Annotated[
 def _root(version: VersionOption = False) -> None: ...
 
 
+NOT_EMPTY = {
+    "--out": "name a file or folder, or . for this one",
+    "--model": "give a folder of wsac train, or pocket: the built-in captioner",
+    "--clap": "give pocket, a name of wsac clap list, a folder or a file",
+    "--recipe": "give a recipe by name, such as wsac, or a TOML file",
+    "--captions": "name a file of captions",
+}
+
+
 def _options(argv: list[str]) -> list[tuple[str, str]]:
     """Words with the words after them, and what is written as ``--name=value``."""
     written = [(name, value) for name, equals, value in (w.partition("=") for w in argv) if equals]
@@ -115,9 +124,11 @@ def main(argv: list[str] | None = None) -> int:
     prepare_streams()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers stop like Ctrl-C
-    if any(option in ("-o", "--out") and not value for option, value in _options(argv)):
-        say("error: --out is empty; name a file or folder, or . for this one")
-        return 2
+    for option, value in _options(argv):
+        option = "--out" if option == "-o" else option
+        if option in NOT_EMPTY and not value:
+            say(f"error: {option} is empty; {NOT_EMPTY[option]}")
+            return 2
     try:
         app(args=argv, prog_name="wsac", standalone_mode=True)
     except SystemExit as stop:

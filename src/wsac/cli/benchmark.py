@@ -21,7 +21,9 @@ LEGEND = (
 
 def benchmark(
     recipe: Annotated[str, Argument(help="A recipe by name, such as paper-table, or a TOML file.")],
-    out: Annotated[Path | None, Option("--out", "-o", help="Default: runs/RECIPE.")] = None,
+    out: Annotated[
+        Path | None, Option("--out", "-o", callback=common.new_folder, help="Default: runs/RECIPE.")
+    ] = None,
     changes: common.Set = None,
     as_json: common.Json = False,
     device: common.Device = "auto",
@@ -62,22 +64,26 @@ def tune(
 
     wsac tune --model runs/mine --audio recordings/
     """
-    from wsac.clap.collections import embed_audible
-    from wsac.data.audio.find import find_audio
-    from wsac.evaluation import tune as tuning
-    from wsac.inference.bundle import decoder_checksum, note_unfinished, set_default_options
-    from wsac.inference.captioner import Captioner
+    from wsac.inference.captioner_folder import check_captioner
 
     models = list(dict.fromkeys(model or ["pocket"]))
     if write and "pocket" in models:
         raise WsacError("--write: the built-in captioner is read-only; give --model a run folder")
+    for name in models:
+        check_captioner(name)
+    files = common.find_sounds(audio)
+    from wsac.clap.collections import embed_audible
+    from wsac.evaluation import tune as tuning
+    from wsac.inference.bundle import decoder_checksum, note_unfinished, set_default_options
+    from wsac.inference.captioner import Captioner
+
     checksums = [decoder_checksum(name) if write else "" for name in models]
     captioners = [Captioner.load(name, device=device) for name in models]
     for name in models:
         note_unfinished(name, "; tune again when it is finished" if write else "")
     if gap is not None:
         captioners = [captioner.with_gap(gap) for captioner in captioners]
-    _, sounds = embed_audible([str(path) for path in find_audio(audio)], captioners[0].clap)
+    _, sounds = embed_audible(files, captioners[0].clap)
     limits = tuning.DEFAULTS
     if limits.least_sounds <= len(sounds) < limits.few_sounds:
         say(f"note: {len(sounds)} sounds leave much to chance; give {limits.few_sounds} or more")

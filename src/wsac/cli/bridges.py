@@ -37,7 +37,7 @@ def gap(
     pairs: Annotated[Path | None, Option(help="CSV audio,caption, instead of both.")] = None,
     clap: common.Clap = "pocket",
     save: Annotated[Path | None, Option(help="Save the gap as safetensors, for --gap.")] = None,
-    out: Annotated[Path | None, Option("--out", "-o", help="Write an HTML page of it.")] = None,
+    out: Annotated[Path | None, common.NewFile] = None,
     offline: common.Offline = False,
     as_json: common.Json = False,
     device: common.Device = "auto",

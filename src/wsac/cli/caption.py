@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from wsac.types import WsacError
+from wsac.types import Caption, WsacError
 
 from . import common_options as common
+
+if TYPE_CHECKING:
+    from wsac.inference.sound_results import TaggedSound
 
 
 def caption(
@@ -39,21 +42,36 @@ def caption(
 
     wsac caption dog.wav recordings/ --beam 4 --json
     """
-    style = common.row_style(as_json, as_jsonl, as_csv, csv_safe, window)  # before the slow imports
-    names = common.listed_files(files, files_from, null)
     from wsac.data.audio.audio_options import AudioOptions
-    from wsac.inference.batch import stream_captions
-    from wsac.inference.caption_options import check_names
+    from wsac.data.audio.find import find_audio
+    from wsac.inference.captioner_folder import check_captioner
+    from wsac.inference.sound_results import Results
 
     from .rows import print_results
 
+    style = common.row_style(as_json, as_jsonl, as_csv, csv_safe, window)
+    names = common.listed_files(files, files_from, null)
+    check_captioner(model)
+
     decoding = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples}
     options = common.overrides(decoding | {"precision": precision}, changes, "length_penalty=0.8")
-    check_names(options)  # or --set model=x would reach stream_captions
-    options |= {"window": window, "min_confidence": min_confidence, "device": device}
-    options |= {"audio_options": AudioOptions.parse(track, channel)}
-    options |= {"names": names, "model": model, "clap": clap, "gap": gap}
-    print_results(stream_captions(files or (), **options), style, windowed=window is not None)
+    settings: dict[str, Any] = {
+        "window": window,
+        "min_confidence": min_confidence,
+        "device": device,
+    }
+    settings |= {"audio_options": AudioOptions.parse(track, channel)}
+    settings |= {"names": (sounds := find_audio(files or (), names))}
+    settings |= {"model": model, "clap": clap, "gap": gap}
+
+    def begin() -> Results[Caption]:
+        from wsac.inference.batch import stream_captions
+        from wsac.inference.caption_options import check_names
+
+        check_names(options)  # or --set model=x would reach stream_captions
+        return stream_captions(**options, **settings)
+
+    print_results(Results.of("caption", sounds, begin), style, windowed=window is not None)
 
 
 def tag(
@@ -77,7 +95,12 @@ def tag(
 
     wsac tag dog.wav recordings/ --labels "dog bark, rain, siren"
     """
+    from wsac.data.audio.audio_options import AudioOptions
+    from wsac.data.audio.find import find_audio
     from wsac.data.captions.labels import read_labels, split_labels
+    from wsac.inference.sound_results import Results
+
+    from .rows import print_results
 
     style = common.row_style(as_json, as_jsonl, as_csv, csv_safe, window)
     names = common.listed_files(files, files_from, null)
@@ -89,19 +112,13 @@ def tag(
         words = split_labels(labels)
     else:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
-    from wsac.data.audio.audio_options import AudioOptions
-    from wsac.inference.batch import stream_tags
+    settings: dict[str, Any] = {"clap": clap, "top": top, "window": window, "device": device}
+    settings |= {"audio_options": AudioOptions.parse(track, channel)}
+    sounds = find_audio(files or (), names)
 
-    from .rows import print_results
+    def begin() -> Results[TaggedSound]:
+        from wsac.inference.batch import stream_tags
 
-    sounds = stream_tags(
-        files or (),
-        words,
-        names=names,
-        clap=clap,
-        top=top,
-        window=window,
-        device=device,
-        audio_options=AudioOptions.parse(track, channel),
-    )
-    print_results(sounds, style, windowed=window is not None)
+        return stream_tags((), words, names=sounds, **settings)
+
+    print_results(Results.of("tag", sounds, begin), style, windowed=window is not None)

@@ -107,7 +107,7 @@ def embed_few(
 
 @embed.command("audio")
 def embed_audio(
-    out: Annotated[Path, Option("--out", "-o", help="Folder. A stopped run is resumed.")],
+    out: common.Out,
     files: common.Files = None,
     files_from: common.FilesFrom = None,
     null: common.Null = False,
@@ -125,15 +125,16 @@ def embed_audio(
 
     wsac embed audio recordings/ -o embeddings
     """
-    from wsac.clap import load_clap
-    from wsac.clap.collections import embed_folder
     from wsac.data.audio.audio_options import AudioOptions
 
-    names = common.listed_files(files, files_from, null)
+    options = AudioOptions.parse(track, channel)
+    sounds = common.find_sounds(files or (), common.listed_files(files, files_from, null))
+    from wsac.clap import load_clap
+    from wsac.clap.collections import embed_folder
+
     model = load_clap(name, device=device, tokenizer=tokenizer, offline=offline)
     sizes: dict[str, Any] = {"dtype": dtype, "shard": shard}
-    options = AudioOptions.parse(track, channel)
-    done = embed_folder(model, files or (), out, names=names, audio_options=options, **sizes)
+    done = embed_folder(model, (), out, names=sounds, audio_options=options, **sizes)
     if as_json:
         print_json(done)
     else:
@@ -148,7 +149,7 @@ def embed_audio(
 
 def convert_clap(
     source: Annotated[str, Argument(help="A checkpoint: its file or name.", metavar="IN")],
-    out: Annotated[Path, Option("--out", "-o", help="The folder to write.")],
+    out: Annotated[Path, common.Folder],
     tokenizer: common.Tokenizer = None,
     offline: common.Offline = False,
 ) -> None:

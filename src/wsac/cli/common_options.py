@@ -12,6 +12,38 @@ from typer import Argument, BadParameter, Option
 from wsac.io.console import print_json, table
 from wsac.types import WsacError
 
+
+def _device(name: str) -> str:
+    from wsac.runtime.device import check_device
+
+    return check_device(name)
+
+
+def new_folder(path: Path | None) -> Path | None:
+    """A folder to write. Raises WsacError where a file is in its place."""
+    for place in (path, *path.parents) if path is not None else ():
+        if place.exists() and not place.is_dir():
+            what = "there is a file here, and a folder is to be written"
+            raise WsacError(f"{place}: cannot make the folder: {what}; name another folder")
+    return path
+
+
+def new_file(path: Path | None) -> Path | None:
+    """A file to write. Raises WsacError where a folder is in its place."""
+    if path is not None and path.is_dir():
+        what = "this is a folder, and a file is to be written"
+        raise WsacError(f"{path}: {what}; name a file in it")
+    return path
+
+
+def existing(paths: Iterable[str | Path] | str | Path | None) -> Any:
+    """Files to read, "-" among them. Raises WsacError for one that is not there."""
+    for path in [paths] if isinstance(paths, (str, Path)) else paths or ():
+        if str(path) != "-" and not Path(path).exists():
+            raise WsacError(f"{path}: not found; check the path")
+    return paths
+
+
 # what a sub-group of verbs is made with
 PLAIN: dict[str, Any] = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
 Paths = list[Path] | None
@@ -24,7 +56,9 @@ FilesFrom = Annotated[
 ]
 Null = Annotated[bool, Option("-0", "--null", help="Names in it end in zero bytes (find -print0).")]
 Recordings = Annotated[Words, Option("--audio", help="Sound files, folders or globs. Repeatable.")]
-Captions = Annotated[Paths, Option("--captions", "-c", help="Caption files. Repeatable.")]
+Captions = Annotated[
+    Paths, Option("--captions", "-c", callback=existing, help="Caption files. Repeatable.")
+]
 Model = Annotated[str, Option("--model", help="A run folder, or pocket: the built-in captioner.")]
 Clap = Annotated[str, Option("--clap", help="pocket, a name (wsac clap list), a folder or a file.")]
 MovedClap = Annotated[str | None, Option("--clap", help="The captioner's CLAP, if it has moved.")]
@@ -43,13 +77,17 @@ SkipInvalid = Annotated[bool, Option("--skip-invalid", help="Leave out and count
 Window = Annotated[float | None, Option(help="Split files into windows of this many seconds.")]
 
 # runs and recipes
-Out = Annotated[Path, Option("--out", "-o", help="Run folder. A stopped run is resumed.")]
+Folder = Option("--out", "-o", callback=new_folder, help="The folder to write.")
+NewFile = Option("--out", "-o", callback=new_file, help="The file to write.")
+Out = Annotated[
+    Path, Option("--out", "-o", callback=new_folder, help="Run folder. A stopped run is resumed.")
+]
 Recipe = Annotated[str | None, Option(help="A recipe by name, such as wsac, or a TOML file.")]
 Set = Annotated[Words, Option("--set", help="Change a recipe value, as in training.epochs=3.")]
 Seed = Annotated[int | None, Option(help="The same seed gives the same weights.")]
 
 # devices and output
-Device = Annotated[str, Option(help="cpu, cuda or auto.")]
+Device = Annotated[str, Option(callback=_device, help="cpu, cuda or auto.")]
 Offline = Annotated[bool, Option("--offline", help="Use downloaded models only.")]
 Json = Annotated[bool, Option("--json", help="Write JSON.")]
 JsonLines = Annotated[bool, Option("--jsonl", help="Write JSON, an object a line.")]
@@ -110,6 +148,17 @@ def listed_files(files: Words, files_from: str | None, null: bool) -> list[str]:
     from wsac.io.name_lists import read_names
 
     return read_names(files_from, null=null)
+
+
+def find_sounds(patterns: Iterable[str], names: Iterable[str] = ()) -> list[str]:
+    """The sounds of patterns and names. Raises AudioError if none of them is there."""
+    from wsac.data.audio.find import all_missing, find_audio
+    from wsac.types import AudioError
+
+    files = find_audio(list(patterns), list(names))
+    if errors := all_missing(files):
+        raise AudioError(f"{errors[0]}; none of the {len(files)} recordings can be embedded")
+    return list(map(str, files))
 
 
 class StoppedError(WsacError):

@@ -15,7 +15,12 @@ from . import common_options as common
 
 def corpus(
     inputs: Annotated[list[Path], Argument(help="Caption files.", metavar="IN...")],
-    out: Annotated[Path, Option("--out", "-o", help="The JSON lines file (.gz compresses).")],
+    out: Annotated[
+        Path,
+        Option(
+            "--out", "-o", callback=common.new_file, help="The JSON lines file (.gz compresses)."
+        ),
+    ],
     format: Annotated[
         str,
         Option(help="auto, clotho, audiocaps, csv, wavcaps, json, jsonl, yaml, subtitles, text."),
@@ -44,7 +49,7 @@ def corpus(
 
 
 def soundworld(
-    out: Annotated[Path, Option("--out", "-o", help="Folder for recordings and captions.")],
+    out: Annotated[Path, common.Folder],
     scenes: Annotated[int, Option(help="Number of scenes, or of captions.")] = 500,
     seed: Annotated[int, Option(help="The same seed gives the same files.")] = 7,
     rate: Annotated[int, Option(help="Sample rate in Hz.")] = 16_000,

@@ -10,6 +10,8 @@ from typer import Option
 
 from wsac.io.console import say, table
 
+from . import common_options as common
+
 SAMPLE_RATE = 16_000  # Hz
 SECONDS = 10.0  # of each recording
 CAPTIONS = 6_000
@@ -22,7 +24,7 @@ SUMMARY = (
 
 
 def demo(
-    out: Annotated[Path, Option("--out", "-o", help="The folder to write.")] = Path("demo"),
+    out: Annotated[Path, common.Folder] = Path("demo"),
     epochs: Annotated[int, Option(min=1, help="Passes over the captions.")] = 8,
 ) -> None:
     """Train and caption once, on generated data.

@@ -7,9 +7,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from typer import Exit
+from typer import Exit, Option
 
 from wsac import __version__
 from wsac.io.console import say
@@ -21,7 +21,10 @@ SLOW = 10.0  # seconds
 LITTLE = 1 << 30  # bytes of free disk space
 
 
-def doctor(as_json: common.Json = False, device: common.Device = "auto") -> None:
+def doctor(
+    as_json: common.Json = False,
+    device: Annotated[str, Option(help="cpu, cuda or auto.")] = "auto",  # checked in the report
+) -> None:
     """Check the installation, and caption a test sound.
 
     Nothing is sent anywhere. The exit code is 1 when something is broken.

@@ -22,7 +22,9 @@ metrics = typer.Typer(
     name="metrics", help="List the metrics and install what they need.", **common.PLAIN
 )
 
-ReferencesOption = Annotated[Path | None, Option("--references", "-r", help="People's captions.")]
+ReferencesOption = Annotated[
+    Path | None, Option("--references", "-r", callback=common.existing, help="People's captions.")
+]
 MetricsOption = Annotated[str | None, Option(help="Names or sets, as in wsac metrics list.")]
 AudioOption = Annotated[Path | None, Option(help="The folder of the sounds.")]
 # the models that judge captions
@@ -32,7 +34,9 @@ CheckerOption = Annotated[str | None, Option(help="Error detector of fer, fense 
 
 
 def evaluate(
-    candidates: Annotated[Path | None, Option("--candidates", "-c", help="To score.")] = None,
+    candidates: Annotated[
+        Path | None, Option("--candidates", "-c", callback=common.existing, help="To score.")
+    ] = None,
     references: ReferencesOption = None,
     metrics: MetricsOption = None,
     model: Annotated[str | None, Option(help="A captioner to score on --dataset.")] = None,
@@ -46,7 +50,7 @@ def evaluate(
     training_text: Annotated[Path | None, Option(help="Training captions, for novelty.")] = None,
     column: common.Column = None,
     skip_invalid: common.SkipInvalid = False,
-    out: Annotated[Path | None, Option("--out", "-o", help="JSON with every value.")] = None,
+    out: Annotated[Path | None, common.NewFile] = None,
     clap: JudgeOption = None,
     encoder: EncoderOption = None,
     checker: CheckerOption = None,
@@ -64,6 +68,7 @@ def evaluate(
     from wsac.evaluation import Models
     from wsac.evaluation.pairing import caption_dataset
     from wsac.evaluation.results import report_json, save
+    from wsac.inference.captioner_folder import check_captioner
     from wsac.io.console import is_utf8
 
     models = Models(training_text, clap, encoder, checker, device, offline)
@@ -85,6 +90,7 @@ def evaluate(
         names = _metric_names(metrics, "fast", models)
         clips = find_dataset(dataset, root, split, column=column, skip_invalid=skip_invalid)
         decoding |= {"model": model or "pocket"}
+        check_captioner(model or "pocket")
         pairs = caption_dataset(clips, skip_invalid=skip_invalid, device=device, **decoding)
         about = {"model": model or "pocket", "dataset": dataset, "root": root}
         about |= {} if dataset == "folder" else {"split": clips.split}
@@ -151,7 +157,7 @@ def compare(
 
 def report(
     scores: Annotated[Path, Argument(help="A file of wsac evaluate -o.", metavar="SCORES")],
-    out: Annotated[Path, Option("--out", "-o", help="The page to write.")],
+    out: Annotated[Path, common.NewFile],
     by: Annotated[str | None, Option(help="The metric that ranks the clips.")] = None,
     clips: Annotated[int, Option(help="Number of best clips, and of worst clips.")] = 5,
     audio: AudioOption = None,
@@ -166,7 +172,6 @@ def report(
 
     wsac report scores.json -o report.html
     """
-    from wsac.clap import load_clap
     from wsac.evaluation.pairing import find_sounds
     from wsac.evaluation.report import read_texts, write_evaluation
     from wsac.evaluation.results import load
@@ -181,6 +186,8 @@ def report(
             say(f"not shown: {key!r} is {why}")
     options: dict[str, Any] = {"title": scores.stem, "clips": clips, "by": by}
     if retrieve:
+        from wsac.clap import load_clap
+
         options |= {"captions": read_texts(retrieve)}
         options |= {"clap": load_clap(clap or "pocket", device=device, offline=offline)}
     problems = write_evaluation(scored, out, **options)

@@ -27,6 +27,9 @@ def export(
 
     wsac export --onnx pocket-onnx
     """
+    from wsac.inference.captioner_folder import check_captioner
+
+    check_captioner(model)
     from wsac.inference.captioner import Captioner
     from wsac.inference.onnx.exporter import export_onnx
 

@@ -12,10 +12,8 @@ from typing import Any, Protocol, TypeAlias
 
 from typer import Exit
 
-from wsac.inference.batch import Results
-from wsac.inference.captioner import SILENCE
-from wsac.inference.tagger import TaggedSound
-from wsac.io.console import is_utf8, part_of, say, write_out
+from wsac.inference.sound_results import SILENCE, Results, TaggedSound
+from wsac.io.console import is_utf8, on_one_terminal, part_of, say, write_out
 from wsac.io.csv_text import csv_line, spreadsheet_safe
 from wsac.io.growing_table import GrowingTable
 from wsac.io.json_text import to_json
@@ -42,7 +40,7 @@ class Style(Protocol):
 
 
 def print_results(results: Results[Any], style: str, *, windowed: bool) -> None:
-    """Print results on stdout and errors on stderr, as they come.
+    """Print results on stdout and errors on stderr, as they come; errors last on one terminal.
 
     style: "json" (an array), "jsonl", "csv" with a line for each tag, "csv-safe" for spreadsheets,
     or "table". windowed: a file may have several results. Ends with code 1 if a file failed. Raises
@@ -50,6 +48,7 @@ def print_results(results: Results[Any], style: str, *, windowed: bool) -> None:
     """
     text = _style(results, style, windowed)
     files, failed, file = 0, 0, ""
+    waiting: list[AudioError] | None = [] if on_one_terminal() else None
     try:
         with closing(results.show()) as stream:
             for result in stream:
@@ -59,11 +58,12 @@ def print_results(results: Results[Any], style: str, *, windowed: bool) -> None:
                     file = result.file
                 if isinstance(result, AudioError):
                     failed += 1
-                    say(f"error: {result}")
+                    waiting.append(result) if waiting is not None else say(f"error: {result}")
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         with suppress(OSError):  # the reader of a pipe may have ended, too
             write_out(text.end() if files or interrupted else "")
+        _say_all(waiting)
         if interrupted:
             files -= windowed and files > 0  # the last may be incomplete
             raise StoppedError(
@@ -71,10 +71,16 @@ def print_results(results: Results[Any], style: str, *, windowed: bool) -> None:
             ) from None
         raise
     write_out(text.end())
+    _say_all(waiting)
     if failed:
         done = "captioned" if results.title == "caption" else "tagged"
         say(f"{part_of(failed, files, 'file')} could not be {done}")
         raise Exit(1)
+
+
+def _say_all(errors: list[AudioError] | None) -> None:
+    for error in errors or ():
+        say(f"error: {error}")
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from wsac.io.console import say
-from wsac.types import WsacError
+from wsac.types import CorpusError, WsacError
 
 from . import common_options as common
 
@@ -39,8 +39,6 @@ def train(
     wsac train --captions corpus.jsonl --out runs/mine
     """
     from wsac.io.config import load_recipe
-    from wsac.training.decoder import train as run
-    from wsac.training.recipe import Recipe
 
     if bridge is not None and noise is not None:
         raise WsacError("--noise is short for a --bridge; give one of them")
@@ -56,16 +54,42 @@ def train(
         "training.seed": seed,
         "training.deterministic": False if fast else None,
     }
-    settings = load_recipe(Recipe, recipe, common.overrides(options, changes))
+    options = common.overrides(options, changes)
+    _check_early(recipe, options)
+    from wsac.training.decoder import train as run
+    from wsac.training.recipe import Recipe
+
+    settings = load_recipe(Recipe, recipe, options)
     with common.resumable(out):
         run(settings, out, device=device)
     say(f"done: wsac caption FILE --model {out}")
 
 
+def _check_early(recipe: str | None, options: dict[str, Any]) -> None:
+    """Raises WsacError for what is wrong in a recipe and its files, as far as torch is not needed.
+
+    A recipe in a pipe, which can be read only once, is not looked at.
+    """
+    from wsac.inference.captioner_folder import check_captioner
+    from wsac.io.config import find_recipe, load_recipe
+    from wsac.training.recipe_outline import Outline
+
+    if recipe is not None and find_recipe(recipe).is_fifo():
+        return
+    outline = load_recipe(Outline, recipe, options)
+    files = outline.corpus.captions + outline.corpus.pairs
+    if not files:
+        raise CorpusError("no caption files given; name at least one, as in --captions FILE")
+    common.existing(files)
+    if outline.start:
+        check_captioner(outline.start)
+
+
 def train_clap(
     out: common.Out,
     pairs: Annotated[
-        common.Paths, Option("--pairs", "-p", help="CSV audio,caption[,label].")
+        common.Paths,
+        Option("--pairs", "-p", callback=common.existing, help="CSV audio,caption[,label]."),
     ] = None,
     validation: Annotated[common.Paths, Option(help="The same, to measure the CLAP with.")] = None,
     scenes: Annotated[
@@ -85,7 +109,6 @@ def train_clap(
     """
     from wsac.io.config import load_recipe
     from wsac.training.clap.clap_recipe import ClapRecipe
-    from wsac.training.clap.contrastive import train_clap as run
 
     options = {
         "pairs": pairs,
@@ -97,6 +120,8 @@ def train_clap(
         "deterministic": False if fast else None,
     }
     settings = load_recipe(ClapRecipe, recipe, common.overrides(options, changes))
+    from wsac.training.clap.contrastive import train_clap as run
+
     with common.resumable(out):
         run(settings, out, device=device)
     say(f"done: wsac train --clap {out} --captions FILE --out RUN")
@@ -104,8 +129,15 @@ def train_clap(
 
 def calibrate(
     model: Annotated[Path, Argument(help="A run folder of wsac train.")],
-    pairs: Annotated[Path, Option("--pairs", "-p", help="CSV audio,keywords (none if unclear).")],
-    test: Annotated[Path | None, Option(help="The same, to measure the fit with.")] = None,
+    pairs: Annotated[
+        Path,
+        Option(
+            "--pairs", "-p", callback=common.existing, help="CSV audio,keywords (none if unclear)."
+        ),
+    ],
+    test: Annotated[
+        Path | None, Option(callback=common.existing, help="The same, to measure the fit with.")
+    ] = None,
     column: common.Column = None,
     skip_invalid: common.SkipInvalid = False,
     as_json: common.Json = False,
@@ -115,6 +147,9 @@ def calibrate(
 
     wsac calibrate runs/mine --pairs known.csv --test other.csv
     """
+    from wsac.inference.captioner_folder import check_captioner
+
+    check_captioner(model)
     from wsac.inference.calibrate import calibrate as run
     from wsac.inference.calibrate import figure_rows
 
@@ -126,7 +161,7 @@ def calibrate(
 
 def convert_captioner(
     checkpoint: Annotated[Path, Argument(help="An epoch-N.pt of the published WSAC code.")],
-    out: Annotated[Path, Option("--out", "-o", help="The folder to write.")],
+    out: Annotated[Path, common.Folder],
     clap: Annotated[str, Option(help="The CLAP it was trained with: a name, folder or file.")],
     tokenizer: Annotated[Path, Option(help="bert-base-uncased's: a folder or a file.")],
     captions: common.Captions = None,

@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from wsac.clap import load_clap
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.find import find_audio
-from wsac.io.console import progress
 from wsac.types import AudioError, Caption, RecipeError
 
 from .bundle import note_unfinished
-from .captioner import SILENCE, Captioner
-from .tagger import Tag, TaggedSound, Tagger
+from .captioner import Captioner
+from .sound_results import SILENCE, Result, Results, Tag, TaggedSound
+from .tagger import Tagger
 
 DIGITS = {"logprob": 4, "start": 3, "end": 3, "confidence": 4, "score": 4, "probability": 4}
 
 Item = TypeVar("Item", Caption, TaggedSound, Tag)
-Result = TypeVar("Result", Caption, TaggedSound)
-
-
-@dataclass(frozen=True)
-class Results(Generic[Result]):
-    """The results of files, in order, each made when it is asked for: iterate once.
-
-    An AudioError stands in the place of a file that fails. title: what is done, for the progress.
-    """
-
-    title: str
-    files: list[Path]
-    results: Iterator[Result | AudioError]
-
-    def __iter__(self) -> Iterator[Result | AudioError]:
-        return self.show(rows=False)
-
-    def show(self, *, rows: bool = True) -> Generator[Result | AudioError, None, None]:
-        """The results with their progress on stderr. rows: each is printed meanwhile."""
-        file = ""
-        with progress(self.title, len(self.files), unit="files", rows=rows) as tick:
-            for result in self.results:
-                if result.file != file:
-                    tick()
-                file = result.file
-                yield result
 
 
 def stream_captions(

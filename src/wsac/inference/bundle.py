@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder, load_clap
-from wsac.clap.loading import BUNDLED, WAYS
+from wsac.clap.loading import WAYS
 from wsac.decoder import build
 from wsac.io.checked_json import FILES, check_file, check_record, write_record
 from wsac.io.console import say
@@ -25,14 +25,14 @@ from wsac.runtime.device import pick_device
 from wsac.types import ModelError
 
 from .caption_options import CaptionOptions
+from .captioner_folder import BUNDLED_CAPTIONER as BUNDLED_CAPTIONER
+from .captioner_folder import CARD, check_captioner
 from .confidence import Calibration
 from .prompts import Prompter, PromptSettings
 
 if TYPE_CHECKING:
     from .captioner import Captioner
 
-BUNDLED_CAPTIONER = BUNDLED.parent / "captioner"
-CARD = "captioner.json"
 FORMAT = 1
 FREE = ("clap", "decoder.model")  # places in captioner.json, which people change by hand
 PARTS = ("decoder.safetensors", "tokenizer.json", "memory.safetensors", "gap.safetensors")
@@ -55,11 +55,6 @@ class Card(BaseModel):
     trained: str
     prompt: PromptSettings | None = None
     confidence: Calibration | None = None
-
-
-def find_captioner(name: str | Path) -> Path:
-    """The folder of a captioner, by its path or as "pocket", the built-in captioner."""
-    return BUNDLED_CAPTIONER if str(name) == "pocket" else Path(name)
 
 
 def save(
@@ -105,12 +100,7 @@ def _write(
 
 def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[str, Any]:
     """The arguments of a Captioner, read from its folder. Raises ModelError."""
-    folder = find_captioner(name)
-    settle(folder)
-    if not (folder / CARD).is_file():
-        if (folder / "recipe.toml").is_file():
-            raise ModelError(f"{name}: an unfinished run; give its wsac train command again")
-        raise ModelError(f"{name}: no captioner here; give a folder of wsac train, or pocket")
+    folder = check_captioner(name)
     device = pick_device(device)
     before = _stamp(folder)
     try:

@@ -34,8 +34,8 @@ from .caption_options import CaptionOptions
 from .confidence import Calibration, confidence_features
 from .prompts import Prompter
 from .rerank import choose
+from .sound_results import SILENCE
 
-SILENCE = "Silence"
 EMBEDDINGS_AT_ONCE = 64
 
 

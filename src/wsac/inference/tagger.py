@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +12,8 @@ from wsac.clap.sounds import Audio, AudioEmbedding, map_sounds, raise_errors
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.types import AudioError, RecipeError
+
+from .sound_results import Tag, TaggedSound
 
 # written down before anything was scored with them, and never tuned on test data
 PROMPTS = (
@@ -25,30 +26,6 @@ PROMPTS = (
     "{} is heard nearby",
 )
 SILENT_WINDOW = "silent: no sound above -60 dBFS in this window"
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """A label on a sound. score: cosine of sound and label. probability: among all labels, which
-    sum to 1."""
-
-    label: str
-    score: float
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class TaggedSound:
-    """A sound, or a window of it, with its tags, best first. start, end: seconds.
-
-    A silent sound has no tags. notes: what is wrong with the file, or that a window is silent.
-    """
-
-    file: str
-    start: float
-    end: float
-    tags: tuple[Tag, ...]
-    notes: tuple[str, ...] = ()
 
 
 class Tagger:

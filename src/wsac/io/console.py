@@ -56,6 +56,11 @@ def write_out(text: str) -> None:
     sys.stdout.flush()
 
 
+def on_one_terminal() -> bool:
+    """Whether people read stdout and stderr in one place."""
+    return sys.stdout.isatty() and sys.stderr is not None and sys.stderr.isatty()
+
+
 def is_utf8() -> bool:
     """Whether stdout takes every character."""
     return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf8")

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from wsac.types import RecipeError
 
-from .determinism import prepare_cublas
+if TYPE_CHECKING:
+    import torch
+
+
+def check_device(name: str) -> str:
+    """The name. Raises RecipeError if torch has no device of this kind; imports nothing."""
+    if name.partition(":")[0] not in ("auto", "cpu", "cuda", "mps", "xpu"):
+        raise RecipeError(f"device '{name}': unknown; choose cpu, cuda or auto")
+    return name
 
 
 def pick_device(name: str) -> str:
     """``"auto"``: a GPU when there is one, else the CPU. Raises RecipeError when it does not
     work."""
-    if name == "auto":
+    import torch
+
+    from .determinism import prepare_cublas
+
+    if check_device(name) == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.partition(":")[0] not in ("cpu", "cuda", "mps", "xpu"):
-        raise RecipeError(f"device '{name}': unknown; choose cpu, cuda or auto")
     if name.startswith("cuda"):
         prepare_cublas()
     try:
@@ -31,6 +40,8 @@ def pick_device(name: str) -> str:
 
 def has_bfloat16(device: torch.device | str = "cpu") -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware; emulation is slow."""
+    import torch
+
     kind = torch.device(device).type
     if kind == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -81,8 +81,8 @@ def prepare(
     Writes recipe.toml to ``out``. Raises CorpusError, RecipeError or ModelError like ``train``.
     """
     options, device = recipe.training, pick_device(device)
+    captions, paths = read_captions(recipe.corpus)  # first: its errors are likelier
     clap = load_clap(recipe.clap, device=device)
-    captions, paths = read_captions(recipe.corpus)
     sounds = None if paths is None else embed_pairs(paths, clap, recipe.bridge.train)
     gap_file = recipe.bridge.gap
     gap = Gap.load(gap_file, fingerprint=clap.fingerprint) if gap_file else None

@@ -26,7 +26,8 @@ from wsac.io.console import say
 from wsac.runtime.seeding import generator_for
 from wsac.types import CorpusError, RecipeError
 
-from .recipe import CorpusOptions, PromptOptions, Recipe
+from .recipe import Recipe
+from .recipe_outline import CorpusOptions, PromptOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import torch
 from wsac.clap import ClapEncoder
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder, begin
-from wsac.inference.bundle import find_captioner
 from wsac.inference.captioner import Captioner
+from wsac.inference.captioner_folder import find_captioner
 from wsac.io.console import say
 from wsac.runtime.seeding import seed_for
 from wsac.types import RecipeError

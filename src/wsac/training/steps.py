@@ -19,7 +19,7 @@ from .distributed import Processes
 from .loop import TrainState
 from .material import Material
 from .optim import adamw, autocast, learning_rate, update_average
-from .recipe import TrainingOptions
+from .recipe_outline import TrainingOptions
 
 EPOCHS, STEPS = 4, 800  # the least of both, if the recipe leaves the length open
 FEW_CAPTIONS, FEW_STEPS = 20, 100  # below these a note warns

@@ -15,6 +15,7 @@ from wsac.io.console import say
 from wsac.types import AudioError
 
 from .headers import HEAD_BYTES, is_sound
+from .local_files import STDIN, local_file, sound_name
 
 _FORMATS = """
 wav wave flac ogg oga opus spx mp3 mp2 aif aiff aifc caf au w64 rf64
@@ -59,6 +60,23 @@ def find_audio(patterns: Sequence[str | Path], names: Sequence[str | Path] = ())
     if selection.skipped:
         say(_skipped_line(selection.skipped))
     return list(files | dict.fromkeys(map(Path, names)))
+
+
+def all_missing(files: Sequence[Path]) -> list[AudioError]:
+    """The error of each file, if none of them is there; else nothing."""
+    errors = []
+    for file in files:
+        try:
+            if file.exists() or str(file) == STDIN:
+                return []
+        except ValueError:  # a zero byte in the name
+            pass
+        try:
+            local_file(file)
+        except AudioError as error:
+            error.file = sound_name(file)
+            errors.append(error)
+    return errors
 
 
 def _skipped_line(skipped: Counter[str]) -> str:

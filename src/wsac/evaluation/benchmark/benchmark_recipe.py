@@ -8,7 +8,12 @@ from pydantic import Field, NonNegativeInt
 
 from wsac.decoder.decoder_options import DecoderOptions
 from wsac.io.config import Section, VerbRecipe
-from wsac.training.recipe import CorpusOptions, MemoryOptions, PromptOptions, TrainingOptions
+from wsac.training.recipe_outline import (
+    CorpusOptions,
+    MemoryOptions,
+    PromptOptions,
+    TrainingOptions,
+)
 
 
 class DataOptions(Section):

@@ -13,7 +13,8 @@ from wsac.data.audio.stream import SILENCE_PEAK
 from wsac.data.audio.windows import shortest_tail
 from wsac.data.tokenizer import BOS, EOS, PAD
 from wsac.decoder import TransformerDecoder
-from wsac.inference.captioner import SILENCE, Captioner
+from wsac.inference.captioner import Captioner
+from wsac.inference.sound_results import SILENCE
 from wsac.io.files import atomic_folder, write_json
 from wsac.types import ModelError, WsacError
 
