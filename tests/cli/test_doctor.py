@@ -43,6 +43,30 @@ def test_as_a_table(run):
     assert code == 0
     for words in ("versions: torch", "processor: usable", "caches: Hub", "java", "disk: "):
         assert words in out
+    assert "GOMP_SPINCOUNT" not in out
+    assert "bytes" not in out
+    assert out.index("test: caption") < out.index("caches: ") < out.index("versions: ")
+
+
+@pytest.mark.usefixtures("sound_machine")
+def test_the_verdict_comes_first_and_leaves_out_what_developers_need(run, monkeypatch):
+    absent = "nosuchlibrary>=1; extra == "
+    requires(monkeypatch, *(f'{absent}"{name}"' for name in ("meteor", "docs", "release")))
+    monkeypatch.setattr(doctor, "_java", lambda: {"java": "no: none", "version": "1"})
+    code, out, err = run("doctor")
+    assert code == 0
+    right = "everything works: a siren was captioned as 'A siren'; "
+    assert err.splitlines()[0] == f"{right}only some verbs need what is not installed: meteor"
+    assert "extras: meteor" in out
+    assert "release" not in out
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "empty"), (20, "0.0 kB"), (9_990, "10.0 kB"), (10**7, "10.0 MB"), (52 * 10**9, "52.0 GB")],
+)
+def test_sizes_read_well(count, text):
+    assert doctor._words({"folder": "f", "bytes": count}) == f"f: {text}"
 
 
 def requires(monkeypatch, *requirements):
@@ -57,7 +81,7 @@ def test_a_missing_and_an_old_library_are_named(run, monkeypatch):
     assert code == 1
     assert f"torch>=99 (here: {torch.__version__}) is needed" in problems[0]
     assert "nosuchlibrary>=1 is needed" in problems[1]
-    assert err.splitlines()[-1] == "2 broken"
+    assert err.splitlines()[0] == "2 broken; what is here follows"
     assert "Traceback" not in err
 
 
@@ -115,7 +139,7 @@ def test_notes_on_caches_disks_and_threads(run, monkeypatch, tmp_path):
     assert code == 0
     notes = "\n".join(json.loads(out)["notes"])
     assert f"{tmp_path / 'cache'}: not writable; set WSAC_CACHE to another folder" in notes
-    assert "only 0.0 MB free" in notes
+    assert "only 1.0 kB free" in notes
     assert "unset OMP_NUM_THREADS" in notes
     assert "note: " in err
 

@@ -23,8 +23,8 @@ def new_folder(path: Path | None) -> Path | None:
     """A folder to write. Raises WsacError where a file is in its place."""
     for place in (path, *path.parents) if path is not None else ():
         if place.exists() and not place.is_dir():
-            what = "there is a file here, and a folder is to be written"
-            raise WsacError(f"{place}: cannot make the folder: {what}; name another folder")
+            what = "cannot make the folder, since there is a file here"
+            raise WsacError(f"{place}: {what}; give --out a folder")
     return path
 
 

@@ -19,6 +19,9 @@ from . import common_options as common
 SOUND, WORD = "siren", "siren"  # the test sound, and what its caption must name
 SLOW = 10.0  # seconds
 LITTLE = 1 << 30  # bytes of free disk space
+DEVELOPERS = ("dev", "docs", "release", "full-tests")  # extras that using wsac does not need
+ORDER = ("test", "device", "processor", "java", "extras", "caches", "disk", "versions")
+JSON_ONLY = ("set",)  # variables of the threads' library; wsac sets one of them itself
 
 
 def doctor(
@@ -46,14 +49,25 @@ def doctor(
     for name, check in checks.items():
         report[name] = _attempt(name, check, problems)
     report |= {"notes": notes, "problems": problems, "ok": not problems}
-    common.show(as_json, report, "", ("what", "here"), _rows(report))
-    for note in notes:
-        say(f"note: {note}")
+    say(_verdict(report))
     for problem in problems:
         say(f"error: {problem}")
-    say(f"{len(problems)} broken" if problems else "everything works")
+    for note in notes:
+        say(f"note: {note}")
+    common.show(as_json, report, "", ("what", "here"), _rows(report))
     if problems:
         raise Exit(1)
+
+
+def _verdict(report: dict[str, Any]) -> str:
+    """The first line: what works, and what some verbs may lack."""
+    if count := len(report["problems"]):
+        return f"{count} broken; what is here follows"
+    captioned = f"a {SOUND} was captioned as '{report['test'].get('caption')}'"
+    absent = [n for n, v in report["extras"].items() if v != "installed" and n not in DEVELOPERS]
+    absent += [] if "version" in report["java"] else ["Java"]
+    lacking = f"; only some verbs need what is not installed: {', '.join(absent)}" if absent else ""
+    return f"everything works: {captioned}{lacking}"
 
 
 def _attempt(name: str, check: Callable[[], dict[str, Any]], problems: list[str]) -> dict[str, Any]:
@@ -173,16 +187,26 @@ def _self_test(device: str, notes: list[str]) -> dict[str, Any]:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return f"{count / 1e3:,.1f} kB" if count else "empty"
 
 
 def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """A line for each fact."""
-    rows = []
-    for section in (name for name, facts in report.items() if isinstance(facts, dict)):
+    """A line for each fact, what matters most first."""
+    rows, developers = [], []
+    for section in ORDER:
         for name, value in report[section].items():
             title = name if section == name else f"{section}: {name}"
-            rows.append((title, _words(value, in_bytes=section == "disk" or name == "memory")))
+            if section == "extras" and name in DEVELOPERS:
+                developers += [name] if value == "installed" else []
+            elif name not in JSON_ONLY:
+                in_bytes = section == "disk" or name == "memory"
+                text = _words(value, in_bytes=in_bytes)
+                rows.append((title, f"{text} free" if section == "disk" else text))
+        if section == "extras" and developers:
+            rows.append(("extras: for developers", ", ".join(developers)))
     return rows
 
 
@@ -192,8 +216,10 @@ def _words(value: Any, *, in_bytes: bool = False) -> str:
             return "yes" if value else "no"
         case int() if in_bytes:
             return _size(value)
-        case dict():
-            return ", ".join(f"{k} {_words(v, in_bytes=k == 'bytes')}" for k, v in value.items())
+        case {"folder": folder, "bytes": count}:
+            return f"{folder}: {_size(count)}"
+        case dict():  # seconds of the test
+            return ", ".join(f"{what} {seconds} s" for what, seconds in value.items())
         case list():
             return ", ".join(map(str, value)) or "none"
     return str(value)

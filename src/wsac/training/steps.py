@@ -34,7 +34,7 @@ class DecoderTraining:
     """
 
     title: ClassVar[str] = "train"
-    unit: ClassVar[str] = "captions"
+    unit: ClassVar[str] = "steps"
     save_seconds: ClassVar[float] = 30.0
 
     options: TrainingOptions
@@ -80,10 +80,12 @@ class DecoderTraining:
     def announce(self) -> None:
         material, count = self.material, len(self.material.tokens)
         size = sum(map(torch.numel, self.decoder.parameters())) / 1e6
+        passes = self.total // self.steps_per_epoch
         say(
             f"{len(material.train_rows):,} captions to train on, "
             f"{len(material.validation_rows):,} held out; vocabulary "
-            f"{self.decoder.vocab_size:,}, {size:.1f} M parameters, {self.total:,} steps"
+            f"{self.decoder.vocab_size:,}, {size:.1f} M parameters, {self.total:,} steps "
+            f"({passes:,} pass{'es' * (passes != 1)} over the captions)"
         )
         if count < FEW_CAPTIONS:
             say(
@@ -97,9 +99,7 @@ class DecoderTraining:
             )
 
     def units_at(self, step: int) -> int:
-        epoch, place = divmod(step, self.steps_per_epoch)
-        count = len(self.material.train_rows)
-        return epoch * count + min(place * self.options.update_size, count)
+        return step
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
