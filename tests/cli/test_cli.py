@@ -294,6 +294,36 @@ def test_mistakes_are_one_line_and_leave_nothing_behind(run, tmp_path, monkeypat
     assert left == {"good.txt"}
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("train my.txt", "--captions my.txt"),
+        ("train -o run my.txt --epochs 3", "--captions my.txt"),
+        ("train-clap pairs.csv -o run", "--pairs pairs.csv"),
+        ("tune recordings/", "--audio recordings/"),
+        ("evaluate ours.csv -r theirs.csv", "--candidates ours.csv"),
+        ("gap sounds/", "--audio sounds/"),
+    ],
+)
+def test_a_word_without_its_option_is_told_the_option(run, words, option):
+    code, out, err = run(*words.split())
+    assert (code, out) == (2, "")
+    assert f"give it as {option}\n" in err
+
+
+@pytest.mark.parametrize("words", [("-o", "rows.csv"), ("--out=rows.csv",)])
+def test_rows_go_to_stdout(run, words):
+    code, _, err = run("caption", "x.wav", *words)
+    assert code == 2
+    assert "rows go to stdout, as in wsac caption FILE --csv > rows.csv" in err
+
+
+def test_help_comes_before_words_without_an_option(run):
+    code, out, _ = run("train", "my.txt", "--help")
+    assert code == 0
+    assert "--captions" in out
+
+
 # mistakes that need no model: (words, what the one line says)
 EARLY = (
     ("caption nosuch.wav", "no such file; check the path"),

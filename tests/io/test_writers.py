@@ -447,3 +447,19 @@ def test_a_lock_whose_file_was_just_removed_is_taken_anew(tmp_path, monkeypatch)
     with locks.alone_in(tmp_path):
         assert names(tmp_path) == [".lock"]
     assert names(tmp_path) == []
+
+
+def test_what_is_in_the_way_is_named(tmp_path):
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.touch()
+    folder.mkdir()
+    for target, reason in (
+        (file / "below", "there is a file in the place of a folder"),
+        (file / "deeper" / "below", "there is a file in the place of a folder"),
+        (folder, "there is a folder here"),
+    ):
+        with pytest.raises(WsacError, match=reason):
+            write_text(target, "text")
+    with pytest.raises(WsacError, match="there is a file in the place of a folder"), alone_in(file):
+        pass
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -10,7 +11,7 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from wsac import __version__
 from wsac.io.console import prepare_streams, say
@@ -68,6 +69,31 @@ class Sections(TyperGroup):
                 formatter.write_dl([(name, c.get_short_help_str(width)) for name, c in commands])
 
 
+# the option that a verb takes a word by, where people write it as it is
+OPTION_OF = {
+    "train": "--captions",
+    "train-clap": "--pairs",
+    "tune": "--audio",
+    "evaluate": "--candidates",
+    "gap": "--audio",
+}
+
+
+class Verb(TyperCommand):
+    """A command that says which option a word without one belongs to, and where rows go."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if self.name in ("caption", "tag") and {"-o", "--out"} & {w.split("=")[0] for w in args}:
+            example = f"wsac {self.name} FILE --csv > rows.csv"
+            raise typer.BadParameter(f"no --out: rows go to stdout, as in {example}", ctx)
+        if self.name in OPTION_OF and not {"-h", "--help"} & set(args):
+            option = OPTION_OF[self.name]
+            if words := self.make_parser(ctx).parse_args(args=list(args))[1]:
+                what = f"{words[0]}: give it as {option} {shlex.quote(words[0])}"
+                raise typer.BadParameter(what, ctx)
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="wsac",
     cls=Sections,
@@ -83,7 +109,7 @@ for section in SECTIONS.values():
         if isinstance(verb, typer.Typer):
             app.add_typer(verb)
         else:
-            app.command(_name(verb))(verb)
+            app.command(_name(verb), cls=Verb)(verb)
 
 
 def _print_version(wanted: bool) -> None:

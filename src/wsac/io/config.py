@@ -15,6 +15,7 @@ from wsac.types import RecipeError, did_you_mean
 
 from .files import endless, write_text
 from .json_text import to_json
+from .locks import why
 
 RECIPES = Path(__file__).parents[1] / "recipes"  # those that are shipped
 
@@ -158,7 +159,7 @@ def pin_recipe(recipe: Section, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        what = f"cannot make the run folder ({error.strerror}); give another --out"
+        what = f"cannot make the run folder ({why(error)}); give another --out"
         raise RecipeError(f"{folder}: {what}") from error
     if path.is_file() and (folder / "checkpoint.safetensors").is_file():
         old = load_recipe(type(recipe), path)  # type: ignore[type-var]

@@ -16,7 +16,7 @@ from wsac.types import WsacError
 
 from .csv_text import csv_line
 from .json_text import to_json
-from .locks import one_at_a_time, sweep, temporary_beside
+from .locks import one_at_a_time, sweep, temporary_beside, why
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +26,8 @@ OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 COMMIT = ".commit"  # holds the files of an update from the moment that it counts
 
 
-def _cannot_write(target: str | Path, reason: Any) -> WsacError:
-    return WsacError(f"{target}: cannot write ({reason}); check the path and the free space")
+def _cannot_write(target: str | Path, error: OSError) -> WsacError:
+    return WsacError(f"{target}: cannot write ({why(error)}); check the path and the free space")
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
-        raise _cannot_write(target, error.strerror or error) from error
+        raise _cannot_write(target, error) from error
     finally:
         _end(temporary, mark)
 
@@ -70,7 +70,7 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
             target.rmdir()
         temporary.replace(target)
     except OSError as error:
-        raise _cannot_write(target, error.strerror or error) from error
+        raise _cannot_write(target, error) from error
     finally:
         _end(temporary, mark)
 
@@ -102,7 +102,7 @@ def atomic_update(
             for name in stale:
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise _cannot_write(folder, error.strerror or error) from error
+        raise _cannot_write(folder, error) from error
     finally:
         _end(temporary, mark)
 

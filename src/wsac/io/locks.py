@@ -35,6 +35,17 @@ TOLD_AFTER, LONGEST = 1.0, 60.0  # seconds of waiting for a block that takes mom
 _swept: set[str] = set()
 
 
+def why(error: OSError) -> str:
+    """The reason of a failure to write, in words that say what is in the way."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "there is a file in the place of a folder"
+    return (
+        "there is a folder here"
+        if isinstance(error, IsADirectoryError)
+        else str(error.strerror or error)
+    )
+
+
 def temporary_beside(target: Path, *, folder: bool = False) -> tuple[Path, int | None]:
     """Make an empty file or folder of an unpredictable name beside ``target``, with its suffix.
 
@@ -95,8 +106,7 @@ def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             lock = _take(path)
         except OSError as error:
-            reason = error.strerror or error
-            what = f"cannot make the folder, or write there ({reason}); use another one"
+            what = f"cannot make the folder, or write there ({why(error)}); use another one"
             raise WsacError(f"{folder}: {what}") from error
         if lock is None:
             who = _holder(path)
