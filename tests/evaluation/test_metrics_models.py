@@ -25,6 +25,7 @@ from wsac.evaluation.metrics.model.encoders import SentenceEncoder, load_encoder
 from wsac.evaluation.metrics.model.fense import fer, penalised, sbert_sim
 from wsac.evaluation.metrics.model.fluency import LABELS, fluency_errors, load_checker
 from wsac.io import hub as downloads
+from wsac.io.mirrors import download
 from wsac.types import AudioError, CorpusError, ModelError
 
 BERT = {
@@ -599,18 +600,16 @@ def test_a_download_is_whole_and_checked_or_absent(server, tmp_path):
         ("/none", "cannot be downloaded"),
     ):
         with pytest.raises(ModelError, match=message):
-            downloads.download(address + path, target, digest)
+            download(address + path, target, digest)
         assert list(target.parent.glob("*")) == []
     with pytest.raises(ModelError, match="not the published file"):
-        downloads.download(f"{address}/whole", target, "0" * 64)
+        download(f"{address}/whole", target, "0" * 64)
     assert not target.exists()
-    assert downloads.download(f"{address}/whole", target, digest).read_bytes() == content
-    assert (
-        downloads.download(f"{address}/none", target, digest, offline=True) == target
-    )  # it is here
+    assert download(f"{address}/whole", target, digest).read_bytes() == content
+    assert download(f"{address}/none", target, digest, offline=True) == target  # it is here
     target.write_bytes(content[:-1])
     with pytest.raises(ModelError, match="delete it and give the command again"):
-        downloads.download(f"{address}/whole", target, digest)
+        download(f"{address}/whole", target, digest)
 
 
 @pytest.mark.slow

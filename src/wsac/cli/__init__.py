@@ -18,7 +18,19 @@ from wsac.io.console import prepare_streams, say
 from wsac.runtime.process import configure_process
 from wsac.types import WsacError
 
-from . import benchmark, bridges, caption, clap, data, demo, doctor, evaluate, export, train
+from . import (
+    benchmark,
+    bridges,
+    caption,
+    clap,
+    data,
+    demo,
+    doctor,
+    download,
+    evaluate,
+    export,
+    train,
+)
 from .common_options import StoppedError
 
 # The verbs, in the order and under the headings of `wsac --help`.
@@ -32,6 +44,7 @@ SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         doctor.doctor,
     ),
     "Train your own": (
+        download.download,
         data.corpus,
         train.train,
         benchmark.tune,

@@ -70,6 +70,7 @@ def _check_early(recipe: str | None, options: dict[str, Any]) -> None:
 
     A recipe in a pipe, which can be read only once, is not looked at.
     """
+    from wsac.data.captions.caption_sets import check_downloaded
     from wsac.inference.captioner_folder import check_captioner
     from wsac.io.config import find_recipe, load_recipe
     from wsac.training.recipe_outline import Outline
@@ -80,6 +81,7 @@ def _check_early(recipe: str | None, options: dict[str, Any]) -> None:
     files = outline.corpus.captions + outline.corpus.pairs
     if not files:
         raise CorpusError("no caption files given; name at least one, as in --captions FILE")
+    check_downloaded(files)
     common.existing(files)
     if outline.start:
         check_captioner(outline.start)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from wsac.clap.public.checkpoints import read_tensors, read_tokenizer
 from wsac.clap.texts import cache_folder, load_or_make
 from wsac.io.console import progress
-from wsac.io.hub import download, hub_file
+from wsac.io.hub import hub_file
+from wsac.io.mirrors import download
 from wsac.types import ModelError
 
 from .encoders import content_hash
