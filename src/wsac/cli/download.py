@@ -54,9 +54,9 @@ def captions(
     rows = fetch_captions(names, out, lambda each: accept or _ask(each))
     cells = [[row["file"], f"{row['captions']:,}", f"{row['left_out']:,}"] for row in rows]
     common.show(as_json, rows, f"{out}", ("file", "captions>", "left out>"), cells)
-    train = [str(out / row["file"]) for row in rows if row["file"].startswith("train/")]
-    files = " ".join(f"--captions {path}" for path in train)
-    say(f"done: wsac train {files} --clap laion/clap-htsat-unfused --out runs/strong")
+    train = [f" -c {out / row['file']}" for row in rows if row["file"].startswith("train/")]
+    own = out == Path("captions") and len(train) == len(CAPTION_SETS)  # what the recipes name
+    say(f"done: wsac train --recipe laion{'' if own else ''.join(train)} --out runs/strong")
 
 
 def _ask(each: CaptionSet) -> bool:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO
@@ -60,6 +60,8 @@ def download(
                 host = re.sub(r"^\w+://([^/]*)/.*", r"\1", url)
                 reasons[f"{host}: {error}"] = None
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         what = f"cannot write ({error.strerror or error}); check the path and the free space"
         raise WsacError(f"{target}: {what}") from error
     remedy = "connect, and the same command resumes it" if part.exists() else "connect"
