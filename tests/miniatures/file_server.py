@@ -10,14 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from wsac.data.captions.caption_sets import CAPTION_SETS, CaptionSet
 
-EVENTS = (
-    "A dog barks",
-    "Rain falls",
-    "A bell rings",
-    "Wind blows",
-    "A door creaks",
-    "A car passes",
-)
+EVENTS = ("Dogs bark", "Rain falls", "A bell rings", "Wind blows", "A door creaks", "A car passes")
 
 
 class Files:
