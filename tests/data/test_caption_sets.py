@@ -8,13 +8,11 @@ import re
 
 import pytest
 
-from miniatures.file_server import Files, key_of, official_files, small_sets, wavcaps_files
-from miniatures.hub_server import Hub
+from miniatures.file_server import key_of, official_files, official_sites, wavcaps_files
+from miniatures.hub_server import hub_in_process
 from wsac.cli import main
-from wsac.data.captions import caption_sets
 from wsac.data.captions.caption_sets import CAPTION_SETS
 from wsac.data.captions.corpus import read_captions
-from wsac.io import hub as hub_module
 
 CLOTHO, AUDIOCAPS, WAVCAPS = CAPTION_SETS.values()
 FIRST = key_of(CLOTHO.files[0]["urls"][0])
@@ -24,37 +22,16 @@ MODEL = "datasets/cvssp/WavCaps/"
 
 @pytest.fixture
 def server(monkeypatch):
-    """A mirror of the official sites."""
-    made, contents = Files(), official_files()
-    for each in (CLOTHO, AUDIOCAPS):
-        for file in each.files:
-            made.files[key_of(file["urls"][0])] = contents[file["path"]]
-    monkeypatch.setattr(caption_sets, "CAPTION_SETS", small_sets())
-    monkeypatch.setenv("WSAC_MIRROR", made.address)
-    yield made
-    made.stop()
+    with official_sites(monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    from huggingface_hub import constants
-
-    made = Hub()
-    made.files |= wavcaps_files()
-    made.revisions.add(WAVCAPS.revision)
-    template = made.address + "/{repo_id}/resolve/{revision}/{filename}"
-    for name, value in (
-        ("ENDPOINT", made.address),
-        ("HUGGINGFACE_CO_URL_TEMPLATE", template),
-        ("HF_HUB_CACHE", str(tmp_path / "hub")),
-        ("HF_HUB_DISABLE_XET", True),
-    ):
-        monkeypatch.setattr(constants, name, value)
-    hub_module._hub_answers.cache_clear()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    hub_module._hub_answers.cache_clear()
+    with hub_in_process(monkeypatch, tmp_path / "hub") as made:
+        made.files |= wavcaps_files()
+        made.revisions.add(WAVCAPS.revision)
+        yield made
 
 
 @pytest.fixture

@@ -307,23 +307,10 @@ def test_a_name_without_owner_is_of_sentence_transformers(folder, monkeypatch):
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """The Hub's library at a server of our own, with a cache of its own."""
-    from huggingface_hub import constants
+    from miniatures.hub_server import hub_in_process
 
-    from miniatures.hub_server import Hub
-
-    made = Hub()
-    monkeypatch.setattr(constants, "ENDPOINT", made.address)
-    monkeypatch.setattr(
-        constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        made.address + "/{repo_id}/resolve/{revision}/{filename}",
-    )
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with hub_in_process(monkeypatch, tmp_path / "hub") as made:
+        yield made
 
 
 def test_an_encoder_from_the_hub_and_then_without_it(hub, folder, encoder):

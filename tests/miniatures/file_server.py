@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+from wsac.data.captions import caption_sets
 from wsac.data.captions.caption_sets import CAPTION_SETS, CaptionSet
 
 EVENTS = ("Dogs bark", "Rain falls", "A bell rings", "Wind blows", "A door creaks", "A car passes")
@@ -51,9 +55,19 @@ class Files:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+
+@contextmanager
+def official_sites(monkeypatch: Any) -> Iterator[Files]:
+    """A mirror with the miniatures of Clotho and AudioCaps, and wsac set to use it."""
+    made, contents = Files(), official_files()
+    for name in ("clotho", "audiocaps"):
+        for file in CAPTION_SETS[name].files:
+            made.files[key_of(file["urls"][0])] = contents[file["path"]]
+    monkeypatch.setattr(caption_sets, "CAPTION_SETS", small_sets())
+    monkeypatch.setenv("WSAC_MIRROR", made.address)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
 
 
 def key_of(url: str) -> str:

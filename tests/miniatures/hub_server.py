@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+
+from wsac.io import hub as hub_module
 
 COMMIT = "c0ffee" + "0" * 34
 
@@ -81,3 +86,24 @@ class Hub:
 
     def got(self, key: str) -> int:
         return sum(method == "GET" and file == key for method, file, _ in self.requests)
+
+
+@contextmanager
+def hub_in_process(monkeypatch: Any, cache: Path) -> Iterator[Hub]:
+    """The Hub's library, in this process, at a server of our own, with a cache of its own."""
+    from huggingface_hub import constants
+
+    made = Hub()
+    template = made.address + "/{repo_id}/resolve/{revision}/{filename}"
+    for name, value in (
+        ("ENDPOINT", made.address),
+        ("HUGGINGFACE_CO_URL_TEMPLATE", template),
+        ("HF_HUB_CACHE", str(cache)),
+        ("HF_HUB_DISABLE_XET", True),
+    ):
+        monkeypatch.setattr(constants, name, value)
+    hub_module._hub_answers.cache_clear()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    hub_module._hub_answers.cache_clear()
