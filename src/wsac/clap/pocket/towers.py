@@ -89,12 +89,23 @@ class AudioTower(nn.Module):
         )
 
     def forward(self, log_mel: Tensor) -> Tensor:
+        return self.project(pool(self.moments(log_mel)))
+
+    def moments(self, log_mel: Tensor) -> Tensor:
+        """What is heard every 0.32 s: ``[B, moments, width]``."""
         x = self.input_norm(log_mel).unsqueeze(1).to(memory_format=torch.channels_last)
         x = self.stages(F.relu(self.stem_norm(self.stem(x))))  # [B, C, bands, moments]
-        x = self.narrow(x.permute(0, 3, 1, 2).flatten(2))  # [B, moments, width]
-        x = self.norm(self.layers(x + self.positions[: x.shape[1]]))
-        pooled = torch.cat((x.mean(dim=1), x.amax(dim=1)), dim=-1)
+        x = self.narrow(x.permute(0, 3, 1, 2).flatten(2))
+        return self.norm(self.layers(x + self.positions[: x.shape[1]]))
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Embedding ``[B, D]`` of pooled moments ``[B, 2 width]``."""
         return self.head(self.dropout(pooled))
+
+
+def pool(moments: Tensor) -> Tensor:
+    """Mean and maximum over time: ``[B, moments, width]`` → ``[B, 2 width]``."""
+    return torch.cat((moments.mean(dim=1), moments.amax(dim=1)), dim=-1)
 
 
 class TextTower(nn.Module):

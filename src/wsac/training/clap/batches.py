@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import get_all_start_methods
 
@@ -92,7 +92,7 @@ def sampler(
 class Batches(Dataset[Batch]):
     """The batch of each step."""
 
-    def __init__(self, draw: Draw, steps: range) -> None:
+    def __init__(self, draw: Draw, steps: Sequence[int]) -> None:
         self.draw, self.steps = draw, steps
 
     def __len__(self) -> int:
@@ -105,7 +105,7 @@ class Batches(Dataset[Batch]):
         return kind, waveforms, [replace(example, samples=NO_SAMPLES) for example in examples]
 
 
-def draw_ahead(draw: Draw, steps: range, workers: int) -> Iterator[Batch]:
+def draw_ahead(draw: Draw, steps: Sequence[int], workers: int) -> Iterator[Batch]:
     """The batches of the steps, drawn ahead by ``workers`` processes, always the same."""
     loader = DataLoader(
         Batches(draw, steps),

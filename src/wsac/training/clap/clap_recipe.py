@@ -16,6 +16,8 @@ class ClapRecipe(VerbRecipe):
     scenes: the same, perhaps with ``negative``, a false caption; captions fit the whole sound.
     validation: the same; each file is evaluated on its own every ``evaluate_every`` steps.
     text: caption files for the text tower; captions of one clip are paraphrases of each other.
+    segments: a folder of sounds that a tagger has heard; the audio tower learns from it in
+    ``segment_share`` of the steps (``wsac.training.clap.distillation``). The text tower stays.
     teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first.
     start: a pocket CLAP to continue from, a folder or a name; it sets shape and vocabulary.
     crop_seconds: of training crops. mixtures: share of the crops that are composed of several.
@@ -32,6 +34,7 @@ class ClapRecipe(VerbRecipe):
     scenes: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
+    segments: str = ""
     teacher: str = ""
     start: str = ""
     embed_dim: int = Field(256, ge=8)
@@ -49,6 +52,7 @@ class ClapRecipe(VerbRecipe):
     mixtures: float = Field(0.5, ge=0, le=1)
     scene_share: float = Field(0.2, ge=0, le=1)
     order_share: float = Field(0.15, ge=0, le=1)
+    segment_share: float = Field(0.85, ge=0, le=1)
     balance: float = Field(0.3, ge=0, le=1)
     learning_rate: float = Field(1.5e-3, gt=0)
     text_learning_rate: float = Field(1e-3, gt=0)

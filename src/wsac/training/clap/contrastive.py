@@ -36,6 +36,7 @@ from wsac.types import CorpusError, RecipeError
 
 from .batches import Batch, Draw, draw_ahead, sampler, workers_for
 from .clap_recipe import ClapRecipe
+from .distillation import Heads, Segments, distillation_loss
 from .losses import pair_loss, text_objective
 from .mixing import Composer
 from .store import AudioStore
@@ -84,6 +85,8 @@ class ClapTraining:
     summary: str
     device: str
     processes: Processes = field(default_factory=Processes)
+    heads: Heads | None = None
+    segment_loss: Callable[[np.random.Generator, int], Tensor] | None = None
     average: PocketClap = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
     drawn: Iterator[Batch] | None = field(init=False, default=None)
@@ -91,7 +94,7 @@ class ClapTraining:
 
     def __post_init__(self) -> None:
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimizer = _optimizer(self.recipe, self.model)
+        self.optimizer = _optimizer(self.recipe, self.model, self.heads)
 
     @classmethod
     def prepare(cls, recipe: ClapRecipe, out: Path, device: str) -> ClapTraining:
@@ -128,6 +131,14 @@ class ClapTraining:
         store = AudioStore(clips, rate, out)
         scene_store = AudioStore(scenes, rate, out, "scenes") if scenes else None
         model = model.to(device)
+        heads, segment_loss = None, None
+        if recipe.segments:
+            segments = Segments.load(recipe.segments)
+            torch.manual_seed(seed_for(recipe.seed, "heads"))
+            sizes = segments.scores.shape[-1], segments.features.shape[-1]
+            heads = Heads(model.config.audio_width, *sizes).to(device)
+            segment_loss = distillation_loss(model, heads, segments, device)
+            model.text.requires_grad_(False)
         composer = Composer(clips, store, recipe.balance)
         return cls(
             recipe,
@@ -140,11 +151,14 @@ class ClapTraining:
             digest(store.key, scene_store.key if scene_store else "", *texts, *origins),
             f"{len(clips):,} sounds and {len(scenes):,} scenes, {len(texts):,} captions",
             device,
+            heads=heads,
+            segment_loss=segment_loss,
         )
 
     @property
     def weights(self) -> nn.Module:
-        return nn.ModuleDict({"model": self.model, "average": self.average})
+        parts = {"model": self.model, "average": self.average}
+        return nn.ModuleDict(parts if self.heads is None else parts | {"heads": self.heads})
 
     @property
     def total(self) -> int:
@@ -161,11 +175,14 @@ class ClapTraining:
         return step
 
     def update(self, step: int) -> Tensor:
-        """First ``text_steps`` on text alone, then steps on pairs and an eighth as many texts."""
+        """First ``text_steps`` on text alone, then steps on pairs and an eighth as many texts, or
+        on segments of a teacher."""
         recipe, model, pair_step = self.recipe, self.model, step - self.recipe.text_steps
         has_pairs = pair_step >= 0
+        on_segments = has_pairs and self._on_segments(pair_step)
         if has_pairs and self.drawn is None:
-            steps = range(pair_step, recipe.steps)
+            later = range(pair_step, recipe.steps)
+            steps = [later_step for later_step in later if not self._on_segments(later_step)]
             self.drawn = draw_ahead(self.draw, steps, workers_for(self.device))
         if has_pairs and (self.label_embeddings is None or step % recipe.save_every == 0):
             self.label_embeddings = self._embed_labels()
@@ -178,8 +195,14 @@ class ClapTraining:
             precision = "bfloat16" if self.device.startswith("cuda") else "float32"
         with autocast(precision, self.device):
             size = recipe.text_batch // 8 if has_pairs else recipe.text_batch
-            loss = self.text_loss(numpy_for(recipe.seed, "text", step), size)
-            if self.drawn is not None:
+            rng = numpy_for(recipe.seed, "segments" if on_segments else "text", step)
+            if on_segments and self.segment_loss is not None:
+                loss = self.segment_loss(rng, recipe.batch_size)
+            elif self.segment_loss is None:
+                loss = self.text_loss(rng, size)
+            else:  # the text tower stays
+                loss = torch.zeros((), device=self.device)
+            if self.drawn is not None and not on_segments:
                 kind, samples, examples = next(self.drawn)
                 waveforms = samples.to(self.device, non_blocking=True).float() / 32767
                 labels = self.label_embeddings if kind == "events" else None  # twins share labels
@@ -187,11 +210,17 @@ class ClapTraining:
                 loss = loss + pair_loss(model, waveforms, examples, labels, twins=twins)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
         self.optimizer.step()
         since = pair_step if has_pairs else step  # the average starts anew with the pairs
         update_average(self.average, model, recipe.average, since)
         return loss.detach()
+
+    def _on_segments(self, pair_step: int) -> bool:
+        """Whether a step after those on text is on segments of a teacher."""
+        chance = numpy_for(self.recipe.seed, "kind", pair_step).random()
+        return self.segment_loss is not None and chance < self.recipe.segment_share
 
     @torch.no_grad()
     def _embed_labels(self) -> Tensor:
@@ -255,10 +284,14 @@ def _texts(recipe: ClapRecipe, clips: list[Clip]) -> tuple[list[str], list[list[
     return list(rows), [sorted(group) for group in groups.values() if len(group) > 1]
 
 
-def _optimizer(recipe: ClapRecipe, model: PocketClap) -> torch.optim.AdamW:
+def _optimizer(recipe: ClapRecipe, model: PocketClap, heads: nn.Module | None) -> torch.optim.AdamW:
     parts: dict[str, list[nn.Parameter]] = {"text": [], "audio": []}
     for name, parameter in model.named_parameters():
-        parts["text" if name.startswith("text.") else "audio"].append(parameter)
+        if parameter.requires_grad:
+            parts["text" if name.startswith("text.") else "audio"].append(parameter)
+    if heads is not None:
+        parts["audio"] += heads.parameters()
+    parts = {part: parameters for part, parameters in parts.items() if parameters}
     groups = [{"params": parameters, "part": part} for part, parameters in parts.items()]
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, betas=(0.9, 0.98))
 

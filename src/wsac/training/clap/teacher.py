@@ -21,26 +21,7 @@ def teach(
     teacher: a folder or Hub id of a BERT-like encoder with mean pooling, such as all-MiniLM-L6-v2.
     Raises ModelError if the encoder is missing or has fewer than ``dim`` axes.
     """
-    from transformers import AutoModel, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(teacher)
-        model = AutoModel.from_pretrained(teacher).eval().to(device)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{teacher}: no sentence encoder here ({reason})") from error
-
-    by_length = sorted(range(len(captions)), key=lambda row: len(captions[row]))
-    embeddings = torch.empty(len(captions), model.config.hidden_size)
-    with torch.inference_mode(), progress("teacher", len(captions), unit="captions") as tick:
-        for first in range(0, len(captions), batch_size):
-            rows = by_length[first : first + batch_size]
-            texts = [captions[row] for row in rows]
-            batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt").to(device)
-            hidden = model(**batch).last_hidden_state  # [B, L, width]
-            mask = batch["attention_mask"].unsqueeze(-1)
-            embeddings[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1).cpu()
-            tick(len(rows))
+    embeddings = sentence_embeddings(captions, teacher, batch_size=batch_size, device=device)
     count, width = embeddings.shape
     if min(count, width) < dim:
         raise ModelError(
@@ -50,3 +31,30 @@ def teach(
     centred = embeddings - embeddings.mean(dim=0)
     _, axes = torch.linalg.eigh(centred.T @ centred)  # ascending
     return F.normalize(centred @ axes[:, -dim:].flip(1), dim=-1)
+
+
+def sentence_embeddings(
+    texts: Sequence[str], teacher: str, *, batch_size: int = 128, device: str = "cpu"
+) -> Tensor:
+    """Mean-pooled embeddings [N, width] of a BERT-like encoder, unit norm. Raises ModelError."""
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(teacher)
+        model = AutoModel.from_pretrained(teacher).eval().to(device)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{teacher}: no sentence encoder here ({reason})") from error
+
+    by_length = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    embeddings = torch.empty(len(texts), model.config.hidden_size)
+    with torch.inference_mode(), progress("teacher", len(texts), unit="captions") as tick:
+        for first in range(0, len(texts), batch_size):
+            rows = by_length[first : first + batch_size]
+            part = [texts[row] for row in rows]
+            batch = tokenizer(part, padding=True, truncation=True, return_tensors="pt").to(device)
+            hidden = model(**batch).last_hidden_state  # [B, L, width]
+            mask = batch["attention_mask"].unsqueeze(-1)
+            embeddings[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1).cpu()
+            tick(len(rows))
+    return embeddings
