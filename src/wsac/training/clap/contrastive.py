@@ -133,6 +133,8 @@ class ClapTraining:
         model = model.to(device)
         heads, segment_loss = None, None
         if recipe.segments:
+            if not recipe.start or recipe.text_steps:
+                raise RecipeError("segments: they need a start, and text_steps = 0")
             segments = Segments.load(recipe.segments)
             torch.manual_seed(seed_for(recipe.seed, "heads"))
             sizes = segments.scores.shape[-1], segments.features.shape[-1]

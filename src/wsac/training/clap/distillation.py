@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.clap.pocket.towers import pool
 from wsac.io.files import read_json
-from wsac.types import CorpusError
+from wsac.types import CorpusError, WsacError
 
 from .augment import augment
 from .losses import TEXT_TEMPERATURE
@@ -33,6 +33,7 @@ SHORTER = 0.55  # the share of steps on a part of the segments
 LONGER = 0.15  # the share of steps on two segments in a row
 SHORTEST = 0.15  # the shortest part of a segment
 WEIGHTS = {"scores": 0.15, "features": 0.3, "captions": 1, "pull": 3, "classes": 0.3, "labels": 0.5}
+RARE = -6.0  # the log-odds of a class before anything is learned
 NONE, UNKNOWN = -1, -2  # in place of a label: no further sound, a sound without a label
 
 
@@ -66,7 +67,7 @@ class Segments:
             arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
             labels = list(words["labels"].values())
             texts = words["classes"], words["unimportant"], words["captions"], labels
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, WsacError) as error:
             why = f"{type(error).__name__}: {error}".splitlines()[0]
             raise CorpusError(f"{folder}: no segments of a teacher here ({why})") from error
         log_mels, scores, features, labels_of, profiles = arrays
@@ -112,6 +113,7 @@ class Heads(nn.Module):
     def __init__(self, width: int, classes: int, features: int) -> None:
         super().__init__()
         self.scores = nn.Linear(width, classes)
+        nn.init.constant_(self.scores.bias, RARE)
         self.features = nn.Linear(2 * width, features)
 
 
