@@ -250,7 +250,7 @@ def test_json_holds_every_row(run, folder):
     assert code == 1
     assert err.strip().splitlines()[-1] == "2 of 5 files could not be tagged"
     assert [line.startswith("error: ") for line in err.strip().splitlines()] == [True, True, False]
-    assert list(rows["a.wav"]) == ["file", "start", "end", "tags", "notes", "error"]
+    assert list(rows["a.wav"]) == ["file", "start", "end", "tags", "none", "notes", "error"]
     tags = rows["a.wav"]["tags"]
     assert [list(tag) for tag in tags] == [["label", "score", "probability"]] * 3
     assert {tag["label"] for tag in tags} == {"dog bark", "rain", "church_bells"}
@@ -285,6 +285,7 @@ def test_csv_has_a_line_for_each_tag(run, folder, tmp_path):
         "label",
         "score",
         "probability",
+        "none",
         "notes",
         "error",
     ]

@@ -111,8 +111,8 @@ def test_the_tower_learns_what_the_teacher_says(segments_folder, start):
     assert (nearest.numpy() == kinds).mean() > 0.9
 
 
-def recipe(segments_folder, start, pairs, **changes):
-    fields = {"pairs": (str(pairs),), "segments": str(segments_folder), "start": str(start)}
+def recipe(segments, origin, pairs, **changes):
+    fields = {"pairs": (str(pairs),), "segments": str(segments), "start": str(origin)}
     sizes = {"text_steps": 0, "steps": 12, "batch_size": 8, "crop_seconds": 1.0}
     more = {"segment_share": 0.6, "save_every": 4, "warmup_steps": 2, "average": 0.5}
     return ClapRecipe(**(fields | sizes | more | changes))

@@ -25,8 +25,8 @@ BAR = 20  # characters of a full probability bar
 SPAN = {"start": None, "end": None}
 CAPTION_ROW = {"file": "", "caption": "", "logprob": None, **SPAN, "notes": (), "error": ""}
 CAPTION_ROW |= {"confidence": None, "guess": ""}
-TAG_ROW = {"file": "", **SPAN, "tags": (), "notes": (), "error": ""}
-TAG_COLUMNS = ("file", "start", "end", "label", "score", "probability", "notes", "error")
+TAG_ROW = {"file": "", **SPAN, "tags": (), "none": None, "notes": (), "error": ""}
+TAG_COLUMNS = ("file", "start", "end", "label", "score", "probability", "none", "notes", "error")
 
 AnyResult: TypeAlias = Caption | TaggedSound | AudioError
 Row: TypeAlias = Callable[[AnyResult], dict[str, Any]]
@@ -225,7 +225,11 @@ def _caption_cells(caption: Caption) -> list[tuple[str, ...]]:
 def _tag_cells(sound: TaggedSound) -> list[tuple[str, ...]]:
     full = "█" if is_utf8() else "#"
     lines: list[tuple[str, ...]] = []
-    for tag in sound.tags:
-        bar = f"{tag.probability:4.0%} {full * round(tag.probability * BAR)}"
-        lines.append((tag.label, bar, f"{tag.score:.2f}"))
+    rows = [(tag.label, tag.probability, f"{tag.score:.2f}") for tag in sound.tags]
+    if sound.none is not None:
+        place = sum(tag.probability >= sound.none for tag in sound.tags)
+        rows.insert(place, ("(none of these)", sound.none, ""))
+    for label, probability, score in rows:
+        bar = f"{probability:4.0%} {full * round(probability * BAR)}"
+        lines.append((label, bar, score))
     return lines + [(f"({note})", "", "") for note in sound.notes]

@@ -17,7 +17,15 @@ from .captioner import Captioner
 from .sound_results import SILENCE, Result, Results, Tag, TaggedSound
 from .tagger import Tagger
 
-DIGITS = {"logprob": 4, "start": 3, "end": 3, "confidence": 4, "score": 4, "probability": 4}
+DIGITS = {
+    "logprob": 4,
+    "start": 3,
+    "end": 3,
+    "confidence": 4,
+    "score": 4,
+    "probability": 4,
+    "none": 4,
+}
 
 Item = TypeVar("Item", Caption, TaggedSound, Tag)
 

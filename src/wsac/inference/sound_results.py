@@ -16,8 +16,8 @@ SILENCE = "Silence"
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A label on a sound. score: cosine of sound and label. probability: among all labels, which
-    sum to 1."""
+    """A label on a sound. score: cosine of sound and label. probability: among all labels and "none
+    of these", which sum to 1."""
 
     label: str
     score: float
@@ -29,6 +29,7 @@ class TaggedSound:
     """A sound, or a window of it, with its tags, best first. start, end: seconds.
 
     A silent sound has no tags. notes: what is wrong with the file, or that a window is silent.
+    none: the probability that no label fits; None where the CLAP is not calibrated for it.
     """
 
     file: str
@@ -36,6 +37,7 @@ class TaggedSound:
     end: float
     tags: tuple[Tag, ...]
     notes: tuple[str, ...] = ()
+    none: float | None = None
 
 
 Result = TypeVar("Result", Caption, TaggedSound)

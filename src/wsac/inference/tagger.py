@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from wsac.clap import ClapEncoder
+from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.clap.sounds import Audio, AudioEmbedding, map_sounds, raise_errors
+from wsac.clap.tag_calibration import confidence_in
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.types import AudioError, RecipeError
@@ -35,8 +37,9 @@ class Tagger:
     >>> tagger.tag("dog.wav")[0]              # Tag(label="dog bark", score=..., probability=...)
 
     A label is embedded in every prompt, with spaces for underscores; the normalised mean stands for
-    it. Probabilities are the softmax of score / temperature, with the temperature of the CLAP's
-    training. Audio is a path, a file object or samples, as ``wsac.data.audio.stream`` lists.
+    it. Probabilities are those of the CLAP's ``TagCalibration``; a CLAP without one gives the
+    softmax of score / temperature, with the temperature of its training. Audio is a path, a file
+    object or samples, as ``wsac.data.audio.stream`` lists.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Tagger:
         if not prompts or isinstance(prompts, str) or not all("{}" in prompt for prompt in prompts):
             raise RecipeError(f"prompts {prompts!r}: give a list with {{}} in each, for the label")
         self.temperature = clap.temperature
+        self.calibration = clap.tagging if isinstance(clap, PocketClap) else None
         phrases = [prompt.replace("{}", text) for text in texts for prompt in prompts]
         embeddings = clap.embed_text(phrases).view(len(texts), len(prompts), -1)
         self.label_embeddings = F.normalize(embeddings.mean(dim=1), dim=-1)  # [N, D]
@@ -113,7 +117,10 @@ class Tagger:
                 notes = sound.notes
                 if window_seconds and sound.silent and not any("silent: " in x for x in notes):
                     notes += (SILENT_WINDOW,)
-                yield TaggedSound(sound.file, sound.start, sound.end, tuple(tags), notes)
+                none = None
+                if tags and self.calibration is not None:
+                    none = max(0.0, 1 - sum(tag.probability for tag in tags))
+                yield TaggedSound(sound.file, sound.start, sound.end, tuple(tags), notes, none)
 
         return map_sounds(tag, self.clap, sounds, window_seconds, hop_seconds, options)
 
@@ -123,7 +130,7 @@ class Tagger:
             return []
         embeddings = torch.stack([sound.embedding for sound in sounds]).double()
         scores = embeddings @ self.label_embeddings.double().T  # [B, N]
-        shares = (scores / self.temperature).softmax(dim=-1)
+        shares = confidence_in(scores, self.calibration, self.temperature)[:, :-1]
         tags = []
         for sound, *values in zip(sounds, scores.tolist(), shares.tolist(), strict=True):
             row = [] if sound.silent else map(Tag, self.labels, *values)

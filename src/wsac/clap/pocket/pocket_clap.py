@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsac.clap.encoder import check_texts, embed_windows
+from wsac.clap.tag_calibration import TagCalibration
 from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from wsac.io.checked_json import CHECKSUM, FILES, FREE, check_file, check_record, write_record
 from wsac.io.files import atomic_update, read_json, settle
@@ -36,6 +37,7 @@ class PocketClap(nn.Module):
 
     def __init__(self, config: PocketConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
+        self.tagging: TagCalibration | None = None
         self.config, self.tokenizer = config, tokenizer
         self.log_mel = LogMel(config.sample_rate, config.n_fft, config.hop, config.n_mels)
         self.audio, self.text = AudioTower(config), TextTower(config)
@@ -106,7 +108,10 @@ class PocketClap(nn.Module):
             write_tensors(part / "clap.safetensors", state)
             self.tokenizer.save(part / "tokenizer.json")
             sums = {name: checksum_of(part / name) for name in PARTS}
-            write_record(part / "clap.json", {"kind": "pocket", **asdict(self.config)}, sums)
+            facts = {"kind": "pocket", **asdict(self.config)}
+            if self.tagging is not None:
+                facts["tagging"] = asdict(self.tagging)
+            write_record(part / "clap.json", facts, sums)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> PocketClap:
@@ -121,7 +126,9 @@ class PocketClap(nn.Module):
             check_record(folder / "clap.json", raw)
             check_file(folder / "tokenizer.json", raw)
             tokenizer = Tokenizer.load(folder / "tokenizer.json")
-            sizes = {key: raw[key] for key in raw.keys() - {"kind", FILES, CHECKSUM, FREE}}
+            sizes = {
+                key: raw[key] for key in raw.keys() - {"kind", "tagging", FILES, CHECKSUM, FREE}
+            }
             config = PocketConfig(**{**sizes, "channels": tuple(sizes["channels"])})
             weights = (folder / "clap.safetensors").read_bytes()
             state = load_bytes(weights)
@@ -135,6 +142,8 @@ class PocketClap(nn.Module):
                 name: value.float() for name, value in state.items() if value.is_floating_point()
             }
             model.load_state_dict(state | floats)
+            if "tagging" in raw:
+                model.tagging = TagCalibration(**raw["tagging"])
         except OSError as error:
             what = f"clap.safetensors cannot be read or is missing ({error.strerror})"
             raise ModelError(f"{folder}: {what}; the folder is incomplete") from error

@@ -108,6 +108,8 @@ class ClapTraining:
             raise RecipeError(
                 f"start = {recipe.start}: the same folder as --out; give another --out"
             )
+        if recipe.segments and (not recipe.start or recipe.text_steps):
+            raise RecipeError("segments: they need a start, and text_steps = 0")
         origins: list[str] = []
         if recipe.start:
             model = _load_start(recipe.start, device)
@@ -133,8 +135,6 @@ class ClapTraining:
         model = model.to(device)
         heads, segment_loss = None, None
         if recipe.segments:
-            if not recipe.start or recipe.text_steps:
-                raise RecipeError("segments: they need a start, and text_steps = 0")
             segments = Segments.load(recipe.segments)
             torch.manual_seed(seed_for(recipe.seed, "heads"))
             sizes = segments.scores.shape[-1], segments.features.shape[-1]

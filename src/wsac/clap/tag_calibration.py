@@ -1,0 +1,79 @@
+"""Probabilities of labels that are honest: for any number of labels, and for none of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NONE_SHARE = 0.2  # how often none of a user's labels fits, as far as a fit knows
+
+
+@dataclass(frozen=True, slots=True)
+class TagCalibration:
+    """The softmax over labels and "none of these", with a temperature by the number of labels.
+
+    temperature: at two labels. growth: the temperature is multiplied by (labels / 2) ** growth.
+    none: the cosine that stands for "none of these".
+    """
+
+    temperature: float
+    growth: float
+    none: float
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """Cosines [B, N] → probabilities [B, N + 1], the last of them that no label fits."""
+        none = torch.full_like(scores[:, :1], self.none)
+        logits = torch.cat((scores, none), dim=1)
+        return (logits / self.temperature / self._factor(scores.shape[1])).softmax(dim=1)
+
+    def _factor(self, labels: int) -> float:
+        return (labels / 2) ** self.growth
+
+    @classmethod
+    def fit(
+        cls, scores: Tensor, right: Tensor, rng: torch.Generator, *, draws: int = 40
+    ) -> TagCalibration:
+        """The calibration with the least negative log-likelihood, on draws of 2 to L labels.
+
+        scores: [N, L] cosines of sounds and of all labels. right: [N, L] bool, the labels that fit
+        each sound. In a draw "none of these" is right for the sounds whose labels are not drawn;
+        they weigh ``NONE_SHARE``. Where several labels are right, their probabilities are added.
+        """
+        count = scores.shape[1]
+        sizes = torch.linspace(0.7, torch.tensor(float(count)).log(), draws).exp().long()
+        sets = [torch.randperm(count, generator=rng)[:size] for size in sizes.clamp(2, count)]
+        values = torch.tensor([-2.5, 0.0, 0.2], dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.LBFGS([values], max_iter=200)
+        cosines = scores.double()
+
+        def loss() -> Tensor:
+            optimizer.zero_grad()
+            total = torch.zeros((), dtype=torch.float64)
+            for labels in sets:
+                part, fits = cosines[:, labels], right[:, labels]
+                none = values[2].expand(len(part), 1)
+                scale = values[0] + values[1] * torch.tensor(len(labels) / 2).log()
+                logits = torch.cat((part, none), 1) / scale.exp()
+                wanted = torch.cat((fits, ~fits.any(1, keepdim=True)), 1)
+                shares = logits.log_softmax(1).masked_fill(~wanted, float("-inf"))
+                weights = torch.where(fits.any(1), 1 - NONE_SHARE, NONE_SHARE).double()
+                for rows in (fits.any(1), ~fits.any(1)):
+                    weights[rows] /= max(1, int(rows.sum()))
+                total = total - (weights * shares.logsumexp(1)).sum()
+            total.backward()
+            return total.detach()
+
+        optimizer.step(loss)
+        log_temperature, growth, none = values.tolist()
+        return cls(math.exp(log_temperature), growth, none)
+
+
+def confidence_in(scores: Tensor, calibration: TagCalibration | None, temperature: float) -> Tensor:
+    """Probabilities [B, N + 1] of labels and of none; none has 0 without a calibration."""
+    if calibration is not None:
+        return calibration(scores)
+    return F.pad((scores / temperature).softmax(dim=1), (0, 1))
