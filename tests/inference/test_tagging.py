@@ -340,11 +340,11 @@ def test_the_table_names_each_file_once_with_bars_and_notes(run, folder, monkeyp
         (["x.wav", "--labels-file", "."], "cannot read the labels"),
         (["x.wav", "--labels-file", "latin.txt"], "latin.txt: line 1: not UTF-8"),
         (["x.wav", "--labels-file", "comments.txt"], "comments.txt: no labels"),
-        (["x.wav", "--labels", "a,b", "--top", "0"], "top 0: nothing"),
+        (["a.wav", "--labels", "a,b", "--top", "0"], "top 0: nothing"),
         (["x.wav", "--labels", "a,b", "--window", "0.1"], "at least 0.5"),
         (["x.wav", "--labels", "a,b", "--json", "--csv"], "choose one"),
         (["x.wav", "--labels", "a,b", "--device", "nonsense"], "choose cpu, cuda or auto"),
-        (["x.wav", "--labels", "a,b", "--clap", "nowhere"], "no CLAP of this name"),
+        (["a.wav", "--labels", "a,b", "--clap", "nowhere"], "no CLAP of this name"),
         (["", "--labels", "a,b"], "empty file name"),
         (["empty", "--labels", "a,b"], "no sound files here"),
     ],
@@ -352,6 +352,7 @@ def test_the_table_names_each_file_once_with_bars_and_notes(run, folder, monkeyp
 def test_mistakes_are_one_line(capsys, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    soundfile.write("a.wav", np.zeros(16_000), 16_000)
     (tmp_path / "good.txt").write_text("dog\nrain\n")
     (tmp_path / "comments.txt").write_text("# nothing\n\n")
     (tmp_path / "latin.txt").write_bytes("caf\xe9\nrain\n".encode("latin-1"))

@@ -97,7 +97,7 @@ def tag(
     """
     from wsac.data.audio.audio_options import AudioOptions
     from wsac.data.audio.find import find_audio
-    from wsac.data.captions.labels import read_labels, split_labels
+    from wsac.data.captions.labels import check_labels, read_labels, split_labels
     from wsac.inference.sound_results import Results
 
     from .rows import print_results
@@ -112,6 +112,7 @@ def tag(
         words = split_labels(labels)
     else:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
+    check_labels(words)
     settings: dict[str, Any] = {"clap": clap, "top": top, "window": window, "device": device}
     settings |= {"audio_options": AudioOptions.parse(track, channel)}
     sounds = find_audio(files or (), names)

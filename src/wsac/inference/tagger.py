@@ -13,6 +13,7 @@ from wsac.clap.sounds import Audio, AudioEmbedding, map_sounds, raise_errors
 from wsac.clap.tag_calibration import confidence_in
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
+from wsac.data.captions.labels import check_labels
 from wsac.types import AudioError, RecipeError
 
 from .sound_results import Tag, TaggedSound
@@ -47,7 +48,7 @@ class Tagger:
     ) -> None:
         """Raises RecipeError for fewer than two labels, empty or repeated ones, and for prompts
         without {}."""
-        self.clap, self.labels, texts = clap, *_read_labels(labels)
+        self.clap, self.labels, texts = clap, *check_labels(labels)
         if not prompts or isinstance(prompts, str) or not all("{}" in prompt for prompt in prompts):
             raise RecipeError(f"prompts {prompts!r}: give a list with {{}} in each, for the label")
         self.temperature = clap.temperature
@@ -136,23 +137,3 @@ class Tagger:
             row = [] if sound.silent else map(Tag, self.labels, *values)
             tags.append(sorted(row, key=lambda tag: (-tag.score, tag.label)))
         return tags
-
-
-def _read_labels(labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The labels as written, and as they stand in a prompt."""
-    if isinstance(labels, str):
-        raise RecipeError(f'labels {labels!r}: give a list, such as ["dog bark", "rain"]')
-    names = [label.strip() for label in labels]
-    texts = [" ".join(name.replace("_", " ").split()) for name in names]
-    if not texts:
-        raise RecipeError("no labels; give two or more, such as: dog bark, rain")
-    seen: dict[str, str] = {}
-    for place, (name, text) in enumerate(zip(names, texts, strict=True), 1):
-        if not text:
-            raise RecipeError(f"label {place} of {len(texts)} is empty; is there a comma too many?")
-        first = seen.setdefault(text.casefold(), name)
-        if len(seen) < place:
-            raise RecipeError(f"labels {first!r} and {name!r} read the same; delete one")
-    if len(texts) == 1:
-        raise RecipeError(f'one label only, {names[0]!r}: give two or more, as in "dog, rain"')
-    return names, texts

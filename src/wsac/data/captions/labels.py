@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from wsac.types import CorpusError, RecipeError
@@ -63,3 +64,26 @@ def _column(path: str | Path, text: str, names: tuple[str, ...]) -> list[str]:
 def _unquoted(line: str) -> str:
     whole = len(line) > 1 and line[0] == line[-1] == '"'
     return line[1:-1].replace('""', '"').strip() if whole else line
+
+
+def check_labels(labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The labels as written, and as they stand in a prompt.
+
+    Raises RecipeError for fewer than two labels, and for empty or repeated ones.
+    """
+    if isinstance(labels, str):
+        raise RecipeError(f'labels {labels!r}: give a list, such as ["dog bark", "rain"]')
+    names = [label.strip() for label in labels]
+    texts = [" ".join(name.replace("_", " ").split()) for name in names]
+    if not texts:
+        raise RecipeError("no labels; give two or more, such as: dog bark, rain")
+    seen: dict[str, str] = {}
+    for place, (name, text) in enumerate(zip(names, texts, strict=True), 1):
+        if not text:
+            raise RecipeError(f"label {place} of {len(texts)} is empty; is there a comma too many?")
+        first = seen.setdefault(text.casefold(), name)
+        if len(seen) < place:
+            raise RecipeError(f"labels {first!r} and {name!r} read the same; delete one")
+    if len(texts) == 1:
+        raise RecipeError(f'one label only, {names[0]!r}: give two or more, as in "dog, rain"')
+    return names, texts
