@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -16,13 +17,14 @@ from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder, load_clap
 from wsac.clap.loading import WAYS
 from wsac.decoder import build
+from wsac.decoder.generation import Words
 from wsac.io.checked_json import FILES, check_file, check_record, write_record
 from wsac.io.console import say
 from wsac.io.files import COMMIT, atomic_update, read_json, settle
 from wsac.io.locks import one_at_a_time
 from wsac.io.tensors import checksum_of, read_tensors, shapes_of, write_tensors
 from wsac.runtime.device import pick_device
-from wsac.types import ModelError
+from wsac.types import ModelError, RecipeError
 
 from .caption_options import CaptionOptions
 from .captioner_folder import BUNDLED_CAPTIONER as BUNDLED_CAPTIONER
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FREE = ("clap", "decoder.model")  # places in captioner.json, which people change by hand
-PARTS = ("decoder.safetensors", "tokenizer.json", "memory.safetensors", "gap.safetensors")
+WORDS = "words.txt"
+PARTS = ("decoder.safetensors", "tokenizer.json", WORDS, "memory.safetensors", "gap.safetensors")
 BROKEN = (LookupError, TypeError, ValueError, AttributeError, OSError, RuntimeError)
 
 
@@ -74,6 +77,8 @@ def _write(
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     write_tensors(folder / "decoder.safetensors", state)
     captioner.tokenizer.save(folder / "tokenizer.json")
+    if captioner.words is not None:
+        captioner.words.save(folder / WORDS)
     if memory is not None:
         memory.save(folder / "memory.safetensors", memory_precision)
     if captioner.gap is not None:
@@ -158,6 +163,10 @@ def _parts(
     decoder.load_state_dict(read_tensors(*path_of("decoder.safetensors"))[0])
     check_file(folder / "tokenizer.json", raw)
     tokenizer = decoder.read_tokenizer(folder / "tokenizer.json")
+    words = None
+    if WORDS in sums if sums is not None else (folder / WORDS).is_file():
+        check_file(folder / WORDS, raw)
+        words = Words.load(folder / WORDS, tokenizer)
     memory, gap = None, None
     if card.memory_entries:
         memory = SupportMemory.load(*path_of("memory.safetensors"))
@@ -185,6 +194,7 @@ def _parts(
         "gap": gap,
         "trained": card.trained,
         "prompter": prompter,
+        "words": words,
     }
 
 
@@ -223,15 +233,34 @@ def set_default_options(
 
     of: its ``decoder_checksum``. Raises ModelError if the folder holds another captioner by now.
     """
-    _update(folder, gap, of, options=options.to_dict())
+    parts = {} if gap is None else {"gap.safetensors": gap.save}
+    _update(folder, parts, of, options=options.to_dict())
 
 
 def set_calibration(folder: str | Path, calibration: Calibration, *, of: str = "") -> None:
     """Save the confidence of the captioner of a folder; ``of`` as in ``set_default_options``."""
-    _update(folder, None, of, confidence=asdict(calibration))
+    _update(folder, {}, of, confidence=asdict(calibration))
 
 
-def _update(folder: str | Path, gap: Gap | None, of: str, **changes: Any) -> None:
+def set_words(folder: str | Path, captions: Sequence[str]) -> int:
+    """Let the captioner of a folder write only words of the captions of its training.
+
+    For one of an older wsac; training does it by itself. Returns the number of words. Raises
+    RecipeError where any words may be written (``Words.of``).
+    """
+    checksum = decoder_checksum(folder)
+    words = Words.of(captions, load(folder, None, "cpu")["tokenizer"])
+    if words is None:
+        reason = "a foreign vocabulary, or captions without sentences of words"
+        raise RecipeError(f"{folder}: {reason}; it goes on to write any words")
+    _update(folder, {WORDS: words.save}, checksum)
+    return len(words.words)
+
+
+Saved = Mapping[str, Callable[[Path], object]]  # names of parts, and what writes each
+
+
+def _update(folder: str | Path, parts: Saved, of: str, **changes: Any) -> None:
     folder = Path(folder)
 
     def write_card(part: Path) -> None:
@@ -242,13 +271,12 @@ def _update(folder: str | Path, gap: Gap | None, of: str, **changes: Any) -> Non
             raise ModelError(f"{folder}: {what}")
         here = [name for name in PARTS if (folder / name).is_file()]
         sums = raw.get(FILES) or {name: checksum_of(folder / name) for name in here}
-        if gap is not None:
-            sums = sums | {"gap.safetensors": checksum_of(part / "gap.safetensors")}
+        sums = sums | {name: checksum_of(part / name) for name in parts}
         write_record(part / CARD, raw | changes, sums, FREE)
 
     with atomic_update(folder, last=write_card) as part:
-        if gap is not None:
-            gap.save(part / "gap.safetensors")
+        for name, save_to in parts.items():
+            save_to(part / name)
 
 
 def unfinished(folder: Path) -> str:

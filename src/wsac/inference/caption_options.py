@@ -22,7 +22,8 @@ class CaptionOptions:
     bridge: such as ``pd`` or ``shift+pd:temperature=0.02``; ``wsac bridges`` lists them. choose:
     mbr or clap, among the best ``candidates`` of the beam, or among ``samples`` sampled captions if
     that is not 0; "" takes the likeliest (see ``wsac.inference.rerank``). precision: of the
-    decoder's matrices: float32, bfloat16 or auto. generation: beam search and sampling; the decoder
+    decoder's matrices: float32, bfloat16 or auto. only_words: write only words of the captioner's
+    vocabulary, if it has one. generation: beam search and sampling; the decoder
     sets ``max_tokens``.
     """
 
@@ -31,6 +32,7 @@ class CaptionOptions:
     candidates: int = 4
     samples: int = 0
     precision: str = "float32"
+    only_words: bool = True
     generation: GenerationOptions = field(default_factory=GenerationOptions)
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder
-from wsac.decoder.generation import generate_best, generate_samples, prepare
+from wsac.decoder.generation import Words, generate_best, generate_samples, prepare
 from wsac.types import AudioError, Caption
 
 from . import bundle
@@ -48,8 +48,9 @@ class Captioner:
 
     Audio is a path, a file object or samples, as ``wsac.data.audio.stream`` lists. calibration: for
     confidences. gap: for bridges that need it. trained: the training bridge, whose heads are
-    applied in captioning too. prompter: for a decoder that reads a prompt. Raises RecipeError for a
-    bridge without the memory or gap that it needs.
+    applied in captioning too. prompter: for a decoder that reads a prompt. words: all that it may
+    write; None for anything. Raises RecipeError for a bridge without the memory or gap that it
+    needs.
     """
 
     clap: ClapEncoder
@@ -61,6 +62,7 @@ class Captioner:
     gap: Gap | None = None
     trained: str = ""
     prompter: Prompter | None = None
+    words: Words | None = None
 
     def __post_init__(self) -> None:
         self.decoder.eval()
@@ -88,7 +90,7 @@ class Captioner:
         memory_precision: str = "float16",
         notes: dict[str, Any] | None = None,
     ) -> None:
-        """Write the bundle: captioner.json, decoder.safetensors, tokenizer.json,
+        """Write the bundle: captioner.json, decoder.safetensors, tokenizer.json, words.txt,
         memory.safetensors, gap.safetensors.
 
         half: weights in float16. memory_precision: float32, float16 or int8. notes: more keys for
@@ -117,6 +119,10 @@ class Captioner:
             settings = asdict(prompter.settings) | {"phrases": captions}
             prompter = Prompter.make(embeddings=memory, tokenizer=self.tokenizer, **settings)
         return self._copy(memory=memory, calibration=None, prompter=prompter)
+
+    def with_words(self, captions: Sequence[str]) -> Captioner:
+        """The same captioner, writing only words of these captions, as ``Words.of`` takes them."""
+        return self._copy(words=Words.of(captions, self.tokenizer))
 
     def _copy(self, **changes: Any) -> Captioner:
         other = replace(self, **changes)
@@ -231,7 +237,8 @@ class Captioner:
         generate, count = generate_best, options.candidates if options.choose else 1
         if options.samples:
             generate, count = generate_samples, options.samples
-        rows = generate(decoder, self.bridge(audio).to(device), generation, count, prompt)
+        words = None if self.words is None or not options.only_words else self.words.trie(device)
+        rows = generate(decoder, self.bridge(audio).to(device), generation, count, prompt, words)
         texts = iter(self.tokenizer.decode(h.tokens for row in rows for h in row))
         candidates = [[(next(texts), h.logprob) for h in row] for row in rows]
         places = choose(self.clap, audio, candidates, options.choose)

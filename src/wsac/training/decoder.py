@@ -14,6 +14,7 @@ from wsac.bridges.memory import SupportMemory
 from wsac.clap import load_clap
 from wsac.clap.texts import embed_texts
 from wsac.data.tokens import TokenRows
+from wsac.decoder.generation import Words
 from wsac.inference.captioner import Captioner
 from wsac.io.config import pin_recipe, recipe_digest
 from wsac.io.files import settle, write_bytes
@@ -92,7 +93,7 @@ def prepare(
     if (out / "clap.json").is_file():
         raise RecipeError(f"{out}: holds a CLAP; give a captioner another --out")
     labels = read_prompt_labels(recipe.prompt)
-    decoder, tokenizer, origin = first_decoder(recipe, clap, [*captions, *labels], out)
+    decoder, tokenizer, known, origin = first_decoder(recipe, clap, [*captions, *labels], out)
     pin_recipe(recipe, out)
 
     tokens = TokenRows.make(captions, tokenizer, decoder.max_tokens)
@@ -110,7 +111,14 @@ def prepare(
     origins = [part for part in (decoder.fingerprint, origin) if part]
     embeddings = texts if sounds is None else sounds
     captioner = Captioner(
-        clap, average, tokenizer, memory, gap=gap, trained=recipe.bridge.train, prompter=prompter
+        clap,
+        average,
+        tokenizer,
+        memory,
+        gap=gap,
+        trained=recipe.bridge.train,
+        prompter=prompter,
+        words=Words.of(captions, tokenizer, known),
     )
     return kind(
         options,

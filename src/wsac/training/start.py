@@ -21,8 +21,9 @@ from .recipe import Recipe
 
 def first_decoder(
     recipe: Recipe, clap: ClapEncoder, texts: Sequence[str], out: Path
-) -> tuple[CaptionDecoder, Tokenizer, bytes]:
-    """The decoder on the CPU, its tokenizer, and the weights it continues from, b"" for a new one.
+) -> tuple[CaptionDecoder, Tokenizer, list[str], bytes]:
+    """The decoder on the CPU, its tokenizer, the words that it knows, and the weights it continues
+    from, b"" for a new one.
 
     texts: everything that it must be able to read and write. out: the folder of the run.
     Raises RecipeError or ModelError if the captioner does not fit the recipe or the CLAP.
@@ -31,7 +32,11 @@ def first_decoder(
     torch.manual_seed(seed_for(recipe.training.seed, "weights"))
     if not recipe.start:
         options = recipe.decoder.model_dump()
-        return *begin(options, texts, embed_dim=clap.embed_dim, prompt_tokens=prompt_tokens), b""
+        return (
+            *begin(options, texts, embed_dim=clap.embed_dim, prompt_tokens=prompt_tokens),
+            [],
+            b"",
+        )
     folder = find_captioner(recipe.start)
     if folder.resolve() == out.resolve():
         raise RecipeError(f"start = {recipe.start}: the same folder as --out; give another --out")
@@ -48,4 +53,5 @@ def first_decoder(
             f"{recipe.start} lacks; these pieces are left out. To keep them, train with "
             "decoder.vocabulary=all"
         )
-    return decoder, tokenizer, (folder / "decoder.safetensors").read_bytes()
+    words = captioner.words.words if captioner.words else []
+    return decoder, tokenizer, words, (folder / "decoder.safetensors").read_bytes()

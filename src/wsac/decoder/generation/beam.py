@@ -16,14 +16,15 @@ from wsac.types import ModelError
 from .generation_options import GenerationOptions
 from .penalties import likeliest_tokens, log_probabilities, penalise
 from .search import Generated, Search, SearchState
+from .words import WordTrie
 
 
 @dataclass(slots=True)
 class BeamState(SearchState):
     """Live beams and finished hypotheses of b clips.
 
-    tokens: [b, S, t]. Sizes: S beams of a clip in all G groups (1 before the first token), t tokens
-    so far, C = ``count``.
+    tokens: [b, S, t]. node: [b, S]. Sizes: S beams of a clip in all G groups (1 before the first
+    token), t tokens so far, C = ``count``.
     """
 
     clip: Tensor  # [b] index in the whole batch
@@ -59,8 +60,10 @@ class BeamSearch(Search[BeamState]):
     for it.
     """
 
-    def __init__(self, options: GenerationOptions, limit: int, count: int) -> None:
-        super().__init__(options, limit, count)
+    def __init__(
+        self, options: GenerationOptions, limit: int, count: int, words: WordTrie | None = None
+    ) -> None:
+        super().__init__(options, limit, count, words)
         self.beams = options.beam_size // options.groups  # in a group
         self.early = options.early_stopping or options.beam_size == 1
 
@@ -79,6 +82,8 @@ class BeamSearch(Search[BeamState]):
         token = candidates.token.gather(2, chosen).flatten(1)
         state.live, state.logprob = candidates.live.flatten(1), logprob.gather(2, chosen).flatten(1)
         state.tokens = torch.cat((_of_beams(state.tokens, source), token[:, :, None]), dim=2)
+        if self.words is not None:
+            state.node = self.words.after(state.node.gather(1, source), token)
         rows = torch.arange(clips, device=logits.device)[:, None] * beams + source
         stay = self._release(done)
         if stay is not None:
@@ -102,6 +107,7 @@ class BeamSearch(Search[BeamState]):
             live=zeros,
             logprob=zeros,
             tokens=torch.zeros((clips, 1, 0), **integers),
+            node=torch.zeros((clips, 1), **integers),
             ends=torch.zeros(finished[:2], **integers),
             best=torch.full(finished, -torch.inf, device=device),
             best_logprob=torch.zeros(finished, device=device),
@@ -115,13 +121,15 @@ class BeamSearch(Search[BeamState]):
         clips, beams = state.live.shape
         width = min(2 * self.beams, vocab)
         if options.groups == 1 and options.repetition_penalty == 1 and not options.no_repeat_ngram:
-            best, token = likeliest_tokens(logits, width)
+            best, token = likeliest_tokens(logits, width, self._forbidden())
             group = self._continue(best.view(clips, beams, -1), token.view(clips, beams, -1), 0)
             candidates = Candidates(*(part[:, None] for part in group))
             return candidates, candidates.sums
         logprob = log_probabilities(logits)
         before = state.tokens.flatten(0, 1)
         score = penalise(logprob, before, options.repetition_penalty, options.no_repeat_ngram)
+        if (forbidden := self._forbidden()) is not None:
+            score = score.masked_fill(forbidden, -torch.inf)
         score = score.view(clips, beams, vocab)
         size = max(1, beams // options.groups)
         groups, taken = [], torch.zeros_like(score[:, 0])  # [b, V] beams that chose each token
@@ -191,6 +199,7 @@ class BeamSearch(Search[BeamState]):
             ):
                 if length:
                     tokens = [token for token in row[:length] if token != EOS]
+                    tokens = self._whole(tokens, ended=len(tokens) < length)
                     score = logprob / length**self.options.length_penalty
                     rank = place, -score if self.options.groups > 1 else 0.0
                     ranked.append((rank, Generated(tokens, logprob / length)))

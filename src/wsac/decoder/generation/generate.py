@@ -11,6 +11,7 @@ from .beam import BeamSearch
 from .generation_options import GenerationOptions
 from .sampling import Sampling
 from .search import Generated, Search
+from .words import WordTrie
 
 
 def generate(
@@ -26,14 +27,16 @@ def generate_best(
     options: GenerationOptions,
     count: int,
     prompt: Tensor | None = None,
+    words: WordTrie | None = None,
 ) -> list[list[Generated]]:
     """Beam search: up to ``count`` hypotheses of each embedding [B, D], best first.
 
-    prompt: [B, P] for a decoder that reads one. With groups, the best of each group come first,
-    then their second ones. Raises ModelError when the decoder gives no finite scores.
+    prompt: [B, P] for a decoder that reads one. words: the only ones to write. With groups, the
+    best of each group come first, then their second ones. Raises ModelError when the decoder gives
+    no finite scores.
     """
     limit = min(options.max_tokens, decoder.max_tokens)
-    return _run(decoder, embedding, prompt, BeamSearch(options, limit, count))
+    return _run(decoder, embedding, prompt, BeamSearch(options, limit, count, words))
 
 
 def generate_samples(
@@ -42,13 +45,14 @@ def generate_samples(
     options: GenerationOptions,
     count: int,
     prompt: Tensor | None = None,
+    words: WordTrie | None = None,
 ) -> list[list[Generated]]:
-    """Sampling: ``count`` hypotheses of each embedding [B, D].
+    """Sampling: ``count`` hypotheses of each embedding [B, D]. prompt, words: see above.
 
     All rows share the random numbers of a seed, so a row gives the same alone and in any batch.
     """
     limit = min(options.max_tokens, decoder.max_tokens)
-    return _run(decoder, embedding, prompt, Sampling(options, limit, count))
+    return _run(decoder, embedding, prompt, Sampling(options, limit, count, words))
 
 
 @torch.inference_mode()

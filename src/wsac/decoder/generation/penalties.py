@@ -17,10 +17,20 @@ def log_probabilities(logits: Tensor) -> Tensor:
     return logits.float().log_softmax(-1)
 
 
-def likeliest_tokens(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """[R, count] log-probabilities of each row's likeliest tokens, falling, and their ids."""
+def likeliest_tokens(
+    logits: Tensor, count: int, forbidden: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """[R, count] log-probabilities of each row's likeliest tokens, falling, and their ids.
+
+    forbidden: [R, V] tokens whose log-probability is minus infinity instead.
+    """
     rows = ROWS if logits.device.type == "cpu" else len(logits)
-    parts = [likeliest(log_probabilities(part), count) for part in logits.split(rows)]
+    parts = []
+    for start in range(0, len(logits), rows):
+        logprob = log_probabilities(logits[start : start + rows])
+        if forbidden is not None:
+            logprob.masked_fill_(forbidden[start : start + rows], -torch.inf)
+        parts.append(likeliest(logprob, count))
     best, token = (torch.cat(part) for part in zip(*parts, strict=True))
     return best, token
 

@@ -18,7 +18,7 @@ SORTED_FIRST = 256  # tokens; the nucleus usually lies within them
 
 @dataclass(slots=True)
 class SampleState(SearchState):
-    """Samples that are still written. tokens: [R, t]."""
+    """Samples that are still written. tokens: [R, t]. node: [R]."""
 
     sample: Tensor  # [R] index among all samples of the batch
     logprob: Tensor  # [R] sums of log-probabilities
@@ -42,6 +42,8 @@ class Sampling(Search[SampleState]):
         state = self.state
         logprob = log_probabilities(logits)
         score = penalise(logprob, state.tokens, options.repetition_penalty, options.no_repeat_ngram)
+        if (forbidden := self._forbidden()) is not None:
+            score = score.masked_fill(forbidden, -torch.inf)
         if score is not logprob or options.temperature != 1:
             score = (score / options.temperature).log_softmax(-1)
         ranked, order = within(score, options.top_k, options.top_p)
@@ -52,6 +54,8 @@ class Sampling(Search[SampleState]):
         state.logprob = state.logprob + added
         state.tokens = torch.cat((state.tokens, token[:, None]), dim=1)
         state.ended = state.ended | (token == EOS)
+        if self.words is not None:
+            state.node = self.words.after(state.node, token)
         self.length += 1
         done = state.ended.tolist()  # the step's one sync
         if self.length == self.limit or all(done):
@@ -68,6 +72,7 @@ class Sampling(Search[SampleState]):
             columns = (state.sample.tolist(), state.logprob.tolist(), state.tokens.tolist())
             for sample, logprob, ids in zip(*columns, strict=True):
                 tokens = [token for token in ids if token not in (PAD, EOS)]
+                tokens = self._whole(tokens, ended=EOS in ids)
                 drawn[sample] = Generated(tokens, logprob / (len(ids) - ids.count(PAD)))
         return [[drawn[i + j] for j in range(self.count)] for i in range(0, len(drawn), self.count)]
 
@@ -76,6 +81,7 @@ class Sampling(Search[SampleState]):
             sample=torch.arange(samples, device=device),
             logprob=torch.zeros(samples, device=device),
             tokens=torch.zeros((samples, 0), dtype=torch.long, device=device),
+            node=torch.zeros(samples, dtype=torch.long, device=device),
             ended=torch.zeros(samples, dtype=torch.bool, device=device),
         )
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .generation_options import GenerationOptions
+from .words import WordTrie
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class SearchState:
     """Tensors with one entry per row of the batch in their first dimension."""
 
     tokens: Tensor  # so far, in the last dimension
+    node: Tensor  # of the trie of words, for each of the tokens' rows; zeros without one
 
     def take(self, rows: Tensor) -> Self:
         """The state of these rows (indices [R]), in their order."""
@@ -40,11 +42,14 @@ State = TypeVar("State", bound=SearchState)
 class Search(ABC, Generic[State]):
     """Chooses the next tokens of every row until all rows are complete.
 
-    options: of the search. limit: the most tokens. count: hypotheses per embedding.
+    options: of the search. limit: the most tokens. count: hypotheses per embedding. words: the only
+    words that may be written, None for any.
     """
 
-    def __init__(self, options: GenerationOptions, limit: int, count: int) -> None:
-        self.options, self.limit, self.count = options, limit, count
+    def __init__(
+        self, options: GenerationOptions, limit: int, count: int, words: WordTrie | None = None
+    ) -> None:
+        self.options, self.limit, self.count, self.words = options, limit, count, words
         self.length = 0  # tokens so far
         self.state: State  # of the rows that go on
         self.finished: list[State] = []  # of the rows that have left the batch
@@ -60,6 +65,14 @@ class Search(ABC, Generic[State]):
     @abstractmethod
     def results(self) -> list[list[Generated]]:
         """The hypotheses of each embedding, in order."""
+
+    def _forbidden(self) -> Tensor | None:
+        """[R, V] tokens that would not make a word, None if all may be written."""
+        return None if self.words is None else self.words.forbidden(self.state.node.flatten())
+
+    def _whole(self, tokens: list[int], ended: bool) -> list[int]:
+        """Tokens without the beginning of a word that the limit has cut."""
+        return tokens if ended or self.words is None else self.words.trim(tokens)
 
     def _release(self, done: list[bool]) -> Tensor | None:
         """Move completed rows out of the batch. Returns the others, or None when few are complete.
