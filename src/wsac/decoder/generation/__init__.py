@@ -4,7 +4,7 @@ from .generate import generate, generate_best, generate_samples
 from .generation_options import GenerationOptions, check_kinds
 from .precision import check_precision, prepare
 from .search import Generated
-from .words import Words, vocabulary, words_of
+from .word_trie import Words, vocabulary, words_of
 
 __all__ = [
     "Generated",

@@ -16,7 +16,7 @@ from wsac.types import ModelError
 from .generation_options import GenerationOptions
 from .penalties import likeliest_tokens, log_probabilities, penalise
 from .search import Generated, Search, SearchState
-from .words import WordTrie
+from .word_trie import WordTrie
 
 
 @dataclass(slots=True)

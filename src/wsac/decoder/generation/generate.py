@@ -11,7 +11,7 @@ from .beam import BeamSearch
 from .generation_options import GenerationOptions
 from .sampling import Sampling
 from .search import Generated, Search
-from .words import WordTrie
+from .word_trie import WordTrie
 
 
 def generate(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .generation_options import GenerationOptions
-from .words import WordTrie
+from .word_trie import WordTrie
 
 
 @dataclass(frozen=True, slots=True)
