@@ -14,6 +14,7 @@ from wsac.bridges.bridge import parse
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder
 from wsac.clap.collections import embed_sounds
+from wsac.data.captions.caption_sets import check_downloaded
 from wsac.data.captions.corpus import merge, restyle
 from wsac.data.captions.corpus_statistics import left_out
 from wsac.data.captions.faults import Faults
@@ -65,6 +66,7 @@ def read_captions(corpus: CorpusOptions) -> tuple[list[str], list[str] | None]:
     """
     column = corpus.column or None
     if not corpus.pairs:
+        check_downloaded(corpus.captions)
         reading: dict[str, Any] = {"column": column, "skip_invalid": corpus.skip_invalid}
         merged = merge(corpus.captions, format=corpus.format, style=corpus.style, **reading)
         for what, count in left_out(merged.stats).items():
