@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from wsac.io.console import say
+from wsac.io.console import print_json, say
 from wsac.types import CorpusError, WsacError
 
 from . import common_options as common
@@ -23,7 +23,9 @@ def train(
     column: common.Column = None,
     skip_invalid: common.SkipInvalid = False,
     clap: Annotated[str | None, Option(help="pocket, a name, a folder or a file.")] = None,
-    start: Annotated[str | None, Option(help="Continue from pocket or a run folder.")] = None,
+    start: Annotated[
+        str | None, Option(help="Continue from pocket (usual for few captions), a run, or none.")
+    ] = None,
     recipe: common.Recipe = None,
     epochs: Annotated[int | None, Option(help="Passes; 0: 4, more for few captions.")] = None,
     bridge: Annotated[str | None, Option(help="Such as shift+noise:variance=0.001.")] = None,
@@ -32,6 +34,9 @@ def train(
     seed: common.Seed = None,
     changes: common.Set = None,
     fast: Fast = False,
+    sounds: Annotated[list[str] | None, Option(help="Sounds of yours for the verdict.")] = None,
+    verdict: Annotated[bool, Option(help="Say after training what it is worth.")] = True,
+    as_json: common.Json = False,
     device: common.Device = "auto",
 ) -> None:
     """Train a captioner from text alone.
@@ -60,8 +65,15 @@ def train(
     from wsac.training.recipe import Recipe
 
     settings = load_recipe(Recipe, recipe, options)
+    paths = common.find_sounds(sounds) if sounds else []
     with common.resumable(out):
-        run(settings, out, device=device)
+        captioner = run(settings, out, device=device)
+        if verdict:
+            from wsac.evaluation.verdict import judge
+            from wsac.training.material import caption_texts
+
+            result = judge(captioner, caption_texts(settings.corpus), paths)
+            print_json(result.to_dict()) if as_json else say("\n".join(result.lines()))
     say(f"done: wsac caption FILE --model {out}")
 
 
@@ -83,7 +95,7 @@ def _check_early(recipe: str | None, options: dict[str, Any]) -> None:
         raise CorpusError("no caption files given; name at least one, as in --captions FILE")
     check_downloaded(files)
     common.existing(files)
-    if outline.start:
+    if outline.start not in ("", "none"):
         check_captioner(outline.start)
 
 

@@ -38,7 +38,7 @@ from .material import (
     split_rows,
 )
 from .recipe import Recipe
-from .start import first_decoder
+from .start import first_decoder, note_strange, origin
 from .steps import DecoderTraining
 
 
@@ -93,8 +93,12 @@ def prepare(
     if (out / "clap.json").is_file():
         raise RecipeError(f"{out}: holds a CLAP; give a captioner another --out")
     labels = read_prompt_labels(recipe.prompt)
-    decoder, tokenizer, known, origin = first_decoder(recipe, clap, [*captions, *labels], out)
+    start = origin(recipe, clap, len(captions))
+    material = [*captions, *labels]
+    decoder, tokenizer, known, before = first_decoder(recipe, clap, material, out, start)
     pin_recipe(recipe, out)
+    if not recipe.corpus.pairs:
+        note_strange(clap, captions)
 
     tokens = TokenRows.make(captions, tokenizer, decoder.max_tokens)
     texts = embed_texts(clap, captions, half=half)
@@ -108,7 +112,7 @@ def prepare(
     average = copy.deepcopy(decoder).requires_grad_(False) if options.average else decoder
     context = BridgeContext(memory, gap, clap.temperature)
     gap_bytes = Path(gap_file).read_bytes() if gap_file else b""
-    origins = [part for part in (decoder.fingerprint, origin) if part]
+    origins = [part for part in (decoder.fingerprint, before) if part]
     embeddings = texts if sounds is None else sounds
     captioner = Captioner(
         clap,

@@ -163,7 +163,7 @@ def run(training: Training, out: Path) -> TrainState:
     if state.stale:
         say(
             f"ended at step {state.step:,}; the decoder of {state.stale} evaluations ago did best "
-            "on held-out captions and is the one saved; more captions would help, or --start pocket"
+            "on held-out captions and is the one saved; more captions would help"
         )
     return state
 

@@ -88,6 +88,15 @@ def read_captions(corpus: CorpusOptions) -> tuple[list[str], list[str] | None]:
     return captions, paths
 
 
+def caption_texts(corpus: CorpusOptions) -> list[str]:
+    """The captions once more, without notes."""
+    if corpus.pairs:
+        return read_captions(corpus)[0]
+    reading: dict[str, Any] = {"column": corpus.column or None, "skip_invalid": corpus.skip_invalid}
+    merged = merge(corpus.captions, format=corpus.format, style=corpus.style, **reading)
+    return [example.caption for example in merged.examples]
+
+
 def embed_pairs(paths: Sequence[str], clap: ClapEncoder, bridge: str) -> Tensor:
     """Embeddings [N, D] of the sound of each caption, every sound embedded once.
 

@@ -15,6 +15,8 @@ class Recipe(Outline):
     """How to train a captioner from text alone (``wsac train``).
 
     start: a captioner to continue from, ``pocket`` or a folder; it sets the decoder and vocabulary.
+    ``none`` is a new decoder. "" takes ``pocket`` below 5,000 captions, if CLAP and decoder are the
+    usual ones, else none.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -10,47 +10,84 @@ import torch
 from wsac.clap import ClapEncoder
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder, begin
+from wsac.decoder.decoder_options import DecoderOptions
 from wsac.inference.captioner import Captioner
 from wsac.inference.captioner_folder import find_captioner
+from wsac.inference.read_back import built_in, read_back
 from wsac.io.console import say
 from wsac.runtime.seeding import seed_for
 from wsac.types import RecipeError
 
 from .recipe import Recipe
 
+FEWEST, STRANGE, USUAL = 20, 0.15, 0.08  # captions; mean places among them
+FEW = 5_000  # captions: a decoder from nothing writes poor sentences
+
+
+def origin(recipe: Recipe, clap: ClapEncoder, count: int) -> str:
+    """The captioner that a decoder for ``count`` captions continues from, "" for none.
+
+    Where the recipe leaves it open, that is the built-in one for few captions, if neither its CLAP
+    nor its decoder is another.
+    """
+    if recipe.start:
+        return "" if recipe.start == "none" else recipe.start
+    plain = recipe.decoder == DecoderOptions() and not (recipe.prompt.count or recipe.corpus.pairs)
+    if count >= FEW or not plain or built_in(clap) is None:
+        return ""
+    say(
+        f"{count:,} captions are few, so the decoder continues from the built-in captioner's "
+        "(CC BY-NC 4.0); --start none begins anew"
+    )
+    return "pocket"
+
+
+def note_strange(clap: ClapEncoder, captions: Sequence[str]) -> None:
+    """Warn of captions that the built-in CLAP does not understand, with the figure behind it."""
+    if (captioner := built_in(clap)) is None:
+        return
+    places = read_back(captioner, captions)
+    if places.count >= FEWEST and places.place > STRANGE:
+        say(
+            "note: these captions are unlike those of sounds in English: the built-in captioner "
+            f"reads them back so that each finds itself at place {places.place:.0%} among "
+            f"{places.count} (0% is first, chance 50%, usual below {USUAL:.0%})"
+        )
+
 
 def first_decoder(
-    recipe: Recipe, clap: ClapEncoder, texts: Sequence[str], out: Path
-) -> tuple[CaptionDecoder, Tokenizer, list[str], bytes]:
+    recipe: Recipe, clap: ClapEncoder, texts: Sequence[str], out: Path, start: str
+) -> tuple[CaptionDecoder, Tokenizer, Sequence[str], bytes]:
     """The decoder on the CPU, its tokenizer, the words that it knows, and the weights it continues
     from, b"" for a new one.
 
-    texts: everything that it must be able to read and write. out: the folder of the run.
+    texts: everything that it must be able to read and write. out: the folder of the run. start:
+    its ``origin``.
     Raises RecipeError or ModelError if the captioner does not fit the recipe or the CLAP.
     """
     prompt_tokens = recipe.prompt.tokens if recipe.prompt.count else 0
     torch.manual_seed(seed_for(recipe.training.seed, "weights"))
-    if not recipe.start:
+    if not start:
         options = recipe.decoder.model_dump()
         return (
             *begin(options, texts, embed_dim=clap.embed_dim, prompt_tokens=prompt_tokens),
             [],
             b"",
         )
-    folder = find_captioner(recipe.start)
+    folder = find_captioner(start)
     if folder.resolve() == out.resolve():
-        raise RecipeError(f"start = {recipe.start}: the same folder as --out; give another --out")
-    captioner = Captioner.load(recipe.start, clap=recipe.clap, device="cpu")
+        raise RecipeError(f"start = {start}: the same folder as --out; give another --out")
+    captioner = Captioner.load(start, clap=recipe.clap, device="cpu")
     decoder, tokenizer = captioner.decoder, captioner.tokenizer
     if decoder.prompt_tokens != prompt_tokens:
         raise RecipeError(
-            f"start = {recipe.start}: its decoder reads prompts of {decoder.prompt_tokens} tokens, "
+            f"start = {start}: its decoder reads prompts of {decoder.prompt_tokens} tokens, "
             f"the recipe's have {prompt_tokens}; take [prompt] from its recipe.toml"
         )
     if lost := tokenizer.lost(texts):
         say(
             f"note: {lost} of {len(texts)} captions have pieces that the vocabulary of "
-            f"{recipe.start} lacks; these pieces are left out. To keep them, train with "
+            f"{start} lacks; these pieces are left out. To keep them, train with "
             "decoder.vocabulary=all"
         )
     words = captioner.words.words if captioner.words else []

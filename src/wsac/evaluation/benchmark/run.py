@@ -180,6 +180,7 @@ class _Run:
         gap = self.gap(data, paired) if _needs_gap(training) else ""
         recipe = Recipe(
             clap=self.recipe.clap,
+            start="none",
             corpus=self.recipe.corpus.model_copy(update=corpus),
             bridge={"train": row.train, "gap": gap},
             prompt=row.prompt,

@@ -1,0 +1,134 @@
+"""What a captioner of one's own is worth, in words: does it tell sounds apart, and what is next?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsac.clap.sounds import embed_many
+from wsac.inference.captioner import Captioner
+from wsac.inference.read_back import Places, read_back
+from wsac.types import AudioError
+
+SHOWN = 10  # captions
+SCENES, SECONDS, SEED = 30, 5.0, 2_026
+LITTLE = 200  # captions
+LOST = 0.4  # mean place among the sounds from which they might have been drawn by lot
+STRANGE = 0.25  # mean place among the captions themselves
+BEHIND = 0.1  # of the built-in captioner, in mean place
+NAMES = "name the sounds yourself: wsac tag FILES --labels 'lathe, drill press, …'"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """grade: little, useless, behind or good. captions: of the training. shown: sounds and what was
+    written of them. different: of the captions of all sounds. found: how captions find their
+    sounds; built_in: the same of the built-in captioner. read_back: how captions of the training
+    find themselves. own: whether the sounds are the user's.
+    """
+
+    grade: str
+    captions: int
+    shown: tuple[tuple[str, str], ...]
+    different: int
+    found: Places
+    built_in: Places
+    read_back: Places
+    own: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON, with the lines as ``text``."""
+        return asdict(self) | {"text": self.lines()}
+
+    def lines(self) -> list[str]:
+        """The verdict in a few sentences."""
+        found, usual, count = self.found, self.built_in, self.found.count
+        kind = "your sounds" if self.own else "synthesised scenes"
+        return [
+            *(f"  {name}: {text}" for name, text in self.shown),
+            f"of {count} {kind}, {self.different} captions differ; {found.first:.0%} find their "
+            f"own sound first (built-in captioner {usual.first:.0%}, chance {1 / count:.0%}), "
+            f"mean place {_place(found)} (built-in {_place(usual)}, chance "
+            f"{(count + 1) / 2:.0f}) of {count}",
+            f"of its own captions, read back from their text, {self.read_back.first:.0%} find "
+            f"themselves among {self.read_back.count}",
+            f"verdict: {self._sentence()}",
+        ]
+
+    def _sentence(self) -> str:
+        if self.grade == "little":
+            return (
+                f"{self.captions} captions are little: it repeats them or writes what the built-in "
+                f"captioner would; collect some hundreds, or {NAMES}"
+            )
+        if self.grade == "useless":
+            return (
+                "useless as it is: what it writes does not depend on the sound; are these captions "
+                f"of sounds, in English? Else {NAMES}"
+            )
+        if self.grade == "behind":
+            return (
+                "it tells sounds apart, but less well than the built-in captioner; try wsac tune "
+                f"on your sounds, more captions, or {NAMES}"
+            )
+        more = "" if self.own else "judge it on sounds of yours (--sounds), "
+        return f"it tells sounds apart; next: {more}wsac evaluate, wsac tune, wsac calibrate"
+
+
+def judge(
+    captioner: Captioner, captions: Sequence[str], sounds: Sequence[str | Path] = ()
+) -> Verdict:
+    """Judge a captioner by the captions of its training, and by sounds or else by synthesised ones.
+
+    Raises AudioError when fewer than two sounds can be read.
+    """
+    names, audio = _sounds(captioner, sounds)
+    built_in = Captioner.load(device="cpu")
+    theirs = audio
+    if built_in.clap.fingerprint != captioner.clap.fingerprint:
+        names, theirs = _sounds(built_in, sounds)
+    texts, others = (
+        [caption.text for caption in one.caption_embeddings(heard_by)]
+        for one, heard_by in ((captioner, audio), (built_in, theirs))
+    )
+    found, usual = (Places.of(captioner.clap.embed_text(own), audio) for own in (texts, others))
+    back, different = read_back(captioner, captions), len(set(texts))
+    grade = "good"
+    if found.place > LOST or back.place > STRANGE or 5 * different <= len(texts):
+        grade = "useless"
+    elif len(captions) < LITTLE:
+        grade = "little"
+    elif found.place > usual.place + BEHIND:
+        grade = "behind"
+    shown = tuple(zip(names, texts, strict=True))[:: max(1, len(texts) // SHOWN)][:SHOWN]
+    return Verdict(grade, len(captions), shown, different, found, usual, back, own=bool(sounds))
+
+
+def _sounds(captioner: Captioner, paths: Sequence[str | Path]) -> tuple[list[str], Tensor]:
+    """Names and embeddings of sounds that can be read; without paths, of scenes of one event."""
+    names, sounds = [Path(path).name for path in paths], list[Any](paths)
+    if not paths:
+        from wsac.data.soundworld import render_scene, sample_scene
+
+        for number in range(SCENES):
+            rng = np.random.default_rng((SEED, number))
+            scene = sample_scene(rng, events=(1, 1), seconds=SECONDS)
+            names.append(scene.captions[0])
+            sounds.append(render_scene(scene, rng, SECONDS, captioner.clap.sample_rate))
+    pairs = zip(names, embed_many(captioner.clap, sounds), strict=True)
+    readable = [
+        (name, one) for name, one in pairs if not isinstance(one, AudioError) and not one.silent
+    ]
+    if len(readable) < 2:
+        raise AudioError("a verdict needs two sounds or more that can be read; give others")
+    return [name for name, _ in readable], torch.stack([one.embedding for _, one in readable])
+
+
+def _place(places: Places) -> str:
+    return f"{1 + places.place * (places.count - 1):.1f}"
