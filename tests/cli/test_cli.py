@@ -142,6 +142,7 @@ def test_an_unfinished_run_is_called_so(run, tmp_path):
 def test_sigterm_ends_a_training_in_one_line(tmp_path, captions):
     (tmp_path / "captions.txt").write_text("\n".join(captions))
     words = ["train", "-c", tmp_path / "captions.txt", "-o", tmp_path / "run", "--epochs", "1000"]
+    words += ["--start", "none"]
     process = subprocess.Popen(
         [sys.executable, "-m", "wsac", *words], stderr=subprocess.PIPE, text=True
     )
@@ -198,6 +199,8 @@ def test_a_disk_that_is_full_is_one_line_and_nothing_half_written(tmp_path, capt
         "run",
         "--epochs",
         "30",
+        "--start",
+        "none",
     ]
     small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     done = subprocess.run(
