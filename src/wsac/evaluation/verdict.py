@@ -13,14 +13,13 @@ from torch import Tensor
 
 from wsac.clap.sounds import embed_many
 from wsac.inference.captioner import Captioner
-from wsac.inference.read_back import Places, read_back
+from wsac.inference.read_back import STRANGE, Places, built_in, read_back
 from wsac.types import AudioError
 
 SHOWN = 10  # captions
 SCENES, SECONDS, SEED = 30, 5.0, 2_026
 LITTLE = 200  # captions
 LOST = 0.4  # mean place among the sounds from which they might have been drawn by lot
-STRANGE = 0.25  # mean place among the captions themselves
 BEHIND = 0.1  # of the built-in captioner, in mean place
 NAMES = "name the sounds yourself: wsac tag FILES --labels 'lathe, drill press, …'"
 
@@ -29,8 +28,9 @@ NAMES = "name the sounds yourself: wsac tag FILES --labels 'lathe, drill press, 
 class Verdict:
     """grade: little, useless, behind or good. captions: of the training. shown: sounds and what was
     written of them. different: of the captions of all sounds. found: how captions find their
-    sounds; built_in: the same of the built-in captioner. read_back: how captions of the training
-    find themselves. own: whether the sounds are the user's.
+    sounds; usual: the same of the built-in captioner. read_back: how captions of the training find
+    themselves, read back by the built-in captioner if it has the same CLAP. own: whether the sounds
+    are the user's.
     """
 
     grade: str
@@ -38,7 +38,7 @@ class Verdict:
     shown: tuple[tuple[str, str], ...]
     different: int
     found: Places
-    built_in: Places
+    usual: Places
     read_back: Places
     own: bool
 
@@ -48,16 +48,17 @@ class Verdict:
 
     def lines(self) -> list[str]:
         """The verdict in a few sentences."""
-        found, usual, count = self.found, self.built_in, self.found.count
-        kind = "your sounds" if self.own else "synthesised scenes"
+        found, usual, back, count = self.found, self.usual, self.read_back, self.found.count
+        kind = "sounds of yours" if self.own else "synthesised scenes"
         return [
             *(f"  {name}: {text}" for name, text in self.shown),
             f"of {count} {kind}, {self.different} captions differ; {found.first:.0%} find their "
             f"own sound first (built-in captioner {usual.first:.0%}, chance {1 / count:.0%}), "
             f"mean place {_place(found)} (built-in {_place(usual)}, chance "
             f"{(count + 1) / 2:.0f}) of {count}",
-            f"of its own captions, read back from their text, {self.read_back.first:.0%} find "
-            f"themselves among {self.read_back.count}",
+            f"its captions, read back from their own text, resemble themselves by "
+            f"{back.likeness:.2f} (0.8 to 0.95 with the built-in CLAP); {back.first:.0%} find "
+            f"themselves among {back.count}",
             f"verdict: {self._sentence()}",
         ]
 
@@ -89,18 +90,17 @@ def judge(
     Raises AudioError when fewer than two sounds can be read.
     """
     names, audio = _sounds(captioner, sounds)
-    built_in = Captioner.load(device="cpu")
-    theirs = audio
-    if built_in.clap.fingerprint != captioner.clap.fingerprint:
-        names, theirs = _sounds(built_in, sounds)
+    same = built_in(captioner.clap)
+    other = same or Captioner.load(device="cpu")
+    theirs = audio if same else _sounds(other, sounds)[1]
     texts, others = (
         [caption.text for caption in one.caption_embeddings(heard_by)]
-        for one, heard_by in ((captioner, audio), (built_in, theirs))
+        for one, heard_by in ((captioner, audio), (other, theirs))
     )
     found, usual = (Places.of(captioner.clap.embed_text(own), audio) for own in (texts, others))
-    back, different = read_back(captioner, captions), len(set(texts))
+    back, different = read_back(same or captioner, captions), len(set(texts))
     grade = "good"
-    if found.place > LOST or back.place > STRANGE or 5 * different <= len(texts):
+    if found.place > LOST or (same and back.likeness < STRANGE) or 5 * different <= len(texts):
         grade = "useless"
     elif len(captions) < LITTLE:
         grade = "little"

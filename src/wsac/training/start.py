@@ -13,14 +13,13 @@ from wsac.decoder import CaptionDecoder, begin
 from wsac.decoder.decoder_options import DecoderOptions
 from wsac.inference.captioner import Captioner
 from wsac.inference.captioner_folder import find_captioner
-from wsac.inference.read_back import built_in, read_back
+from wsac.inference.read_back import STRANGE, built_in, read_back
 from wsac.io.console import say
 from wsac.runtime.seeding import seed_for
 from wsac.types import RecipeError
 
 from .recipe import Recipe
 
-FEWEST, STRANGE, USUAL = 20, 0.15, 0.08  # captions; mean places among them
 FEW = 5_000  # captions: a decoder from nothing writes poor sentences
 
 
@@ -47,11 +46,11 @@ def note_strange(clap: ClapEncoder, captions: Sequence[str]) -> None:
     if (captioner := built_in(clap)) is None:
         return
     places = read_back(captioner, captions)
-    if places.count >= FEWEST and places.place > STRANGE:
+    if places.likeness < STRANGE:
         say(
-            "note: these captions are unlike those of sounds in English: the built-in captioner "
-            f"reads them back so that each finds itself at place {places.place:.0%} among "
-            f"{places.count} (0% is first, chance 50%, usual below {USUAL:.0%})"
+            "note: these captions are unlike those of sounds in English: read back by the built-in "
+            f"captioner, they resemble themselves by {places.likeness:.2f} (usual 0.8 to 0.95); "
+            f"{places.first:.0%} find themselves among {places.count}"
         )
 
 
