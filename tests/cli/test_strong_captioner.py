@@ -47,7 +47,7 @@ def test_the_two_commands(name, online, tmp_path, capsys):
     assert main(["download", "captions", *sets, "--accept-licences"]) == 0
     told = capsys.readouterr().err.splitlines()[-1]
     assert told == "done: wsac train --recipe laion --out runs/strong"
-    small = ("--epochs", "1", "--set", "decoder.width=64")  # all else as the recipe says
+    small = ("--epochs", "1", "--set", "decoder.width=48")  # all else as the recipe says
     assert main(["train", "--recipe", name, *small, "--out", "runs/strong"]) == 0
     capsys.readouterr()
     scene = dict(demo_scenes())["dog.wav"]
