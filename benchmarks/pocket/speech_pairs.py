@@ -187,7 +187,7 @@ def render(kind: str, i: int, rng: np.random.Generator) -> tuple[np.ndarray, str
                 1.0,
             )
             spoken = (
-                speak(voice, str(number), rng)
+                speak(voice, [str(number)], rng)
                 for number in rng.permutation(21 if kind == "word" else 10)
             )
             samples = next(word for word in spoken if 0.15 < len(word) / RATE < 0.85)

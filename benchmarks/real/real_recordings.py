@@ -61,7 +61,8 @@ def similarity(captions: list[str], people: list[list[str]], constants: list[str
     for vectors in human:
         cosines, n = vectors @ vectors.T, len(vectors)
         among.append((cosines.sum() - n) / (n * (n - 1)))
-    fixed = np.stack([(embed(constants) @ vectors.T).mean(1) for vectors in human], 1)  # [C, N]
+    sentences = embed(constants)
+    fixed = np.stack([(sentences @ vectors.T).mean(1) for vectors in human], 1)  # [C, N]
     best = fixed.mean(1).argmax()
     return {
         "similarity": float(np.mean(own)),

@@ -65,17 +65,18 @@ class Segments:
         try:
             words = read_json(folder / "words.json")
             arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
-            labels = list(words["labels"].values())
-            texts = words["classes"], words["unimportant"], words["captions"], labels
+            classes, captions = list(words["classes"]), list(words["captions"])
+            unimportant, phrases = list(words["unimportant"]), list(words["labels"].values())
         except (OSError, ValueError, KeyError, WsacError) as error:
             why = f"{type(error).__name__}: {error}".splitlines()[0]
             raise CorpusError(f"{folder}: no segments of a teacher here ({why})") from error
-        log_mels, scores, features, labels_of, profiles = arrays
-        if not len(log_mels) == len(scores) == len(features) == len(labels_of):
+        log_mels, scores, features, labels, profiles = arrays
+        if not len(log_mels) == len(scores) == len(features) == len(labels):
             raise CorpusError(f"{folder}: its arrays are of different lengths; make them again")
-        if profiles.shape != (len(texts[2]), len(texts[0])) or scores.shape[-1] != len(texts[0]):
+        if profiles.shape != (len(captions), len(classes)) or scores.shape[-1] != len(classes):
             raise CorpusError(f"{folder}: classes and captions do not fit; make them again")
-        return cls(*arrays, *texts)
+        parts = log_mels, scores, features, labels, profiles
+        return cls(*parts, classes, unimportant, captions, phrases)
 
     def __len__(self) -> int:
         return len(self.log_mels)
@@ -102,9 +103,12 @@ class Segments:
             scores = np.concatenate([scores[half] for half in pair], 1)
             labels = np.concatenate([labels[half] for half in pair], 1)
             features = (features[pair[0]] + features[pair[1]]) / 2
-        arrays = (mels, scores, features)
-        tensors = [torch.from_numpy(array.astype(np.float32)) for array in arrays]
-        return *tensors, torch.from_numpy(labels.astype(np.int64))
+        sounds = torch.from_numpy(labels.astype(np.int64))
+        return _floats(mels), _floats(scores), _floats(features), sounds
+
+
+def _floats(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array.astype(np.float32))
 
 
 class Heads(nn.Module):
