@@ -140,7 +140,9 @@ def test_recordings_that_cannot_be_decoded_are_no_silent_loss(folder, run):
         (("--dataset", "clotho", "--root", ".", "--metrics", "cider"), "no metric 'cider'"),
     ],
 )
-def test_what_does_not_go_together(words, message, run):
+def test_what_does_not_go_together(words, message, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("file,caption\na.wav,a dog barks\n")
     code, out, err = run("evaluate", *words)
     assert (code, out) == (1, "")
     assert message in err

@@ -95,6 +95,7 @@ def test_a_bar_leaves_stdout_alone(monkeypatch, rows):
     out, err = io.StringIO(), Terminal()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one shows no bar
     with progress("caption", 2, unit="files", rows=rows) as tick:
         print("a row")
         tick(1, "[red]brackets are no markup")
