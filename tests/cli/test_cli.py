@@ -176,7 +176,9 @@ def test_ctrl_c_in_a_training_knows_of_its_checkpoint(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(function, training)
-    code, out, err = run(verb, "--out", tmp_path / "run")
+    (tmp_path / "captions.txt").write_text("a dog barks\nrain falls\n")
+    captions = ("--captions", tmp_path / "captions.txt") if verb == "train" else ()
+    code, out, err = run(verb, *captions, "--out", tmp_path / "run")
     assert (code, out) == (130, "")
     assert len(err.splitlines()) == 1
     assert message in err
