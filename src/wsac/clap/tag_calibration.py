@@ -28,10 +28,8 @@ class TagCalibration:
         """Cosines [B, N] → probabilities [B, N + 1], the last of them that no label fits."""
         none = torch.full_like(scores[:, :1], self.none)
         logits = torch.cat((scores, none), dim=1)
-        return (logits / self.temperature / self._factor(scores.shape[1])).softmax(dim=1)
-
-    def _factor(self, labels: int) -> float:
-        return (labels / 2) ** self.growth
+        temperature = self.temperature * (scores.shape[1] / 2) ** self.growth
+        return (logits / temperature).softmax(dim=1)
 
     @classmethod
     def fit(
@@ -48,21 +46,25 @@ class TagCalibration:
         sets = [torch.randperm(count, generator=rng)[:size] for size in sizes.clamp(2, count)]
         values = torch.tensor([-2.5, 0.0, 0.2], dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.LBFGS([values], max_iter=200)
-        cosines = scores.double()
+        parts = []  # of each draw: cosines, labels that are wrong, the weight of each sound
+        for labels in sets:
+            fits = right[:, labels]
+            none = ~fits.any(1)
+            weights = torch.where(none, NONE_SHARE, 1 - NONE_SHARE).double()
+            for rows in (none, ~none):
+                weights[rows] /= max(1, int(rows.sum()))
+            parts.append(
+                (scores[:, labels].double(), ~torch.cat((fits, none[:, None]), 1), weights)
+            )
 
         def loss() -> Tensor:
             optimizer.zero_grad()
             total = torch.zeros((), dtype=torch.float64)
-            for labels in sets:
-                part, fits = cosines[:, labels], right[:, labels]
-                none = values[2].expand(len(part), 1)
-                scale = values[0] + values[1] * torch.tensor(len(labels) / 2).log()
-                logits = torch.cat((part, none), 1) / scale.exp()
-                wanted = torch.cat((fits, ~fits.any(1, keepdim=True)), 1)
-                shares = logits.log_softmax(1).masked_fill(~wanted, float("-inf"))
-                weights = torch.where(fits.any(1), 1 - NONE_SHARE, NONE_SHARE).double()
-                for rows in (fits.any(1), ~fits.any(1)):
-                    weights[rows] /= max(1, int(rows.sum()))
+            for cosines, wrong, weights in parts:
+                none = values[2].expand(len(cosines), 1)
+                log_temperature = values[0] + values[1] * math.log(cosines.shape[1] / 2)
+                logits = torch.cat((cosines, none), 1) / log_temperature.exp()
+                shares = logits.log_softmax(1).masked_fill(wrong, float("-inf"))
                 total = total - (weights * shares.logsumexp(1)).sum()
             total.backward()
             return total.detach()
