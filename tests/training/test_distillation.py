@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -150,6 +151,16 @@ def test_a_run_resumes_bit_for_bit_and_the_text_tower_stays(
         for a, b in zip(before.audio.parameters(), whole.audio.parameters(), strict=True)
     ]
     assert all(moved)
+
+
+def test_other_segments_are_other_material(segments_folder, start, pairs, tmp_path, stop_at):
+    folder = tmp_path / "segments"
+    shutil.copytree(segments_folder, folder)
+    with stop_at(ClapTraining, 5):
+        train_clap(recipe(folder, start, pairs), tmp_path / "run", device="cpu")
+    np.save(folder / "labels.npy", np.full((48, 3), NONE, np.int32))
+    with pytest.raises(RecipeError):
+        train_clap(recipe(folder, start, pairs), tmp_path / "run", device="cpu")
 
 
 @pytest.mark.parametrize("damage", ["no folder", "fewer labels", "other classes"])

@@ -136,6 +136,7 @@ class ClapTraining:
         heads, segment_loss = None, None
         if recipe.segments:
             segments = Segments.load(recipe.segments)
+            origins.append(segments.key)
             torch.manual_seed(seed_for(recipe.seed, "heads"))
             sizes = segments.scores.shape[-1], segments.features.shape[-1]
             heads = Heads(model.config.audio_width, *sizes).to(device)

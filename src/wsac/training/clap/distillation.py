@@ -8,6 +8,7 @@ caption fits the sound, and the embedding of the sound is drawn to those of the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,15 @@ class Segments:
 
     def __len__(self) -> int:
         return len(self.log_mels)
+
+    @property
+    def key(self) -> str:
+        """A digest of what they are: other segments are other training material."""
+        words = repr((self.classes, self.unimportant, self.captions, self.phrases))
+        facts = hashlib.sha256(words.encode())
+        for array in (self.labels, self.profiles, self.features):
+            facts.update(array.tobytes())
+        return facts.hexdigest()
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Log-mels [B, mels, frames], scores [B, moments, classes], features [B, width] and labels
