@@ -1,0 +1,1 @@
+"""What is heard from when to when."""

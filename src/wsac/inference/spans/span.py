@@ -1,0 +1,37 @@
+"""A span: what is heard from when to when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wsac.inference.sound_results import Tag
+
+Kind = Literal["sound", "speech", "music"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a recording in which one thing is heard.
+
+    start, end: seconds. text: its caption. confidence: the probability that the caption's main
+    event is heard, in [0, 1]; None from a captioner without calibration. tags: the likeliest
+    labels, best first. loudness: RMS in dBFS. prominence: dB by which it is louder than what is
+    around it. sustained: it goes on, such as rain; otherwise it is abrupt, such as a bang. kind:
+    speech and music can be left to others. file: the path, "" for samples.
+    """
+
+    start: float
+    end: float
+    text: str
+    confidence: float | None = None
+    tags: tuple[Tag, ...] = ()
+    loudness: float = 0.0
+    prominence: float = 0.0
+    sustained: bool = False
+    kind: Kind = "sound"
+    file: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
