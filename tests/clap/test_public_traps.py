@@ -136,6 +136,7 @@ def test_crop_laion_is_as_long_as_laion_clap_makes_it(rate, seconds, tmp_path):
     assert (ours @ theirs < 0.9999) == (rate == 44_100 and seconds != 3.1)
 
 
+@pytest.mark.slow
 def test_the_way_of_a_clap_is_part_of_its_name_and_fingerprint(tmp_path):
     """Captions that the code of WavCaps cleans, and that of WSAC does not."""
     path = write_file("wavcaps-cnn14", tmp_path)

@@ -38,6 +38,7 @@ def sounds_and_labels(rng, count):
     return F.normalize(labels[own] + noise, dim=1) @ labels.T, own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [5, 20, 60])
 def test_a_fitted_probability_means_what_it_says(count):
     """Of the labels that it gives with probability p, a share of about p is right."""

@@ -358,6 +358,7 @@ EARLY = (
 )
 
 
+@pytest.mark.slow
 def test_mistakes_that_need_no_model_are_told_before_torch_is_imported(tmp_path):
     (tmp_path / "good.txt").write_text("a dog barks\nrain falls\n")
     code = (

@@ -445,6 +445,7 @@ print(len(ends), ends[-1], peak, *stream.notes)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["wav", "mka", pytest.param("flac", marks=pytest.mark.slow)])
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs /proc to measure memory")
 def test_three_hours_stream_in_150_megabytes(tmp_path, suffix):

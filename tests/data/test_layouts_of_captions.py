@@ -311,6 +311,7 @@ CONTENT = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(CONTENT, st.booleans())
 @example(b"files:\n- !!python/name:os.system", False)

@@ -35,6 +35,7 @@ def scenes(count: int, **options) -> list[Scene]:
     return [sample_scene(np.random.default_rng([11, i]), **options) for i in range(count)]
 
 
+@pytest.mark.slow
 def test_scenes_are_drawn_as_often_as_they_should_and_in_every_form():
     drawn = [sample_scene(np.random.default_rng([5, i]), captions=0) for i in range(1500)]
     sizes = Counter(FORMS[scene.form].events for scene in drawn)
@@ -156,6 +157,7 @@ def contents(folder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_says_and_the_same_bytes_again(tmp_path, capsys):
     assert world(tmp_path / "a", "--json") == 0
     summary = json.loads(capsys.readouterr().out)

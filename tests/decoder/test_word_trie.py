@@ -106,6 +106,7 @@ def test_words_are_saved_with_their_checksum(captioner, captions, tmp_path):
         Captioner.load(tmp_path / "new")
 
 
+@pytest.mark.slow
 def test_training_saves_the_words_of_its_captions_and_of_its_start(tiny_recipe, tmp_path):
     first = train(tiny_recipe(), tmp_path / "first")
     assert first.words.words == (tmp_path / "first" / "words.txt").read_text().split("\n")

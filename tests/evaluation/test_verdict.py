@@ -174,6 +174,7 @@ def test_few_captions_start_from_the_built_in_decoder(clap, captions, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_captions_that_the_clap_does_not_know_are_noted_with_a_figure(capfd):
     captioner = Captioner.load(device="cpu")
     note_strange(captioner.clap, THIRTY)

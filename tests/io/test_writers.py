@@ -275,6 +275,7 @@ def test_what_cannot_be_cached_is_computed(clap, sounds, tmp_path, monkeypatch, 
     assert "continuing without a cache" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["a file", "no home"])
 def test_train_and_gap_work_without_a_cache(run, clap_folder, sounds, tmp_path, monkeypatch, place):
     (tmp_path / "file").write_text("")

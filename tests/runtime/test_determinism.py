@@ -101,6 +101,7 @@ def test_an_operation_without_a_deterministic_form_is_one_line():
         raise RuntimeError("out of memory")
 
 
+@pytest.mark.slow
 def test_the_option_changes_no_weight_on_a_cpu(tiny_recipe, tmp_path):
     """training.deterministic is on by default; before there was no such option."""
     for name, wanted in (("on", True), ("off", False)):
@@ -111,6 +112,7 @@ def test_the_option_changes_no_weight_on_a_cpu(tiny_recipe, tmp_path):
     assert all(torch.equal(on[name], off[name]) for name in on)
 
 
+@pytest.mark.slow
 def test_the_option_of_the_command_line(run, captions, tmp_path):
     (tmp_path / "a.txt").write_text("\n".join(captions[:30]))
     sizes = "decoder.layers=1 decoder.width=16 decoder.heads=2 decoder.vocab_size=300".split()

@@ -207,6 +207,7 @@ def test_what_cannot_be_gone_on_from(tiny_recipe, tmp_path, changes, message):
     assert not (tmp_path / "run" / "recipe.toml").exists()
 
 
+@pytest.mark.slow
 def test_a_run_folder_keeps_to_its_recipe(tiny_recipe, tmp_path):
     train(tiny_recipe(**{"training.epochs": 1}), tmp_path / "run")
     with pytest.raises(
