@@ -1,0 +1,126 @@
+"""Which sounds get a cue, and when one that goes on is mentioned again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from wsac.inference.spans.span import Span
+from wsac.types import RecipeError
+
+from .cues import LONGEST, Wish
+from .wording import STYLES, same_sound, style_named, wordings
+
+SALIENT = 12.0  # dB above what is around: certainly noticed
+FORGOTTEN = 60.0  # seconds after which a sound counts as new by 1/e
+SAME = 10.0  # seconds between two spans of one sound that goes on
+REMIND = 30.0  # seconds before "[rain continues]"
+KINDS = ("sound", "speech", "music")
+
+
+@dataclass(frozen=True, slots=True)
+class CueOptions:
+    """What becomes a cue, and how it is written.
+
+    style: one of STYLES. sensitivity: 0 to 1; at 1 every sound. skip: kinds that are left out,
+    "speech" or "music". min_confidence: for sounds whose confidence is known. onomatopoeia: with a
+    second line such as "woof, woof". Raises RecipeError for impossible values.
+    """
+
+    style: str = "sdh"
+    sensitivity: float = 0.5
+    skip: Sequence[str] = ()
+    min_confidence: float = 0.0
+    onomatopoeia: bool = False
+
+    def __post_init__(self) -> None:
+        style_named(self.style)
+        for name in ("sensitivity", "min_confidence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"{name} {getattr(self, name):g}: give 0 to 1")
+        for kind in self.skip:
+            if kind not in KINDS:
+                raise RecipeError(f"skip {kind!r}: give any of {', '.join(KINDS)}")
+
+
+class Relevance:
+    """How much a sound matters, by what came before it in the file.
+
+    1 for the first of its kind; less the more often it came of late, unless it stands out.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, float]] = {}  # to (count that fades, seconds)
+
+    def __call__(self, span: Span, sound: str) -> float:
+        count, when = self._seen.get(sound, (0.0, span.start))
+        count *= math.exp(-max(0.0, span.start - when) / FORGOTTEN)
+        self._seen[sound] = count + 1, span.start
+        salience = min(max(span.prominence / SALIENT, 0.0), 1.0)
+        return 1 - (1 - salience) * (1 - 1 / (1 + count))
+
+
+@dataclass(slots=True)
+class _Ongoing:
+    """A sustained sound: its span that ends last. shown: when its last cue came."""
+
+    span: Span
+    shown: float
+
+
+def wishes(
+    spans: Iterable[Span], options: CueOptions, cuts: Collection[float] = ()
+) -> Iterator[Wish]:
+    """The cues that spans should get, in the order of their starts; spans come in that order.
+
+    A sustained sound gets one cue. Another, "[rain continues]", comes after REMIND seconds, once
+    something changed: a cut of the video, or other sounds that came between.
+    """
+    style, relevance = STYLES[options.style], Relevance()
+    ongoing: dict[str, _Ongoing] = {}
+    changes = sorted(cuts)
+
+    def reminders(until: float) -> Iterator[Wish]:
+        due = []
+        for sound in ongoing.values():
+            last = min(until, sound.span.end - LONGEST / 100)
+            for change in changes:
+                if sound.shown + REMIND <= change < last:
+                    texts = wordings(sound.span.text, style, sustained=True, again=True)
+                    due.append(Wish(change, texts, sound.span))
+                    sound.shown = change
+        changes[:] = [change for change in changes if change >= until]
+        yield from sorted(due, key=lambda wish: wish.start)
+
+    for span in spans:
+        if span.kind in options.skip or not span.text.strip():
+            continue
+        if span.confidence is not None and span.confidence < options.min_confidence:
+            continue
+        yield from reminders(span.start)
+        name = same_sound(span.text)
+        known = ongoing.get(name)
+        again = known is not None and span.sustained and span.start - known.span.end <= SAME
+        matters = relevance(span, name) >= 1 - options.sensitivity
+        if again and known is not None:
+            known.span = max(known.span, span, key=lambda part: part.end)
+            if span.start - known.shown < REMIND:
+                continue
+            known.shown = span.start
+        elif not matters:
+            continue
+        elif span.sustained:
+            ongoing[name] = _Ongoing(span, span.start)
+        if any(sound.span.end > span.end for sound in ongoing.values()):
+            changes.append(span.end)
+            changes.sort()
+        texts = wordings(
+            span.text,
+            style,
+            sustained=span.sustained,
+            onomatopoeia=options.onomatopoeia,
+            again=again,
+        )
+        yield Wish(span.start, texts, span)
+    yield from reminders(math.inf)

@@ -1,0 +1,167 @@
+"""Cues keep the laws of subtitles, whatever is heard; relevance and what goes on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miniatures.cue_laws import check_cues, span_lists
+from wsac.inference.spans.span import Span
+from wsac.inference.subtitles.cues import Cue, CueLayout
+from wsac.inference.subtitles.relevance import CueOptions, wishes
+from wsac.inference.subtitles.wording import STYLES
+from wsac.types import RecipeError
+
+
+def cues_of(spans, cuts=(), busy=(), frame_rate=24.0, **options) -> list[Cue]:
+    layout = CueLayout(busy, frame_rate)
+    return list(layout.place(wishes(spans, CueOptions(**options), cuts)))
+
+
+def texts(spans, **options) -> list[str]:
+    return [cue.text for cue in cues_of(spans, **options)]
+
+
+def rows(cues) -> list[tuple[float, float, str]]:
+    return [(cue.start, cue.end, cue.text) for cue in cues]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    span_lists(),
+    st.sampled_from(sorted(STYLES)),
+    st.floats(0, 1),
+    st.booleans(),
+    st.lists(st.floats(0, 300), max_size=10),
+    st.sampled_from((23.976, 24.0, 25.0, 29.97, 50.0, 120.0)),
+)
+def test_every_cue_keeps_the_laws(spans, style, sensitivity, onomatopoeia, cuts, frame_rate):
+    cues = cues_of(
+        spans,
+        cuts,
+        style=style,
+        sensitivity=sensitivity,
+        onomatopoeia=onomatopoeia,
+        frame_rate=frame_rate,
+    )
+    check_cues(rows(cues), frame_rate=frame_rate)
+
+
+@settings(deadline=None, max_examples=50)
+@given(span_lists(), st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200)), max_size=20))
+def test_no_cue_touches_speech(spans, busy):
+    check_cues(rows(cues_of(spans, busy=busy, sensitivity=1)), busy)
+
+
+@settings(deadline=None, max_examples=50)
+@given(span_lists())
+def test_a_cue_is_near_its_sound(spans):
+    for cue in cues_of(spans, sensitivity=1):
+        assert any(s.start - 1.01 <= cue.start <= max(s.end, s.start + 1.01) for s in cue.spans)
+
+
+@settings(deadline=None, max_examples=50)
+@given(span_lists())
+def test_nothing_is_left_out_in_silence(spans):
+    """At full sensitivity every sound of its own has a cue, or is counted."""
+    layout = CueLayout()
+    abrupt = [Span(s.start, s.end, s.text, sustained=False) for s in spans]
+    cues = list(layout.place(wishes(abrupt, CueOptions(sensitivity=1))))
+    assert sum(len(cue.spans) for cue in cues) + layout.left_out == len(spans)
+
+
+def test_a_cue_lasts_as_long_as_its_sound_up_to_seven_seconds():
+    assert rows(cues_of([Span(1, 4, "A dog barks", sustained=True)])) == [(1, 4, "[dog barking]")]
+    assert rows(cues_of([Span(1, 90, "Rain", sustained=True)])) == [(1, 8, "[rain falling]")]
+    (cue,) = cues_of([Span(1, 1.1, "A bell rings")])
+    assert (cue.start, cue.end) == (1, 1.84)
+
+
+def test_the_next_cue_shortens_the_one_before():
+    spans = [Span(0, 60, "Rain", sustained=True), Span(3, 3.5, "A dog barks")]
+    first, second = cues_of(spans)
+    assert (first.start, first.end, first.text) == (0, 2.91, "[rain falling]")
+    assert second.start == 3
+
+
+def test_two_sounds_that_begin_together_share_a_cue():
+    spans = [Span(0, 60, "Rain", sustained=True), Span(0.3, 0.9, "A dog barks")]
+    assert texts(spans) == ["[rain falling]\n[dog barks]"]
+
+
+def test_a_long_text_is_shortened_where_the_next_sound_is_near():
+    near = Span(1.6, 2, "Thunder")
+    spans = [Span(0, 9, "A car passes by on a wet road in the rain", sustained=True), near]
+    assert texts(spans)[0] == "[car passing by]"
+    assert texts(spans[:1]) == ["[car passing by on wet road in rain]"]
+
+
+def test_a_steady_background_has_one_cue_and_goes_on_after_a_change():
+    rain = [Span(10 * i, 10 * i + 10, "Rain falls", sustained=True) for i in range(12)]
+    assert texts(rain[:3]) == ["[rain falling]"]
+    assert texts([Span(0, 120, "Rain falls", sustained=True)]) == ["[rain falling]"]
+    cut = cues_of([Span(0, 120, "Rain falls", sustained=True)], cuts=[5, 60.0, 70])
+    assert rows(cut)[1:] == [(60, 67, "[rain continues]")]
+
+
+def test_a_sound_that_came_back_goes_on():
+    spans = [
+        Span(0, 40, "A pig squeals", sustained=True),
+        Span(40, 41, "A door slams"),
+        Span(42, 80, "A pig squeals loudly", sustained=True),
+    ]
+    assert texts(spans) == ["[pig squealing]", "[door slams]", "[squealing continues]"]
+
+
+def test_what_repeats_and_does_not_stand_out_is_left_out():
+    barks = [Span(i, i + 0.4, "A dog barks", prominence=3) for i in range(0, 60, 3)]
+    few, usual, all_of_them = (
+        len(texts(barks, sensitivity=sensitivity)) for sensitivity in (0.1, 0.5, 1)
+    )
+    assert few == 1
+    assert few < usual < all_of_them == len(barks)
+    loud = [Span(i, i + 0.4, "A dog barks", prominence=15) for i in range(0, 60, 3)]
+    assert len(texts(loud)) == len(loud)
+
+
+def test_kinds_and_unsure_sounds_can_be_skipped():
+    spans = [
+        Span(0, 2, "A man speaks", kind="speech", sustained=True),
+        Span(3, 5, "Music plays", kind="music", sustained=True),
+        Span(6, 7, "A dog barks", confidence=0.3),
+    ]
+    assert texts(spans, skip=("speech", "music")) == ["[dog barks]"]
+    assert texts(spans, skip=("speech",), min_confidence=0.5) == ["[music playing]"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"style": "sdhh"}, "did you mean 'sdh'"),
+        ({"sensitivity": 2}, "sensitivity 2: give 0 to 1"),
+        ({"sensitivity": float("nan")}, "sensitivity nan: give 0 to 1"),
+        ({"min_confidence": -1}, "min_confidence -1: give 0 to 1"),
+        ({"skip": ("talk",)}, "skip 'talk': give any of sound, speech, music"),
+    ],
+)
+def test_impossible_options_are_named(options, words):
+    with pytest.raises(RecipeError, match=words):
+        CueOptions(**options)
+
+
+def test_an_impossible_frame_rate_is_named():
+    with pytest.raises(RecipeError, match="frame rate 0"):
+        CueLayout(frame_rate=0)
+
+
+def test_the_first_cue_comes_before_the_last_span():
+    taken = []
+
+    def spans():
+        for i in range(100):
+            taken.append(i)
+            yield Span(20 * i, 20 * i + 1, "A dog barks", prominence=20)
+
+    next(CueLayout().place(wishes(spans(), CueOptions())))
+    assert len(taken) <= 3
