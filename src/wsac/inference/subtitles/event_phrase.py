@@ -161,7 +161,7 @@ def _finite_verb(words: list[str]) -> tuple[list[str], str, str, list[str], bool
 def _after_auxiliary(
     words: list[str], i: int, plural: bool | None
 ) -> tuple[list[str], str, str, list[str], bool | None]:
-    """The same where an auxiliary stands at ``i``: "is barking", "is rung", "can be heard"."""
+    """The same where an auxiliary stands at ``i``: "is barking", "is rung"."""
     j = i
     while j < len(words) and (words[j] in SKIPPED or _is_adverb(words[j])):
         j += 1

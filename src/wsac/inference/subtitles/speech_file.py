@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -104,6 +105,7 @@ class SpeechFile:
     def _block(self, cue: Cue, number: int, before: str) -> str:
         """before: the text that the block comes behind, "" at the beginning."""
         line, text = self._newline, cue.text
+        text = escape(text, quote=False) if self.kind == "vtt" else text
         if self._codec == "latin-1":
             text = text.encode(self._new, "replace").decode("latin-1")
         ended = "" if not before or before.endswith("\n") else line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from html import escape
 from typing import Any
 
 from wsac.io.csv_text import csv_line
@@ -57,7 +58,8 @@ def _with_pysubs2(cues: Sequence[Cue], name: str, title: str) -> str:
     document.info["Title"] = title.replace("\n", " ")
     document.info |= {"PlayResX": "384", "PlayResY": "288"}
     for cue in cues:
-        text = cue.text.replace("\n", "\\N")
+        text = cue.text if name != "vtt" else escape(cue.text, quote=False)
+        text = text.replace("\n", "\\N")
         start, end = round(1000 * cue.start), round(1000 * cue.end)
         document.append(pysubs2.SSAEvent(start=start, end=end, text=text))
     return document.to_string(name)
