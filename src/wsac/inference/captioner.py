@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -35,6 +35,9 @@ from .confidence import Calibration, confidence_features
 from .prompts import Prompter
 from .rerank import choose
 from .sound_results import SILENCE
+
+if TYPE_CHECKING:
+    from .spans.span import Span
 
 EMBEDDINGS_AT_ONCE = 64
 
@@ -199,6 +202,27 @@ class Captioner:
         """
         options = audio_options.at(sample_rate)
         return map_sounds(self.describe, self.clap, sounds, window_seconds, hop_seconds, options)
+
+    def spans(
+        self,
+        audio: Audio | AudioStream,
+        *,
+        skip: Collection[str] = (),
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
+    ) -> Iterator[Span]:
+        """Spans of what happens, in the order of their start, while the file is read.
+
+        Silence and what the captioner is unsure of make no span. skip: kinds to leave out: sound,
+        speech or music. audio may also be an open AudioStream, at the CLAP's sample rate.
+        sample_rate, audio_options: as for ``caption``. Raises AudioError, RecipeError.
+        """
+        from .spans.describe_spans import Describer
+
+        describer = Describer(self, skip)
+        if isinstance(audio, AudioStream):
+            return describer.spans_of(audio)
+        return describer.spans_in(audio, audio_options.at(sample_rate))
 
     def embed(self, audio: Audio, audio_options: AudioOptions = AS_IS) -> AudioEmbedding:
         """Embed a whole sound by the CLAP's crop policy. It is streamed. Raises AudioError."""

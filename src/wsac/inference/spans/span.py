@@ -18,7 +18,8 @@ class Span:
     event is heard, in [0, 1]; None from a captioner without calibration. tags: the likeliest
     labels, best first. loudness: RMS in dBFS. prominence: dB by which it is louder than what is
     around it. sustained: it goes on, such as rain; otherwise it is abrupt, such as a bang. kind:
-    speech and music can be left to others. file: the path, "" for samples.
+    speech and music can be left to others. file: the path, "" for samples. background: it goes on
+    behind the others; after a minute it is cut, and goes on as the next span.
     """
 
     start: float
@@ -31,6 +32,7 @@ class Span:
     sustained: bool = False
     kind: Kind = "sound"
     file: str = ""
+    background: bool = False
 
     @property
     def seconds(self) -> float:

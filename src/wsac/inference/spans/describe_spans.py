@@ -1,0 +1,100 @@
+"""Words for spans: a caption, tags, and whether it is speech or music."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import torch
+
+from wsac.clap.sounds import Audio, AudioEmbedding
+from wsac.data.audio.audio_options import AS_IS, AudioOptions
+from wsac.data.audio.stream import AudioStream
+from wsac.inference.sound_results import Tag
+from wsac.inference.tagger import Tagger
+from wsac.types import RecipeError, did_you_mean
+
+from .find_spans import Passage, find_spans
+from .span import Kind, Span
+from .thresholds import DEFAULT, Thresholds
+
+if TYPE_CHECKING:
+    from wsac.inference.captioner import Captioner
+
+AT_ONCE = 16  # spans described together
+PROMPTS = ("{}", "the sound of {}", "{} can be passage")
+TAGS = 3  # of a span
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@lru_cache(maxsize=1)
+def label_kinds() -> dict[str, Kind]:
+    """The labels of ``labels.toml`` with the kind of sound that each names."""
+    table = tomllib.loads(Path(__file__).with_name("labels.toml").read_text(encoding="utf-8"))
+    return {label: kind for kind in KINDS for label in table[kind]}
+
+
+def check_kinds(skip: Collection[str]) -> None:
+    """Raises RecipeError for what is no kind of span."""
+    for name in skip:
+        if name not in KINDS:
+            hint = did_you_mean(name, KINDS).rstrip() or f"known: {', '.join(KINDS)}"
+            raise RecipeError(f"unknown kind of span '{name}'; {hint}")
+
+
+class Describer:
+    """Turns passages into spans.
+
+    skip: kinds to leave out. Spans below the confidence of ``numbers`` are left out, too.
+    """
+
+    def __init__(
+        self, captioner: Captioner, skip: Collection[str] = (), numbers: Thresholds = DEFAULT
+    ) -> None:
+        check_kinds(skip)
+        self.captioner, self.skip, self.numbers = captioner, frozenset(skip), numbers
+        self.kinds = label_kinds()
+        self.tagger = Tagger(captioner.clap, list(self.kinds), PROMPTS)
+
+    def spans_in(self, audio: Audio, options: AudioOptions = AS_IS) -> Iterator[Span]:
+        """The spans of a sound that is opened here. Raises AudioError."""
+        with AudioStream(audio, self.captioner.clap.sample_rate, options) as stream:
+            yield from self.spans_of(stream)
+
+    def spans_of(self, stream: AudioStream) -> Iterator[Span]:
+        """The spans of a sound, in the order of their start. Raises AudioError."""
+        batch: list[Passage] = []
+        for passage in find_spans(self.captioner.clap, stream, self.numbers):
+            batch.append(passage)
+            if len(batch) == AT_ONCE:
+                yield from self.describe(batch, stream.file)
+                batch = []
+        yield from self.describe(batch, stream.file)
+
+    def describe(self, batch: list[Passage], file: str) -> Iterator[Span]:
+        """The spans of passages, without those that are unsure or to be skipped."""
+        if not batch:
+            return
+        sounds = [
+            AudioEmbedding(passage.embedding, passage.start, passage.end) for passage in batch
+        ]
+        captions = self.captioner.caption_embeddings(torch.stack([h.embedding for h in batch]))
+        tags = self.tagger.tag_embeddings(sounds)
+        for passage, caption, row in zip(batch, captions, tags, strict=True):
+            kind, sure = self.kind_of(row), caption.confidence
+            if kind in self.skip or (sure is not None and sure < self.numbers.confidence):
+                continue
+            names = ("start", "end", "loudness", "prominence", "sustained", "background")
+            values: dict[str, Any] = {name: getattr(passage, name) for name in names}
+            values |= {"text": caption.text, "confidence": sure, "tags": tuple(row[:TAGS])}
+            yield Span(**values, kind=kind, file=file)
+
+    def kind_of(self, tags: Iterable[Tag]) -> Kind:
+        """The kind to whose labels the most of the probability goes."""
+        shares = dict.fromkeys(KINDS, 0.0)
+        for tag in tags:
+            shares[self.kinds[tag.label]] += tag.probability
+        return max(shares, key=lambda kind: shares[kind])

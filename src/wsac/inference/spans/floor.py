@@ -1,0 +1,48 @@
+"""The floor of a recording: what goes on in each band, and by how much something rises above it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from .spectrum import FRAME
+from .thresholds import Thresholds
+
+BLOCK = 5  # frames: the floor is that of blocks of 0.1 s
+BLOCK_SECONDS = BLOCK * FRAME
+SALIENT = 8  # bands: an event need not fill the spectrum
+SMOOTH = 5  # frames that an excess is averaged over
+AT_ONCE = 400  # blocks
+
+
+def floor_of(blocks: np.ndarray, first: int, last: int, numbers: Thresholds) -> np.ndarray:
+    """The floors before and after blocks ``first`` to ``last``: ``[2, last - first, bands]``.
+
+    blocks: [N, bands] in dB. A floor is a low quantile of each band over ``look`` seconds that end
+    or begin with the block. What begins and then goes on is soon the floor after it, and what
+    comes and goes is in neither.
+    """
+    size = round(numbers.look / BLOCK_SECONDS)
+    rank = int(numbers.quiet * size)
+    padded = np.pad(blocks, ((size - 1, size - 1), (0, 0)), mode="symmetric")
+    windows = sliding_window_view(padded, size, axis=0)
+    places = np.arange(first, last)
+    floors = np.empty((2, last - first, blocks.shape[1]), np.float32)
+    for side, offset in enumerate((0, size - 1)):
+        for start in range(0, len(places), AT_ONCE):
+            rows = windows[places[start : start + AT_ONCE] + offset]
+            floors[side, start : start + len(rows)] = np.partition(rows, rank, axis=-1)[..., rank]
+    return floors
+
+
+def excess(frames: np.ndarray, here: slice, floor: np.ndarray) -> np.ndarray:
+    """How far the frames ``here`` rise above their floor: the mean dB of the SALIENT bands that do
+    most. frames: [N, bands]. floor: of the frames here."""
+    margin = SMOOTH // 2
+    first, last = here.start - margin, here.stop + margin
+    around = frames[max(0, first) : last]
+    padding = (max(0, -first), max(0, last - len(frames)))
+    around = np.pad(around, (padding, (0, 0)), mode="edge")
+    smooth = sliding_window_view(around, SMOOTH, axis=0).mean(axis=-1)
+    rise = np.clip(smooth - floor, 0, None)
+    return -np.partition(-rise, SALIENT, axis=1)[:, :SALIENT].mean(axis=1)

@@ -1,0 +1,135 @@
+"""Spans: what is heard from when to when, in a stream of any length."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from wsac import Captioner, RecipeError
+from wsac.clap.pocket.melspec import LogMel
+from wsac.data.audio.stream import AudioStream
+from wsac.data.soundworld import Event, render_event
+from wsac.inference.spans.joining import join
+from wsac.inference.spans.rising import risings
+from wsac.inference.spans.runs import runs_of
+from wsac.inference.spans.spectrum import DECIBELS, Spectrum
+from wsac.inference.spans.thresholds import Thresholds
+
+RATE = 16_000
+NUMBERS = Thresholds()
+
+
+def room(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    return (rng.standard_normal(int(seconds * RATE)) * 10 ** (-66 / 20)).astype(np.float32)
+
+
+def blocks(samples: np.ndarray, size: int) -> list[np.ndarray]:
+    return [samples[start : start + size] for start in range(0, len(samples), size)]
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[np.ndarray, list[tuple[float, float, str]]]:
+    """Half a minute with three events in a quiet room."""
+    rng = np.random.default_rng(3)
+    sound, events = room(rng, 30), []
+    for name, start in (("dog", 4.0), ("siren", 13.0), ("rain", 22.0)):
+        event = render_event(Event(name, seconds=4.0), rng, RATE)
+        begin = int(start * RATE)
+        sound[begin : begin + len(event)] += event
+        events.append((start, start + 4.0, name))
+    return sound, events
+
+
+@pytest.mark.parametrize("size", [100, 4_321, 16_000])
+def test_frames_of_a_stream_are_those_of_the_whole(size: int) -> None:
+    sound = room(np.random.default_rng(0), 1.37)
+    log_mel = LogMel(RATE, 1024, 320, 64)(torch.from_numpy(sound[None]))[0].T.numpy() * DECIBELS
+    spectrum = Spectrum(RATE)
+    parts = [spectrum.add(block) for block in blocks(sound, size)]
+    parts.append(spectrum.add(np.zeros(0, np.float32), last=True))
+    np.testing.assert_allclose(np.concatenate(parts), log_mel, atol=1e-3)
+
+
+def test_what_rises_does_not_depend_on_the_blocks(scene: tuple) -> None:
+    sound, _ = scene
+    fine, coarse = (list(risings(blocks(sound, n), RATE, NUMBERS)) for n in (7_000, 48_000))
+    for name in ("samples", "excess", "power", "floor_power", "change"):
+        whole = [
+            np.concatenate([getattr(part, name) for part in parts]) for parts in (fine, coarse)
+        ]
+        np.testing.assert_allclose(*whole, atol=1e-3)
+    assert sum(len(part.samples) for part in fine) == len(sound)
+
+
+def test_runs_are_cut_where_they_are_too_long() -> None:
+    rise = np.full(2_000, 15.0)  # 40 s, with a louder event of 2 s
+    rise[1_000:1_100] = 40.0
+    assert runs_of(np.zeros(500), NUMBERS) == []
+    assert runs_of(rise, NUMBERS) == [(1_000, 1_100)]
+
+
+def test_runs_that_sound_alike_are_one_event() -> None:
+    dog, cat = torch.eye(2)
+    embeddings = torch.stack([dog, dog, cat, dog])
+    runs = [(0, 20), (60, 80), (100, 120), (900, 920)]
+    assert join(runs, embeddings, NUMBERS) == [[0, 1], [2], [3]]
+    assert join([(0, 20), (900, 920)], embeddings[:2], NUMBERS) == [[0], [1]]
+
+
+def test_spans_of_a_scene(scene: tuple) -> None:
+    sound, events = scene
+    spans = [span for span in Captioner.load().spans(sound) if not span.background]
+    assert len(spans) == len(events)
+    for span, (start, end, _) in zip(spans, events, strict=True):
+        assert abs(span.start - start) < 0.25
+        assert abs(span.end - end) < 1.2
+        assert span.text
+        assert 0 <= span.confidence <= 1
+        assert span.tags
+        assert span.loudness < 0 < span.prominence
+        assert span.kind == "sound"
+        assert span.file == ""
+    assert "bark" in spans[0].text
+    assert "siren" in spans[1].text
+    assert spans[2].sustained
+
+
+def test_a_steady_sound_is_one_background() -> None:
+    rng = np.random.default_rng(5)
+    sound = render_event(Event("rain", seconds=40), rng, RATE)
+    (span,) = Captioner.load().spans(sound)
+    assert span.background
+    assert span.sustained
+    assert (span.start, span.end) == (0, 40)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 20])
+def test_silence_has_no_spans(seconds: float) -> None:
+    captioner = Captioner.load()
+    assert list(captioner.spans(np.zeros(int(seconds * RATE), np.float32))) == []
+    assert list(captioner.spans(room(np.random.default_rng(0), seconds))) == []
+
+
+def test_spans_come_in_order_while_the_sound_is_read() -> None:
+    """After the first span, no more than a look ahead and two minutes have been read."""
+    rng = np.random.default_rng(2)
+    bark = render_event(Event("dog", seconds=3), rng, RATE)
+    minute = room(rng, 60)
+    minute[RATE * 10 : RATE * 13] += bark
+    with AudioStream(np.tile(minute, 6), RATE) as stream:
+        spans = Captioner.load().spans(stream)
+        first = next(spans)
+        starts = [first.start, *(span.start for span in spans)]
+    assert starts == sorted(starts)
+    assert len(starts) >= 6
+
+
+def test_kinds_can_be_skipped(scene: tuple) -> None:
+    captioner = Captioner.load()
+    spans = captioner.spans(scene[0], skip=("sound",))
+    assert not list(spans)
+    with pytest.raises(
+        RecipeError, match=r"unknown kind of span .speach.; did you mean .speech.\?"
+    ):
+        next(captioner.spans(scene[0], skip=["speach"]))
