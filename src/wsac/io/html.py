@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsac.types import AudioError
 
@@ -70,10 +70,27 @@ def write_page(
     summary: plain text under the title; each line becomes a paragraph.
     Raises AudioError when the sound of a card is empty or has more than one channel.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     number = Markup(' class="number"')
+    filters = {
+        "sound": lambda clip: data_uri(*encode_audio(clip.samples, clip.sample_rate)),
+        "picture": lambda clip: data_uri("image/png", mel_png(clip.samples, clip.sample_rate)),
+        "png": lambda png: data_uri("image/png", png),
+        "kind": lambda column: number if column.endswith(">") else "",
+    }
+    for clip in (clip for part in parts for clip in part.cards or ()):
+        if clip.samples is not None and (clip.samples.ndim != 1 or not len(clip.samples)):
+            what = "a report needs one channel [T] with at least one sample"
+            raise AudioError(f"{clip.name}: {what}")
+    text = render("page.html", filters, title=title, summary=summary, parts=parts)
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))  # names may hold any bytes
+
+
+def render(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
+    """A page from a template in this package; text is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("wsac.io"),
         autoescape=True,
@@ -81,19 +98,8 @@ def write_page(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {
-        "sound": lambda clip: _data_uri(*encode_audio(clip.samples, clip.sample_rate)),
-        "picture": lambda clip: _data_uri("image/png", mel_png(clip.samples, clip.sample_rate)),
-        "png": lambda png: _data_uri("image/png", png),
-        "kind": lambda column: number if column.endswith(">") else "",
-    }
-    for clip in (clip for part in parts for clip in part.cards or ()):
-        if clip.samples is not None and (clip.samples.ndim != 1 or not len(clip.samples)):
-            what = "a report needs one channel [T] with at least one sample"
-            raise AudioError(f"{clip.name}: {what}")
-    page = environment.get_template("page.html")
-    text = page.render(title=title, summary=summary, parts=parts) + "\n"
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))  # names may hold any bytes
+    environment.filters |= filters
+    return environment.get_template(template).render(**values) + "\n"
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:
@@ -110,5 +116,6 @@ def encode_audio(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:
     return "audio/wav", buffer.getvalue()
 
 
-def _data_uri(kind: str, content: bytes) -> str:
+def data_uri(kind: str, content: bytes) -> str:
+    """Content as an address that a page can hold. kind: its media type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -27,6 +27,19 @@ def log_mel(samples: np.ndarray, sample_rate: int, *, hop_seconds: float = 0.01)
     half the sample rate. This is for the eye; the encoders have their own features. Raises
     ValueError when samples is not one-dimensional or is empty.
     """
+    return in_decibels(mel_power(samples, sample_rate, hop_seconds=hop_seconds))
+
+
+def in_decibels(power: np.ndarray) -> np.ndarray:
+    """Of powers, against the largest, from -80 to 0."""
+    import numpy as np
+
+    floor = np.finfo(float).tiny
+    return np.maximum(10 * np.log10(np.maximum(power, floor) / max(power.max(), floor)), FLOOR_DB)
+
+
+def mel_power(samples: np.ndarray, sample_rate: int, *, hop_seconds: float = 0.01) -> np.ndarray:
+    """The powers behind ``log_mel`` [M, frames]."""
     import numpy as np
     from matplotlib.mlab import specgram
 
@@ -43,9 +56,7 @@ def log_mel(samples: np.ndarray, sample_rate: int, *, hop_seconds: float = 0.01)
     edges = np.linspace(_to_mel(LOWEST_HZ), _to_mel(sample_rate / 2), MELS + 2)
     distance = np.abs(_to_mel(hertz)[None, :] - edges[1:-1, None]) / (edges[1] - edges[0])
     filters = np.clip(1 - distance, 0, None)  # [M, F] triangles
-    mel = filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-9) @ power
-    floor = np.finfo(float).tiny
-    return np.maximum(10 * np.log10(np.maximum(mel, floor) / max(mel.max(), floor)), FLOOR_DB)
+    return filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-9) @ power
 
 
 def mel_png(samples: np.ndarray, sample_rate: int) -> bytes:
@@ -72,6 +83,16 @@ def mel_png(samples: np.ndarray, sample_rate: int) -> bytes:
     axes.set_xlabel("seconds")
     axes.set_ylabel("kHz")
     return _png(figure)
+
+
+def strip_png(power: np.ndarray) -> bytes:
+    """Mel powers [M, columns] as a bare picture, a pixel a cell, in magma colours."""
+    from matplotlib.image import imsave
+
+    buffer = io.BytesIO()
+    picture = in_decibels(power)[::-1]  # the highest band on top
+    imsave(buffer, picture, format="png", cmap="magma", vmin=FLOOR_DB, vmax=0)
+    return buffer.getvalue()
 
 
 def curve_png(series: Mapping[str, Points], *, title: str, x_label: str, y_label: str) -> bytes:
