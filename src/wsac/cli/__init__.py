@@ -29,6 +29,7 @@ from . import (
     download,
     evaluate,
     export,
+    subtitle,
     train,
 )
 from .common_options import StoppedError
@@ -38,6 +39,7 @@ SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     "Use a captioner": (
         caption.caption,
         caption.tag,
+        subtitle.subtitle,
         clap.embed,
         export.export,
         demo.demo,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from .wording import STYLES, same_sound, style_named, wordings
 SALIENT = 12.0  # dB above what is around: certainly noticed
 FORGOTTEN = 60.0  # seconds after which a sound counts as new by 1/e
 SAME = 10.0  # seconds between two spans of one sound that goes on
-REMIND = 30.0  # seconds before "[rain continues]"
+REMIND = 60.0  # seconds before "[rain continues]"
 KINDS = ("sound", "speech", "music")
 
 
@@ -63,10 +64,16 @@ class Relevance:
 
 @dataclass(slots=True)
 class _Ongoing:
-    """A sustained sound: its span that ends last. shown: when its last cue came."""
+    """A sustained sound: its span that ends last. shown: when its last cue came. changed: when
+    something else came after that; None for never."""
 
     span: Span
     shown: float
+    changed: float | None = None
+
+    def due(self, seconds: float) -> bool:
+        """Whether it should be mentioned again at a time."""
+        return self.changed is not None and seconds - self.shown >= REMIND
 
 
 def wishes(
@@ -74,24 +81,24 @@ def wishes(
 ) -> Iterator[Wish]:
     """The cues that spans should get, in the order of their starts; spans come in that order.
 
-    A sustained sound gets one cue. Another, "[rain continues]", comes after REMIND seconds, once
-    something changed: a cut of the video, or other sounds that came between.
+    A sustained sound gets one cue. Another, "[rain continues]", comes REMIND seconds later or more,
+    once something changed: a cut of the video, or another cue.
     """
     style, relevance = STYLES[options.style], Relevance()
     ongoing: dict[str, _Ongoing] = {}
-    changes = sorted(cuts)
+    changes = [(seconds, "") for seconds in sorted(cuts)]  # with the sound that changes nothing
 
     def reminders(until: float) -> Iterator[Wish]:
-        due = []
-        for sound in ongoing.values():
-            last = min(until, sound.span.end - LONGEST / 100)
-            for change in changes:
-                if sound.shown + REMIND <= change < last:
-                    texts = wordings(sound.span.text, style, sustained=True, again=True)
-                    due.append(Wish(change, texts, sound.span))
-                    sound.shown = change
-        changes[:] = [change for change in changes if change >= until]
-        yield from sorted(due, key=lambda wish: wish.start)
+        while changes and changes[0][0] < until:
+            seconds, name = changes.pop(0)
+            for sound, state in ongoing.items():
+                if sound == name or seconds <= state.shown:
+                    continue
+                state.changed = seconds
+                if state.due(seconds) and seconds < state.span.end - LONGEST / 100:
+                    state.shown, state.changed = seconds, None
+                    texts = wordings(state.span.text, style, sustained=True, again=True)
+                    yield Wish(seconds, texts, state.span)
 
     for span in spans:
         if span.kind in options.skip or not span.text.strip():
@@ -105,16 +112,13 @@ def wishes(
         matters = relevance(span, name) >= 1 - options.sensitivity
         if again and known is not None:
             known.span = max(known.span, span, key=lambda part: part.end)
-            if span.start - known.shown < REMIND:
+            if not known.due(span.start):
                 continue
-            known.shown = span.start
         elif not matters:
             continue
-        elif span.sustained:
-            ongoing[name] = _Ongoing(span, span.start)
-        if any(sound.span.end > span.end for sound in ongoing.values()):
-            changes.append(span.end)
-            changes.sort()
+        if span.sustained:
+            ongoing[name] = _Ongoing(known.span if again and known else span, span.start)
+        insort(changes, (span.end, name))
         texts = wordings(
             span.text,
             style,

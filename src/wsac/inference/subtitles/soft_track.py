@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from wsac.io.files import atomic_path
 from wsac.types import WsacError
 
-from .cues import Cue
-from .subtitle_formats import to_text
-
-# suffix to (name of FFmpeg's writer, format of the track)
+# suffix to (name of FFmpeg's writer, format that cues are written in)
 CONTAINERS = {
-    ".mp4": ("mp4", "mov_text"),
-    ".m4v": ("mp4", "mov_text"),
-    ".mov": ("mov", "mov_text"),
+    ".mp4": ("mp4", "srt"),
+    ".m4v": ("mp4", "srt"),
+    ".mov": ("mov", "srt"),
     ".mkv": ("matroska", "srt"),
     ".webm": ("webm", "vtt"),
 }
@@ -44,33 +41,29 @@ def copy_path(video: str | Path) -> Path:
     return video.with_name(f"{video.stem}{MARK}{video.suffix}")
 
 
-def embed(
-    video: str | Path, cues: Sequence[Cue], target: str | Path, *, track_format: str | None = None
-) -> list[str]:
+def embed(video: str | Path, subtitles: bytes, kind: str, target: str | Path) -> list[str]:
     """Write a copy of a video with one more track, whole or not at all; returns notes about streams
     that cannot be copied.
 
-    track_format: "srt" or "ass" in mkv; default: what the container takes. The track is English,
-    for the hard of hearing. Raises WsacError for videos that cannot be read or copied.
+    subtitles: a file of the kind srt, vtt or ass. In mp4 and mov they become plain text. The track
+    is English, for the hard of hearing. Raises WsacError for videos that cannot be read or copied.
     """
     import av
 
-    copy_path(video)
-    container, kind = CONTAINERS[Path(target).suffix.lower()]
-    kind = track_format if container == "matroska" and track_format in ("srt", "ass") else kind
+    container = CONTAINERS[copy_path(video).suffix.lower()][0]
     try:
         with (
             atomic_path(target) as temporary,
             av.open(str(video), metadata_errors="ignore") as source,
             av.open(str(temporary), "w", format=container) as copy,
         ):
-            return _copy(source, copy, cues, kind)
+            return _copy(source, copy, subtitles, kind)
     except (av.FFmpegError, ValueError) as error:
         what = f"cannot copy it with a track of subtitles ({error})"
         raise WsacError(f"{video}: {' '.join(what.split())}; write a file of subtitles") from error
 
 
-def _copy(source: Any, copy: Any, cues: Sequence[Cue], kind: str) -> list[str]:
+def _copy(source: Any, copy: Any, subtitles: bytes, kind: str) -> list[str]:
     import av
 
     streams, notes = {}, []
@@ -85,7 +78,7 @@ def _copy(source: Any, copy: Any, cues: Sequence[Cue], kind: str) -> list[str]:
         streams[stream.index].disposition = stream.disposition
     if chapters := source.chapters():
         copy.set_chapters(chapters)
-    track, packets = _track(copy, cues, kind)
+    track, packets = _track(copy, subtitles, kind)
     track.metadata.update({"language": "eng", "title": "English (sounds)"})
     track.disposition = av.stream.Disposition.hearing_impaired
     waiting = next(packets, None)
@@ -104,14 +97,14 @@ def _copy(source: Any, copy: Any, cues: Sequence[Cue], kind: str) -> list[str]:
     return notes
 
 
-def _track(copy: Any, cues: Sequence[Cue], kind: str) -> tuple[Any, Iterator[Any]]:
+def _track(copy: Any, subtitles: bytes, kind: str) -> tuple[Any, Iterator[Any]]:
     """The new stream of ``copy`` and its packets."""
     import av
 
-    name = "srt" if kind == "mov_text" else kind
-    text = to_text(cues, name)
-    source: Any = av.open(io.BytesIO(text.encode()), format={"vtt": "webvtt"}.get(name, name))
-    if kind == "mov_text":
+    name = "webvtt" if kind == "vtt" else kind
+    source: Any = av.open(io.BytesIO(subtitles), format=name)
+    as_text = copy.format.name in ("mp4", "mov")
+    if as_text:
         track = copy.add_stream("mov_text")
         track.codec_context.subtitle_header = ASS_HEADER
     else:
@@ -122,8 +115,8 @@ def _track(copy: Any, cues: Sequence[Cue], kind: str) -> tuple[Any, Iterator[Any
             for packet in source.demux(source.streams[0]):
                 if packet.pts is None:
                     continue
-                if kind == "mov_text":  # a text behind its length
-                    words = bytes(packet)
+                if as_text:  # a text behind its length
+                    words = b"\n".join(part.dialogue for part in packet.decode())
                     times = packet.pts, packet.duration, packet.time_base
                     packet = av.Packet(len(words).to_bytes(2, "big") + words)
                     packet.pts, packet.duration, packet.time_base = times

@@ -1,0 +1,214 @@
+"""The subtitles of many files, each beside its sound; what is done is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsac import __version__
+from wsac.data.audio.audio_options import AS_IS, AudioOptions
+from wsac.data.audio.local_files import STDIN, local_file
+from wsac.inference.spans.span import Span
+from wsac.io.console import progress
+from wsac.io.files import write_bytes
+from wsac.types import AudioError, RecipeError, WsacError
+
+from .relevance import CueOptions
+from .soft_track import copy_path
+from .speech_file import SpeechFile
+from .subtitle_formats import SUFFIXES, check_format
+from .subtitles import FRAME_RATE, Subtitles
+from .unfinished import LateStream, Unfinished
+from .video_facts import video_facts
+
+if TYPE_CHECKING:
+    from wsac.inference.captioner import Captioner
+
+MERGED = ".sdh"  # film.mp4 with speech.srt becomes film.sdh.srt
+PAGE, COPY = "page", "copy"  # outputs beside those of SUFFIXES
+
+
+@dataclass(frozen=True)
+class SubtitleJob:
+    """What is written for each file, and where.
+
+    formats: of SUFFIXES. speech: a file that is merged with; its format is that of the result.
+    only_sounds: write the sounds alone, also with speech. embed: a copy of the video with a track.
+    page: an HTML page. out: a folder; None for that of each file. overwrite: replace what is there.
+    Raises RecipeError for what contradicts itself.
+    """
+
+    formats: Sequence[str] = ("srt",)
+    options: CueOptions = field(default_factory=CueOptions)
+    speech: SpeechFile | None = None
+    only_sounds: bool = False
+    embed: bool = False
+    page: bool = False
+    out: Path | None = None
+    overwrite: bool = False
+    audio_options: AudioOptions = AS_IS
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            check_format(name)
+        merges = self.speech is not None and not self.only_sounds
+        if merges and self.speech is not None and set(self.formats) - {self.speech.kind}:
+            what = f"what is merged with {self.speech.kind} is {self.speech.kind}"
+            raise RecipeError(f"{what}; give no other format, or only sounds")
+
+    @property
+    def cue_options(self) -> CueOptions:
+        """With speech to merge with, or for sounds only, speech gets no cue of its own."""
+        if self.speech is None and not self.only_sounds:
+            return self.options
+        return replace(self.options, skip=(*self.options.skip, "speech"))
+
+    def outputs(self, sound: Path, *, full_name: bool = False) -> dict[str, Path]:
+        """Format, PAGE or COPY to path. full_name: keep the suffix of the sound in the names."""
+        folder = sound.parent if self.out is None else self.out
+        stem = sound.name if full_name else sound.stem
+        merged = MERGED if self.speech is not None and not self.only_sounds else ""
+        paths = {name: folder / f"{stem}{merged}{SUFFIXES[name]}" for name in self.formats}
+        if self.page:
+            paths[PAGE] = folder / f"{stem}.html"
+        if self.embed:
+            paths[COPY] = folder / copy_path(sound).name
+        return paths
+
+
+@dataclass(frozen=True)
+class Subtitled:
+    """What became of a file. paths: what was written. notes: what was odd. error: why nothing was.
+
+    cues: how many there are.
+    """
+
+    file: Path
+    paths: tuple[Path, ...] = ()
+    cues: int = 0
+    notes: tuple[str, ...] = ()
+    error: WsacError | None = None
+
+
+class SubtitleWriter:
+    """Works through files. reached: where it is, in words, for who stops it.
+
+    load: makes the captioner when the first file needs it.
+    """
+
+    def __init__(self, job: SubtitleJob, load: Callable[[], Captioner], model: str = "") -> None:
+        self.job, self._load, self._model = job, load, model
+        self.reached = ""
+        self._taken: dict[Path, Path] = {}  # outputs of this run, and what they are of
+
+    @cached_property
+    def _captioner(self) -> Captioner:
+        return self._load()
+
+    def write_all(self, files: Iterable[Path]) -> Iterator[Subtitled]:
+        """One result a file. A file that fails takes no other with it."""
+        for file in files:
+            try:
+                yield self.write(file)
+            except AudioError as error:
+                yield Subtitled(file, error=error)
+
+    def write(self, sound: Path) -> Subtitled:
+        """Write what is not there yet. Raises WsacError."""
+        if str(sound) == STDIN:
+            raise AudioError("-: subtitles lie beside a file; name one")
+        local_file(sound)
+        paths = self._outputs(sound)
+        missing = {k: p for k, p in paths.items() if self.job.overwrite or not p.exists()}
+        there = [str(path) for name, path in paths.items() if name not in missing]
+        notes = [
+            f"{path}: is there already, left as it is; --overwrite makes it anew" for path in there
+        ]
+        if not missing:
+            return Subtitled(sound, notes=tuple(notes))
+        spans, more = self._spans(sound, next(iter(paths.values())))
+        try:
+            facts = video_facts(sound)
+            subtitles = Subtitles.of(
+                spans,
+                self.job.cue_options,
+                file=sound,
+                speech=self.job.speech,
+                cuts=facts.cuts,
+                frame_rate=facts.frame_rate or FRAME_RATE,
+                audio_options=self.job.audio_options,
+            )
+            for name, path in missing.items():
+                more += self._write(subtitles, name, path)
+        except BaseException:
+            self._unfinished.close(done=False)
+            raise
+        self._unfinished.close(done=True)
+        if subtitles.left_out:
+            more.append(f"{subtitles.left_out} sounds left out: no room between other cues")
+        return Subtitled(sound, tuple(missing.values()), len(subtitles.cues), (*notes, *more))
+
+    def _outputs(self, sound: Path) -> dict[str, Path]:
+        """Names that no other sound of this run has: film.mp4 and film.wav write two files."""
+        paths = self.job.outputs(sound)
+        if any(self._taken.get(path, sound) != sound for path in paths.values()):
+            paths = self.job.outputs(sound, full_name=True)
+        self._taken |= dict.fromkeys(paths.values(), sound)
+        if sound in paths.values():
+            raise RecipeError(f"{sound}: would be overwritten; give --out a folder")
+        return paths
+
+    def _spans(self, sound: Path, target: Path) -> tuple[list[Span], list[str]]:
+        """(all spans, notes of the file); those of a run that was stopped are read back."""
+        status, options = sound.stat(), self.job.audio_options
+        facts = {"size": status.st_size, "time": status.st_mtime, "model": self._model}
+        facts |= {"wsac": __version__, "track": options.track, "channel": options.channel}
+        captioner = self._captioner
+        self._unfinished = unfinished = Unfinished(target, facts)
+        start, read = unfinished.position, 0.0
+        rate = captioner.clap.sample_rate
+        try:
+            stream = LateStream(sound, rate, options, start)
+            with stream:
+                declared = stream.declared_seconds or 0.0
+                whole = f" of {_clock(declared)}" if declared else ""
+                total = max(1, round(declared))
+                with progress(sound.name, total, unit="s", done=min(round(start), total)) as tick:
+
+                    def advance(seconds: float) -> None:
+                        nonlocal read
+                        if int(seconds) > int(read) and seconds > start:
+                            tick(int(seconds) - int(max(read, start)))
+                        read = seconds
+
+                    stream.on_seconds = advance
+                    for span in captioner.spans(stream):
+                        span = replace(span, start=span.start + start, end=span.end + start)
+                        unfinished.add(span)
+                        self.reached = f"{sound}: stopped at {_clock(span.start)}{whole}"
+                notes = list(stream.notes)
+        except BaseException as error:
+            unfinished.close(done=isinstance(error, WsacError))
+            raise
+        self.reached = ""
+        return unfinished.spans, notes
+
+    def _write(self, subtitles: Subtitles, name: str, path: Path) -> list[str]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name == PAGE:
+            subtitles.save_page(path)
+        elif name == COPY:
+            return subtitles.embed(path)
+        elif self.job.speech is not None and not self.job.only_sounds:
+            write_bytes(path, subtitles.merged())
+        else:
+            subtitles.write(path, name)
+        return []
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
