@@ -113,7 +113,7 @@ class SubtitleWriter:
         for file in files:
             try:
                 yield self.write(file)
-            except AudioError as error:
+            except WsacError as error:
                 yield Subtitled(file, error=error)
 
     def write(self, sound: Path) -> Subtitled:

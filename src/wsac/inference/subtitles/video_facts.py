@@ -1,17 +1,17 @@
-"""What a video says about itself without being decoded: its frame rate, and where it cuts."""
+"""What a video shows, as far as subtitles of its sounds ask: its frame rate, and new scenes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
-EARLY = 0.9  # of the usual distance of key frames: the encoder saw a new picture
+THUMBNAIL = (32, 18)  # pixels
+NEW = 0.12  # mean difference of two thumbnails, of the full range: another scene
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """frame_rate: a second; None without a video. cuts: seconds, as far as they can be told."""
+    """frame_rate: a second; None without a video. cuts: seconds at which another scene is shown."""
 
     frame_rate: float | None = None
     cuts: tuple[float, ...] = ()
@@ -20,22 +20,28 @@ class VideoFacts:
 def video_facts(path: str | Path) -> VideoFacts:
     """Of the first video stream; nothing of a file without one or that FFmpeg does not read.
 
-    Encoders put key frames at fixed distances, and at cuts. So a key frame that comes early is
-    taken for a cut. The index of the file lists them, in mp4, mov and mkv.
+    Only key frames are decoded, one in a few seconds. A cut is known as the first of them that
+    shows something else than the one before, so it may come a few seconds late.
     """
     import av
+    import numpy as np
 
+    rate, cuts, before = 0.0, list[float](), None
     try:
         with av.open(str(path), metadata_errors="ignore") as source:
-            if not source.streams.video:
+            streams = [s for s in source.streams.video if not s.disposition & 0x400]  # no covers
+            if not streams:
                 return VideoFacts()
-            stream = source.streams.video[0]
+            stream = streams[0]
             rate = float(stream.average_rate or 0)
-            base = float(stream.time_base or 0)
-            keys = sorted(e.timestamp * base for e in stream.index_entries if e.is_keyframe)
-    except (av.FFmpegError, OSError, ValueError, AttributeError):
-        return VideoFacts()
-    steps = [(after, after - before) for before, after in pairwise(keys)]
-    usual = max((distance for _, distance in steps), default=0.0)
-    cuts = [key for key, distance in steps if distance < EARLY * usual]
+            stream.codec_context.skip_frame = "NONKEY"
+            stream.thread_type = "AUTO"
+            for frame in source.decode(stream):
+                small = frame.reformat(*THUMBNAIL, format="gray").to_ndarray().astype(np.float32)
+                change = 0.0 if before is None else float(np.abs(small - before).mean())
+                if change > 255 * NEW and frame.time is not None:
+                    cuts.append(max(0.0, float(frame.time)))
+                before = small
+    except (av.FFmpegError, OSError, ValueError):
+        pass  # what was seen until then is of use
     return VideoFacts(rate if 1 <= rate <= 1000 else None, tuple(cuts))

@@ -1,0 +1,289 @@
+"""Subtitles of files: beside them, once, resumed, merged, watched; a soft track in a copy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import av
+import pytest
+import soundfile
+
+from miniatures.films import RATE, LoudSeconds, tone, write_film
+from wsac.inference.spans.span import Span
+from wsac.inference.subtitles.relevance import CueOptions
+from wsac.inference.subtitles.soft_track import copy_path
+from wsac.inference.subtitles.speech_file import SpeechFile
+from wsac.inference.subtitles.subtitle_files import SubtitleJob, SubtitleWriter
+from wsac.inference.subtitles.subtitles import Subtitles
+from wsac.inference.subtitles.video_facts import video_facts
+from wsac.inference.subtitles.watching import complete_files
+from wsac.types import RecipeError, WsacError
+
+SPEECH = (
+    "1\n00:00:00,500 --> 00:00:02,400\nWhere is the dog?\n\n2\n00:00:08,000 --> 00:00:09,000\nOh.\n"
+)
+
+
+def write_wav(path: Path, seconds: int = 12, loud=(2, 6)) -> Path:
+    soundfile.write(path, tone(seconds, loud), RATE)
+    return path
+
+
+def writer(captioner=None, **job) -> SubtitleWriter:
+    return SubtitleWriter(SubtitleJob(**job), lambda: captioner or LoudSeconds())
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_the_subtitles_lie_beside_the_sound(tmp_path):
+    sound = write_wav(tmp_path / "a.wav")
+    result = writer(formats=("srt", "vtt", "json")).write(sound)
+    assert [path.name for path in result.paths] == ["a.srt", "a.vtt", "a.json"]
+    assert names(tmp_path) == {"a.wav", "a.srt", "a.vtt", "a.json"}
+    assert (
+        (tmp_path / "a.srt").read_text().startswith("1\n00:00:02,000 --> 00:00:03,000\n[dog bark")
+    )
+    assert [row["start"] for row in json.loads((tmp_path / "a.json").read_text())] == [2, 6]
+    assert result.cues == 2
+
+
+def test_what_is_there_is_not_done_again(tmp_path):
+    sound = write_wav(tmp_path / "a.wav")
+    (tmp_path / "a.srt").write_text("mine")
+    captioner = LoudSeconds()
+    result = writer(captioner).write(sound)
+    assert result.paths == ()
+    assert "--overwrite makes it anew" in result.notes[0]
+    assert captioner.listened == 0
+    assert (tmp_path / "a.srt").read_text() == "mine"
+    assert writer(captioner, overwrite=True).write(sound).cues == 2
+    assert "dog" in (tmp_path / "a.srt").read_text()
+
+
+def test_a_stopped_file_goes_on_where_it_was(tmp_path):
+    sound = write_wav(tmp_path / "long.wav", 60, range(1, 60, 4))
+    whole = LoudSeconds()
+    assert writer(whole, out=tmp_path / "whole").write(sound).cues == 15
+    captioner = LoudSeconds(stop_at=40)
+    work = writer(captioner)
+    with pytest.raises(KeyboardInterrupt):
+        work.write(sound)
+    assert "stopped at 0:00:37 of 0:01:00" in work.reached
+    assert names(tmp_path) == {"long.wav", "whole", ".long.srt.unfinished"}
+    captioner.listened = 0
+    writer(captioner).write(sound)
+    assert captioner.listened == 60 - 37
+    assert (tmp_path / "long.srt").read_bytes() == (tmp_path / "whole" / "long.srt").read_bytes()
+    assert names(tmp_path) == {"long.wav", "whole", "long.srt"}
+
+
+def test_what_another_sound_or_a_crash_left_is_no_help(tmp_path):
+    sound = write_wav(tmp_path / "a.wav", 30, range(1, 30, 4))
+    with pytest.raises(KeyboardInterrupt):
+        writer(LoudSeconds(stop_at=20)).write(sound)
+    left = tmp_path / ".a.srt.unfinished"
+    left.write_bytes(left.read_bytes()[:-20])  # a line that was cut short
+    captioner = LoudSeconds(stop_at=8)
+    with pytest.raises(KeyboardInterrupt):
+        writer(captioner).write(sound)
+    write_wav(tmp_path / "a.wav", 31, range(1, 30, 4))  # another sound under its name
+    captioner.listened = 0
+    writer(captioner).write(sound)
+    assert captioner.listened == 31
+
+
+def test_one_bad_file_takes_no_other_with_it(tmp_path):
+    (tmp_path / "bad.wav").write_bytes(b"RIFF nothing")
+    files = [tmp_path / "bad.wav", tmp_path / "none.wav", write_wav(tmp_path / "good.wav")]
+    results = list(writer().write_all(files))
+    assert [bool(result.error) for result in results] == [True, True, False]
+    assert names(tmp_path) == {"bad.wav", "good.wav", "good.srt"}
+
+
+def test_sounds_of_one_name_do_not_share_a_file(tmp_path):
+    files = [write_wav(tmp_path / "a.wav"), write_wav(tmp_path / "a.flac")]
+    list(writer().write_all(files))
+    assert names(tmp_path) == {"a.wav", "a.flac", "a.srt", "a.flac.srt"}
+
+
+def test_speech_is_merged_and_stays(tmp_path):
+    sound = write_wav(tmp_path / "a.wav")
+    (tmp_path / "speech.srt").write_text(SPEECH)
+    speech = SpeechFile(tmp_path / "speech.srt")
+    captioner = LoudSeconds()
+    (path,) = writer(captioner, speech=speech).write(sound).paths
+    assert path.name == "a.sdh.srt"
+    text = path.read_text()
+    assert [line for line in text.splitlines() if "-->" in line] == [
+        "00:00:00,500 --> 00:00:02,400",
+        "00:00:02,490 --> 00:00:03,330",
+        "00:00:06,000 --> 00:00:07,000",
+        "00:00:08,000 --> 00:00:09,000",
+    ]
+    only = writer(captioner, speech=speech, only_sounds=True, formats=("vtt",)).write(sound)
+    assert [path.name for path in only.paths] == ["a.vtt"]
+    assert "Where" not in only.paths[0].read_text()
+    assert "00:00:02.490" in only.paths[0].read_text()
+
+
+def test_sounds_without_room_are_counted(tmp_path):
+    sound = write_wav(tmp_path / "a.wav", 12, (2, 6))
+    (tmp_path / "speech.srt").write_text("1\n00:00:00,000 --> 00:00:05,000\nLong talk\n")
+    result = writer(speech=SpeechFile(tmp_path / "speech.srt")).write(sound)
+    assert result.notes == ("1 sounds left out: no room between other cues",)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ({"formats": ("str",)}, "did you mean 'srt'"),
+        ({"formats": ("vtt",), "speech": True}, "what is merged with srt is srt"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(job, words, tmp_path):
+    (tmp_path / "speech.srt").write_text(SPEECH)
+    speech = SpeechFile(tmp_path / "speech.srt") if "speech" in job else None
+    with pytest.raises(RecipeError, match=words):
+        SubtitleJob(**job | {"speech": speech})
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "kind"),
+    [
+        ("a.mp4", "mpeg4", "mov_text"),
+        ("a.mov", "mpeg4", "mov_text"),
+        ("a.mkv", "mpeg4", "srt"),
+        ("a.mkv", "", "srt"),
+        ("a.webm", "libvpx", "webvtt"),
+    ],
+)
+def test_a_copy_of_the_video_holds_the_track(name, codec, kind, tmp_path):
+    if codec and codec not in av.codecs_available:
+        pytest.skip(f"needs an FFmpeg with {codec}")
+    film = write_film(tmp_path / name, video=codec)
+    before = film.read_bytes()
+    paths = writer(embed=True).write(film).paths
+    copy = copy_path(film)
+    assert [path.name for path in paths] == ["a.srt", copy.name]
+    assert film.read_bytes() == before
+    with av.open(str(copy)) as source:
+        track = source.streams.subtitles[0]
+        assert track.codec_context.name == kind
+        assert track.metadata["language"] == "eng"
+        cues = []
+        for packet in source.demux(track):
+            words = [part.dialogue.decode() for part in packet.decode()] if packet.size > 2 else []
+            if words:
+                start = float(packet.pts * packet.time_base)
+                cues.append((start, float(packet.duration * packet.time_base), *words))
+        assert [cue[2] for cue in cues] == ["[dog barks]"] * 2
+        assert [cue[:2] for cue in cues] == [pytest.approx(t, abs=0.05) for t in ((2, 1), (6, 1))]
+    assert packets(film) == packets(copy)
+    if shutil.which("ffmpeg"):
+        command = ["ffmpeg", "-v", "error", "-i", str(copy), "-map", "0:s:0", "-f", "srt", "-"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.count("[dog barks]") == 2
+
+
+def packets(path: Path) -> list[bytes]:
+    """What pictures and sounds are made of."""
+    with av.open(str(path)) as source:
+        streams = [stream for stream in source.streams if stream.type in ("video", "audio")]
+        return sorted(bytes(packet) for packet in source.demux(*streams) if packet.size)
+
+
+def test_a_merged_track_holds_the_speech_too(tmp_path):
+    film = write_film(tmp_path / "a.mp4")
+    (tmp_path / "speech.srt").write_text(SPEECH)
+    writer(embed=True, speech=SpeechFile(tmp_path / "speech.srt")).write(film)
+    with av.open(str(copy_path(film))) as source:
+        texts = [
+            part.dialogue.decode()
+            for packet in source.demux(source.streams.subtitles[0])
+            if packet.size > 2
+            for part in packet.decode()
+        ]
+    assert texts == ["Where is the dog?", "[dog barks]", "[dog barks]", "Oh."]
+
+
+def test_a_sound_takes_no_track_and_nothing_is_begun(tmp_path):
+    sound = write_wav(tmp_path / "a.wav")
+    captioner = LoudSeconds()
+    (result,) = writer(captioner, embed=True).write_all([sound])
+    assert "a track can be put into .mp4" in str(result.error)
+    assert captioner.listened == 0
+    assert names(tmp_path) == {"a.wav"}
+
+
+def test_a_broken_video_leaves_no_copy(tmp_path):
+    subtitles = Subtitles.of([Span(0, 2, "A dog barks")], file=tmp_path / "a.mp4")
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    with pytest.raises(WsacError, match="cannot copy it"):
+        subtitles.embed()
+    assert names(tmp_path) == {"a.mp4"}
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_new_scenes_are_seen_by_key_frames(name, tmp_path):
+    facts = video_facts(write_film(tmp_path / name))
+    assert facts.frame_rate == 10
+    assert facts.cuts == (pytest.approx(6, abs=1.1),)
+
+
+def test_a_sound_has_no_scenes(tmp_path):
+    assert video_facts(write_wav(tmp_path / "a.wav")).cuts == ()
+    (tmp_path / "a.txt").write_text("text")
+    assert video_facts(tmp_path / "a.txt").frame_rate is None
+
+
+def test_a_watched_folder_gives_complete_sounds_once(tmp_path):
+    looks = []
+
+    def wait() -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            write_wav(tmp_path / "new.wav")
+            (tmp_path / "note.txt").write_text("no sound")
+            (tmp_path / "empty.wav").touch()
+            write_wav(tmp_path / "old.subtitled.wav")
+        elif len(looks) < 5:  # it grows
+            with (tmp_path / "new.wav").open("ab") as file:
+                file.write(b"12345678")
+        elif len(looks) > 9:
+            raise KeyboardInterrupt
+
+    seen = []
+    with suppress(KeyboardInterrupt):
+        for path in complete_files(tmp_path, wait=wait):
+            seen.append((path.name, len(looks)))
+    assert seen == [("new.wav", 5)]
+
+
+def test_the_object_says_the_same_in_every_form(tmp_path):
+    film = write_wav(tmp_path / "a.wav")
+    spans = [Span(1, 2, "A dog barks"), Span(4, 9, "Rain falls", sustained=True)]
+    subtitles = Subtitles.of(spans, CueOptions(style="bbc"), file=film)
+    assert [cue.text for cue in subtitles.cues] == ["DOG BARKS", "RAIN FALLS"]
+    for name in ("srt", "vtt", "ass", "ttml"):
+        subtitles.save(tmp_path / f"x.{name}")
+        assert (tmp_path / f"x.{name}").read_text() == subtitles.text(name)
+    with pytest.raises(RecipeError, match=r"end the name in .srt"):
+        subtitles.save(tmp_path / "x.doc")
+    with pytest.raises(RecipeError, match="no speech to merge with"):
+        subtitles.merged()
+
+
+def test_a_notebook_shows_player_and_timeline(tmp_path):
+    subtitles = Subtitles.of([Span(1, 2, "A dog barks")], file=write_wav(tmp_path / "a.wav"))
+    html = subtitles._repr_html_()
+    assert html.startswith("<iframe ")
+    assert "&lt;audio id=&quot;player&quot;" in html
+    assert "[dog barks]" in html
+    table = Subtitles.of([Span(1, 2, "A dog barks")])._repr_html_()
+    assert "<td>1.00</td><td>2.00</td><td>[dog barks]</td>" in table
