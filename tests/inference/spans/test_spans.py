@@ -71,10 +71,11 @@ def test_runs_are_cut_where_they_are_too_long() -> None:
 
 def test_runs_that_sound_alike_are_one_event() -> None:
     dog, cat = torch.eye(2)
-    embeddings = torch.stack([dog, dog, cat, dog])
-    runs = [(0, 20), (60, 80), (100, 120), (900, 920)]
-    assert join(runs, embeddings, NUMBERS) == [[0, 1], [2], [3]]
-    assert join([(0, 20), (900, 920)], embeddings[:2], NUMBERS) == [[0], [1]]
+    embeddings = torch.stack([dog, dog, cat, dog, dog])
+    runs = [(0, 20), (60, 80), (100, 120), (150, 170), (900, 920)]
+    assert join(runs, embeddings, NUMBERS) == [[0, 1, 3], [2], [4]]
+    steps = [(n * 50, n * 50 + 30) for n in range(8)] + [(800, 830)]  # 8 s of steps, and later one
+    assert join(steps, dog.expand(9, 2), NUMBERS) == [list(range(9))]
 
 
 def test_spans_of_a_scene(scene: tuple) -> None:

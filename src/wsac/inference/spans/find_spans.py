@@ -22,6 +22,8 @@ from .spectrum import FRAME
 from .thresholds import DEFAULT, Thresholds
 
 SUSTAINED = 1.0  # seconds that something lasts at least, to go on
+CONTEXT = 1.0  # seconds that runs are compared by, at least
+EVENTS = 2  # times ``longest``: what goes on for longer is a background
 EVEN = 12.0  # dB below its loudest frames: what goes on is louder than this half of the time
 
 
@@ -100,7 +102,7 @@ class _Search:
         runs = [run for run in runs if self._peak(run) >= SILENCE_PEAK]
         if not runs:
             return
-        embeddings = self._embed(runs)
+        embeddings = self._embed([self._with_context(run) for run in runs])
         groups = join(runs, embeddings, self.numbers)
         events = [(runs[group[0]][0], runs[group[-1]][1]) for group in groups]
         several = [place for place, group in enumerate(groups) if len(group) > 1]
@@ -109,7 +111,9 @@ class _Search:
             embeddings[several] = self._embed([events[place] for place in several])
         self.events += events
         for event, embedding in zip(events, embeddings, strict=True):
-            self.waiting.append(self._heard(event, embedding))
+            goes_on = (event[1] - event[0]) * FRAME > EVENTS * self.numbers.longest
+            passage = self._passage(event, embedding)
+            self.waiting.append(replace(passage, background=goes_on))
 
     def _add_backgrounds(self, over: bool) -> None:
         """Add the stretches of background whose end is known."""
@@ -137,12 +141,12 @@ class _Search:
         self.events = [event for event in self.events if event[1] > end]
         if _decibels(reel.series("samples", *part)) < self.numbers.faintest:
             return
-        passage = self._heard(part, self._embed([part])[0])
+        passage = self._passage(part, self._embed([part])[0])
         start, over = round(stretch[0] * FRAME, 3), round(end * FRAME, 3)
         whole = replace(passage, start=start, end=over, prominence=0.0)
         self.waiting.append(replace(whole, sustained=True, background=True))
 
-    def _heard(self, run: Run, embedding: Tensor) -> Passage:
+    def _passage(self, run: Run, embedding: Tensor) -> Passage:
         reel = self.reel
         power, floor = reel.series("power", *run), reel.series("floor_power", *run)
         even = float((power > np.quantile(power, 0.9) - EVEN).mean()) > 0.5
@@ -154,6 +158,11 @@ class _Search:
             _mean_power(power) - _mean_power(floor),
             even and (run[1] - run[0]) * FRAME >= SUSTAINED,
         )
+
+    def _with_context(self, run: Run) -> Run:
+        """At least CONTEXT of sound around a run: what is shorter is hard to tell."""
+        missing = max(0, round(CONTEXT / FRAME) - (run[1] - run[0])) // 2
+        return max(self.reel.first, run[0] - missing), min(self.reel.end, run[1] + missing)
 
     def _embed(self, runs: list[Run]) -> Tensor:
         return self.clap.embed_audio([torch.from_numpy(x) for x in self.reel.samples(runs)])

@@ -8,24 +8,29 @@ from .runs import Run
 from .spectrum import FRAME
 from .thresholds import Thresholds
 
+RECENT = 6  # events that a run may belong to
+LAST = 3  # runs of an event that another is compared with
+
 
 def join(runs: list[Run], embeddings: Tensor, numbers: Thresholds) -> list[list[int]]:
     """Which runs belong together: lists of their places, in order of time.
 
-    embeddings: [N, D] of the runs. A run joins the event before it when the pause is short and the
-    cosine to any of its last runs is high; the event must not become longer than ``longest`` would
-    allow twice.
+    embeddings: [N, D] of the runs. A run joins the event that sounds most like it, if their cosine
+    is high and the pause between them short. What has gone on for longer than an event is expected
+    to come again after a longer pause, too. Another event may lie in the pause.
     """
     events: list[list[int]] = []
-    for place, (start, end) in enumerate(runs):
-        if events:
-            last = events[-1]
-            pause = (start - runs[last[-1]][1]) * FRAME
-            seconds = (end - runs[last[0]][0]) * FRAME
-            likeness = float((embeddings[last[-3:]] @ embeddings[place]).max())
-            alike = pause <= numbers.join_pause and likeness >= numbers.alike
-            if alike and seconds <= 2 * numbers.longest:
-                last.append(place)
-                continue
-        events.append([place])
+    for place, (start, _) in enumerate(runs):
+        best, best_cosine = [place], numbers.alike
+        for event in events[-RECENT:]:
+            end = runs[event[-1]][1]
+            goes_on = (end - runs[event[0]][0]) * FRAME > numbers.longest
+            pause = numbers.recur if goes_on else numbers.join_pause
+            cosine = float((embeddings[event[-LAST:]] @ embeddings[place]).max())
+            if (start - end) * FRAME <= pause and cosine >= best_cosine:
+                best, best_cosine = event, cosine
+        if best[-1] == place:
+            events.append(best)
+        else:
+            best.append(place)
     return events
