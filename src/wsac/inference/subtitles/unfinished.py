@@ -49,7 +49,7 @@ class Unfinished:
         self._write(json.dumps(asdict(span)))
 
     def close(self, *, done: bool) -> None:
-        """done: the file is not needed any more; nor is it where nothing was heard yet."""
+        """done: the file is not needed any more; nor is it before the first span."""
         self._file.close()
         if done or not self.spans:
             self.path.unlink(missing_ok=True)

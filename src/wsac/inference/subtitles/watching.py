@@ -18,7 +18,7 @@ def complete_files(
 ) -> Iterator[Path]:
     """Every sound in the folder and those below, once, when it has stopped to grow; without end.
 
-    A sound is complete when two looks find the same size and time. One that changes later is given
+    A sound is complete when two looks find the same size and time. One that changes later comes
     again. Hidden files and copies with subtitles are passed by.
     """
     before: dict[Path, tuple[int, float]] = {}
