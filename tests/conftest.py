@@ -38,6 +38,14 @@ NEEDS = (
     ("Java", lambda: which("java"), "METEOR and SPICE", "apt-get install default-jre-headless"),
     ("Chromium", lambda: which("chromium"), "pages in a browser", "apt-get install chromium"),
     ("playwright", lambda: find_spec("playwright"), "pages in a browser", "pip install playwright"),
+    (
+        "axe",
+        lambda: find_spec("axe_playwright_python"),
+        "accessibility",
+        "pip install axe-playwright-python",
+    ),
+    ("webvtt-py", lambda: find_spec("webvtt"), "subtitles", "pip install webvtt-py"),
+    ("ttconv", lambda: find_spec("ttconv"), "subtitles", "pip install ttconv"),
     ("pycocoevalcap", lambda: find_spec("pycocoevalcap"), "METEOR", "pip install '.[meteor]'"),
     ("peft", lambda: find_spec("peft"), "decoders with LoRA", "pip install '.[llm]'"),
     (

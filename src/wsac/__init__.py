@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .clap import ClapEncoder, load_clap
     from .inference.caption_options import CaptionOptions
     from .inference.captioner import Captioner
+    from .inference.subtitles.subtitles import Subtitles
     from .inference.tagger import Tagger
     from .training.decoder import train
     from .types import AudioError, Caption, CorpusError, ModelError, RecipeError, WsacError
@@ -34,6 +35,7 @@ _HOMES = {
     "ModelError": "types",
     "Recipe": "training.recipe",
     "RecipeError": "types",
+    "Subtitles": "inference.subtitles.subtitles",
     "Tagger": "inference.tagger",
     "WsacError": "types",
     "load_clap": "clap",
@@ -51,6 +53,7 @@ __all__ = [
     "ModelError",
     "Recipe",
     "RecipeError",
+    "Subtitles",
     "Tagger",
     "WsacError",
     "__version__",

@@ -58,7 +58,7 @@ def subtitle(
     wsac subtitle film.mp4 --format vtt --page
     """
     from wsac.data.audio.audio_options import AudioOptions
-    from wsac.data.audio.find import all_missing, find_audio
+    from wsac.data.audio.find import find_audio
     from wsac.inference.captioner_folder import check_captioner
     from wsac.inference.subtitles.relevance import CueOptions
     from wsac.inference.subtitles.speech_file import SpeechFile
@@ -96,8 +96,6 @@ def subtitle(
     writer = SubtitleWriter(job, load, str(model))
     if watch is not None:
         _watch(writer, watch)
-    elif errors := all_missing(sounds):
-        raise errors[0]
     else:
         _write(writer, sounds)
 
