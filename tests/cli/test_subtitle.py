@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,20 @@ def test_paths_on_stdout_the_rest_on_stderr(run, loud, sound):
     code, out, err = run("subtitle", sound, "-f", "srt")
     assert (code, out) == (0, "")
     assert "is there already" in err
+
+
+def test_the_progress_counts_seconds_and_says_what_is_left(run, loud, sound, monkeypatch):
+    monkeypatch.setattr("wsac.io.console.LINE_SECONDS", 0.0)
+    _, _, err = run("subtitle", sound)
+    assert re.search(r"a.wav: \d+ of 12 s, \d+ s left", err)
+
+
+def test_copies_of_an_earlier_run_are_passed_by(run, loud, sound, tmp_path):
+    shutil.copy(sound, tmp_path / "a.subtitled.wav")
+    code, out, err = run("subtitle", tmp_path)
+    assert (code, out) == (0, f"{tmp_path / 'a.srt'}\n")
+    assert err.startswith("1 copies with subtitles passed by\n")
+    assert run("subtitle", tmp_path / "a.subtitled.wav")[1] == f"{tmp_path / 'a.subtitled.srt'}\n"
 
 
 def test_a_folder_of_results(run, loud, sound, tmp_path):

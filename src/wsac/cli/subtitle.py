@@ -61,12 +61,19 @@ def subtitle(
     from wsac.data.audio.find import find_audio
     from wsac.inference.captioner_folder import check_captioner
     from wsac.inference.subtitles.relevance import CueOptions
+    from wsac.inference.subtitles.soft_track import MARK
     from wsac.inference.subtitles.speech_file import SpeechFile
     from wsac.inference.subtitles.subtitle_files import SubtitleJob, SubtitleWriter
 
     sounds: list[Path] = []
     if watch is None:
         sounds = find_audio(files or (), common.listed_files(files, files_from, null))
+        copies = {sound for sound in sounds if sound.stem.endswith(MARK)} - set(
+            map(Path, files or ())
+        )
+        if copies:  # of an earlier run, in a folder
+            sounds = [sound for sound in sounds if sound not in copies]
+            say(f"{len(copies)} copies with subtitles passed by")
     elif files or files_from:
         raise BadParameter("--watch takes a folder, and no other files")
     elif not watch.is_dir():
@@ -121,7 +128,8 @@ def _watch(writer: SubtitleWriter, folder: Path) -> None:
     count = 0
     try:
         for result in writer.write_all(complete_files(folder)):
-            count += not _show(result)
+            if result.paths or result.error is not None:  # what is there already is no news
+                count += not _show(result)
     except KeyboardInterrupt:
         say(f"{writer.reached or 'stopped'}; {count:,} file{'s' * (count != 1)} seen")
 

@@ -6,6 +6,8 @@ import random
 import re
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from miniatures.cue_laws import TEXTS, check_cues
 from miniatures.speech_files import WILD
@@ -132,6 +134,41 @@ def test_generated_files_keep_every_byte(seed, tmp_path):
     name, content = generated(seed)
     (tmp_path / name).write_bytes(content)
     check(tmp_path / name, seed)
+
+
+PIECES = (
+    "1",
+    "\n",
+    "\r\n",
+    "00:00:01,000 --> 00:00:02,000",
+    "WEBVTT",
+    "[Events]",
+    "Format: Start",
+    "Dialogue: 0,0:00:01.00,0:00:02.00,,",
+    "NOTE",
+    "-->",
+    "99:99.999",
+    "\ufeff",
+    "\0",
+    "x",
+    " ",
+)
+
+
+@settings(
+    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.sampled_from(PIECES)), st.sampled_from(("utf-8", "utf-16", "utf-16-be")))
+def test_any_file_is_refused_or_keeps_its_bytes(tmp_path, pieces, codec):
+    path = tmp_path / "speech.srt"
+    path.write_bytes("".join(pieces).encode(codec))
+    try:
+        speech = SpeechFile(path)
+    except WsacError:
+        return
+    assert speech.merged([]) == path.read_bytes()
+    cues = place(speech, sounds(0, 20))
+    assert len(speech.merged(cues)) >= len(path.read_bytes()) + 10 * len(cues)
 
 
 def test_new_blocks_stand_in_time_order(tmp_path):

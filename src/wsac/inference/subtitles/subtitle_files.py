@@ -180,8 +180,9 @@ class SubtitleWriter:
 
                     def advance(seconds: float) -> None:
                         nonlocal read
-                        if int(seconds) > int(read) and seconds > start:
-                            tick(int(seconds) - int(max(read, start)))
+                        new = max(0, int(seconds) - int(max(read, start)))
+                        if new:
+                            tick(new * bool(declared), "" if declared else _clock(seconds))
                         read = seconds
 
                     stream.on_seconds = advance
