@@ -53,7 +53,7 @@ def test_copies_of_an_earlier_run_are_passed_by(run, loud, sound, tmp_path):
     shutil.copy(sound, tmp_path / "a.subtitled.wav")
     code, out, err = run("subtitle", tmp_path)
     assert (code, out) == (0, f"{tmp_path / 'a.srt'}\n")
-    assert err.startswith("1 copies with subtitles passed by\n")
+    assert err.startswith("copies with subtitles passed by: 1\n")
     assert run("subtitle", tmp_path / "a.subtitled.wav")[1] == f"{tmp_path / 'a.subtitled.srt'}\n"
 
 

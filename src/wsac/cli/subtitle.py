@@ -73,7 +73,7 @@ def subtitle(
         )
         if copies:  # of an earlier run, in a folder
             sounds = [sound for sound in sounds if sound not in copies]
-            say(f"{len(copies)} copies with subtitles passed by")
+            say(f"copies with subtitles passed by: {len(copies):,}")
     elif files or files_from:
         raise BadParameter("--watch takes a folder, and no other files")
     elif not watch.is_dir():

@@ -136,7 +136,7 @@ def test_sounds_without_room_are_counted(tmp_path):
     sound = write_wav(tmp_path / "a.wav", 12, (2, 6))
     (tmp_path / "speech.srt").write_text("1\n00:00:00,000 --> 00:00:05,000\nLong talk\n")
     result = writer(speech=SpeechFile(tmp_path / "speech.srt")).write(sound)
-    assert result.notes == ("1 sounds left out: no room between other cues",)
+    assert result.notes == ("1 sound left out: no room between other cues",)
 
 
 @pytest.mark.parametrize(

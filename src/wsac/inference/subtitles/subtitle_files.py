@@ -148,7 +148,9 @@ class SubtitleWriter:
             raise
         self._unfinished.close(done=True)
         if subtitles.left_out:
-            more.append(f"{subtitles.left_out} sounds left out: no room between other cues")
+            count = subtitles.left_out
+            what = f"{count:,} sound{'s' * (count != 1)} left out"
+            more.append(f"{what}: no room between other cues")
         return Subtitled(sound, tuple(missing.values()), len(subtitles.cues), (*notes, *more))
 
     def _outputs(self, sound: Path) -> dict[str, Path]:
