@@ -1,0 +1,1 @@
+"""Archives: many recordings, captioned into Parquet files that other tools read."""
