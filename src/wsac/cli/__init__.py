@@ -29,6 +29,7 @@ from . import (
     download,
     evaluate,
     export,
+    moments,
     subtitle,
     train,
 )
@@ -40,6 +41,7 @@ SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         caption.caption,
         caption.tag,
         subtitle.subtitle,
+        moments.find,
         clap.embed,
         export.export,
         demo.demo,

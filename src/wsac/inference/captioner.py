@@ -37,6 +37,7 @@ from .rerank import choose
 from .sound_results import SILENCE
 
 if TYPE_CHECKING:
+    from .moments.find_moments import Moment
     from .spans.span import Span
 
 EMBEDDINGS_AT_ONCE = 64
@@ -223,6 +224,29 @@ class Captioner:
         if isinstance(audio, AudioStream):
             return describer.spans_of(audio)
         return describer.spans_in(audio, audio_options.at(sample_rate))
+
+    def find(
+        self,
+        audio: Audio | AudioStream,
+        query: str | Sequence[str] = (),
+        *,
+        like: str | Path | None = None,
+        without: Sequence[str] = (),
+        top: int = 10,
+        sample_rate: int | None = None,
+        audio_options: AudioOptions = AS_IS,
+    ) -> list[Moment]:
+        """The moments of a sound that fit words best, such as "a dog barking without speech".
+
+        query: one or several; the ``top`` moments of each, best first. like: a sound file to
+        resemble. without: what must not be there. The sound is streamed; audio, sample_rate and
+        audio_options: as for ``spans``. Raises AudioError, RecipeError.
+        """
+        from .moments.find_moments import MomentFinder
+        from .moments.queries import all_queries
+
+        finder = MomentFinder(self.clap, all_queries(query, like, without), top)
+        return finder.find(audio, audio_options.at(sample_rate))
 
     def embed(self, audio: Audio, audio_options: AudioOptions = AS_IS) -> AudioEmbedding:
         """Embed a whole sound by the CLAP's crop policy. It is streamed. Raises AudioError."""

@@ -24,7 +24,7 @@ from .thresholds import DEFAULT, Thresholds
 if TYPE_CHECKING:
     from wsac.inference.captioner import Captioner
 
-AT_ONCE = 16  # spans described together
+AT_ONCE = 32  # spans described together
 PROMPTS = ("{}", "the sound of {}", "{} can be passage")
 TAGS = 3  # of a span
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -1,0 +1,1 @@
+"""Moments of recordings that fit words or another sound."""
