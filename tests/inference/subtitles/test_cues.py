@@ -90,6 +90,13 @@ def test_two_sounds_that_begin_together_share_a_cue():
     assert texts(spans) == ["[rain falling]\n[dog barks]"]
 
 
+def test_one_sound_twice_is_one_cue():
+    barks = [Span(0, 0.4, "A dog barks"), Span(0.7, 2.5, "A dog is barking loudly")]
+    assert rows(cues_of(barks)) == [(0, 2.5, "[dog barks]")]
+    water = [Span(0, 60, "Water flows", sustained=True), Span(20, 21, "Water is flowing by")]
+    assert texts(water) == ["[water flowing]"]
+
+
 def test_a_long_text_is_shortened_where_the_next_sound_is_near():
     near = Span(1.6, 2, "Thunder")
     spans = [Span(0, 9, "A car passes by on a wet road in the rain", sustained=True), near]

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from wsac.inference.spans.span import Span
 from wsac.types import RecipeError
 
+from .wording import same_sound
+
 SHORTEST, LONGEST = 84, 700  # hundredths of a second; 84 is the first above 5/6 s
 SPEED = 17  # characters a second
 LATE = 100  # hundredths by which the cue of an abrupt sound may come after it
@@ -106,6 +108,10 @@ class CueLayout:
                 return draft, placed
             self.left_out += 1
             return None, draft
+        if same_sound(wish.span.text) in map(same_sound, (span.text for span in draft.spans)):
+            until = min(round(100 * wish.span.end), draft.start + LONGEST, draft.limit)
+            spans = (*draft.spans, wish.span)
+            return None, replace(draft, end=max(draft.end, until), spans=spans)
         ended = draft.ended_by(start - self.gap)
         if ended and (placed := self._placed(wish, start)):
             return ended, placed

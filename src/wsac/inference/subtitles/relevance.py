@@ -108,6 +108,8 @@ def wishes(
         yield from reminders(span.start)
         name = same_sound(span.text)
         known = ongoing.get(name)
+        if known is not None and not span.sustained and span.start < known.span.end:
+            continue  # a part of what goes on
         again = known is not None and span.sustained and span.start - known.span.end <= SAME
         matters = relevance(span, name) >= 1 - options.sensitivity
         if again and known is not None:
