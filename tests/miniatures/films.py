@@ -16,10 +16,15 @@ FRAME_RATE = 10
 
 
 def write_film(
-    path: Path, seconds: int = 12, loud: Collection[int] = (2, 6), *, video: str = "mpeg4"
+    path: Path,
+    seconds: int = 12,
+    loud: Collection[int] = (2, 6),
+    *,
+    video: str = "mpeg4",
+    delay: int = 0,
 ) -> Path:
     """A film whose sound is loud in some of its seconds. video: a codec, "" for none. The picture
-    changes in the middle."""
+    changes in the middle. delay: seconds by which the sound begins later."""
     sound = tone(seconds, loud)
     codec = "libopus" if path.suffix == ".webm" else "aac"
     with av.open(str(path), "w") as film:
@@ -40,7 +45,7 @@ def write_film(
         sound = np.repeat(sound, rate // RATE)
         for i in range(0, len(sound), 960):
             block = av.AudioFrame.from_ndarray(sound[None, i : i + 960], "flt", "mono")
-            block.sample_rate, block.pts = rate, i
+            block.sample_rate, block.pts = rate, i + delay * rate
             for part in av.AudioResampler(track.format, track.layout, rate).resample(block):
                 film.mux(track.encode(part))
         film.mux(track.encode())

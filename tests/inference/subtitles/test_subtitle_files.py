@@ -13,12 +13,14 @@ import pytest
 import soundfile
 
 from miniatures.films import RATE, LoudSeconds, tone, write_film
+from wsac.inference.sound_results import Tag
 from wsac.inference.spans.span import Span
 from wsac.inference.subtitles.relevance import CueOptions
 from wsac.inference.subtitles.soft_track import copy_path
 from wsac.inference.subtitles.speech_file import SpeechFile
 from wsac.inference.subtitles.subtitle_files import SubtitleJob, SubtitleWriter
 from wsac.inference.subtitles.subtitles import Subtitles
+from wsac.inference.subtitles.unfinished import Unfinished
 from wsac.inference.subtitles.video_facts import video_facts
 from wsac.inference.subtitles.watching import complete_files
 from wsac.types import RecipeError, WsacError
@@ -96,6 +98,21 @@ def test_what_another_sound_or_a_crash_left_is_no_help(tmp_path):
     captioner.listened = 0
     writer(captioner).write(sound)
     assert captioner.listened == 31
+
+
+def test_spans_are_read_back_as_they_were(tmp_path):
+    spans = [
+        Span(1, 2.5, "A dog barks", 0.5, (Tag("dog", 0.1, 0.9),), -20.5, 12.0, True, "music", "x"),
+        Span(3, 4, "Rain", background=True),
+    ]
+    unfinished = Unfinished(tmp_path / "a.srt", {"size": 1})
+    for span in spans:
+        unfinished.add(span)
+    unfinished.close(done=False)
+    again = Unfinished(tmp_path / "a.srt", {"size": 1})
+    assert (again.spans, again.position) == (spans[:1], 3)
+    again.close(done=True)
+    assert names(tmp_path) == set()
 
 
 def test_one_bad_file_takes_no_other_with_it(tmp_path):
@@ -234,6 +251,14 @@ def test_new_scenes_are_seen_by_key_frames(name, tmp_path):
     facts = video_facts(write_film(tmp_path / name))
     assert facts.frame_rate == 10
     assert facts.cuts == (pytest.approx(6, abs=1.1),)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_sound_that_begins_later_than_the_picture(name, tmp_path):
+    film = write_film(tmp_path / name, delay=3)
+    (path,) = writer(formats=("json",)).write(film).paths
+    starts = [row["start"] for row in json.loads(path.read_text())]
+    assert starts == [pytest.approx(5, abs=0.1), pytest.approx(9, abs=0.1)]
 
 
 def test_a_sound_has_no_scenes(tmp_path):

@@ -131,9 +131,9 @@ class SubtitleWriter:
             return Subtitled(sound, notes=tuple(notes))
         spans, more = self._spans(sound, next(iter(paths.values())))
         try:
-            facts = video_facts(sound)
+            facts = video_facts(sound, self.job.audio_options.track)
             subtitles = Subtitles.of(
-                spans,
+                (_later(span, facts.delay) for span in spans),
                 self.job.cue_options,
                 file=sound,
                 speech=self.job.speech,
@@ -210,6 +210,10 @@ class SubtitleWriter:
         else:
             subtitles.write(path, name)
         return []
+
+
+def _later(span: Span, seconds: float) -> Span:
+    return replace(span, start=max(0.0, span.start + seconds), end=max(0.0, span.end + seconds))
 
 
 def _clock(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 THUMBNAIL = (32, 18)  # pixels
 NEW = 0.12  # mean difference of two thumbnails, of the full range: another scene
@@ -11,14 +12,18 @@ NEW = 0.12  # mean difference of two thumbnails, of the full range: another scen
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """frame_rate: a second; None without a video. cuts: seconds at which another scene is shown."""
+    """frame_rate: a second; None without a video. cuts: seconds at which another scene is shown.
+    delay: seconds by which the sound begins after the pictures."""
 
     frame_rate: float | None = None
     cuts: tuple[float, ...] = ()
+    delay: float = 0.0
 
 
-def video_facts(path: str | Path) -> VideoFacts:
+def video_facts(path: str | Path, track: int | None = None) -> VideoFacts:
     """Of the first video stream; nothing of a file without one or that FFmpeg does not read.
+
+    track: the audio track, from 1; None for the first, which begins when the others do.
 
     Only key frames are decoded, one in a few seconds. A cut is known as the first of them that
     shows something else than the one before, so it may come a few seconds late.
@@ -26,7 +31,7 @@ def video_facts(path: str | Path) -> VideoFacts:
     import av
     import numpy as np
 
-    rate, cuts, before = 0.0, list[float](), None
+    rate, delay, cuts, before = 0.0, 0.0, list[float](), None
     try:
         with av.open(str(path), metadata_errors="ignore") as source:
             streams = [s for s in source.streams.video if not s.disposition & 0x400]  # no covers
@@ -34,6 +39,7 @@ def video_facts(path: str | Path) -> VideoFacts:
                 return VideoFacts()
             stream = streams[0]
             rate = float(stream.average_rate or 0)
+            delay = _start(source.streams.audio[(track or 1) - 1]) - _start(stream)
             stream.codec_context.skip_frame = "NONKEY"
             stream.thread_type = "AUTO"
             for frame in source.decode(stream):
@@ -42,6 +48,10 @@ def video_facts(path: str | Path) -> VideoFacts:
                 if change > 255 * NEW and frame.time is not None:
                     cuts.append(max(0.0, float(frame.time)))
                 before = small
-    except (av.FFmpegError, OSError, ValueError):
+    except (av.FFmpegError, OSError, ValueError, IndexError):
         pass  # what was seen until then is of use
-    return VideoFacts(rate if 1 <= rate <= 1000 else None, tuple(cuts))
+    return VideoFacts(rate if 1 <= rate <= 1000 else None, tuple(cuts), delay)
+
+
+def _start(stream: Any) -> float:
+    return float((stream.start_time or 0) * (stream.time_base or 0))
