@@ -164,11 +164,13 @@ def captions() -> list[str]:
 def test_published_captions_become_phrases_without_a_past_form(every):
     texts = captions()[::every]
     assert len(texts) > 500
-    for caption in texts:
+    for i, caption in enumerate(texts):
         assert event_phrase(caption).subject
         for sustained in (True, False):
             for text in wordings(caption, SDH, sustained=sustained):
                 check(text, "sdh")
+        if i % 10:  # the whole takes long enough
+            continue
         check(wordings(caption, SDH, sustained=True, again=True)[0], "sdh")
         check(wordings(caption, STYLES["bbc"], sustained=True)[0], "bbc")
 
