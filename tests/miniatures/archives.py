@@ -24,15 +24,34 @@ def write_archive(
     """
     facts = {"model": "pocket", "model_fingerprint": "m", "clap": "pocket", "clap_fingerprint": "c"}
     archive = Archive.create(folder, **(facts | {"embed_dim": dim, "options": {}} | card))
-    rng, schema = np.random.default_rng(0), shard_schema(dim)
-    for start in range(0, len(rows), shard_rows):
-        part = []
-        for i, row in enumerate(rows[start : start + shard_rows], start):
-            values = DEFAULTS | {"path": f"{i}.wav", "id": f"{i:032x}"} | row
-            if "embedding" not in values and not values["error"]:
-                vector = rng.standard_normal(dim)
-                values["embedding"] = (vector / np.linalg.norm(vector)).astype(np.float16)
-            part.append(values)
-        table = pa.Table.from_pylist(part, schema=schema)
-        write_parquet(folder / SHARDS / shard_name(start // shard_rows), table)
+    for part, start in enumerate(range(0, len(rows), shard_rows)):
+        write_shard(folder, part, rows[start : start + shard_rows], dim=dim, first=start)
     return archive
+
+
+def write_shard(
+    folder: Path, part: int, rows: list[dict[str, Any]], *, dim: int = 16, first: int = 0
+) -> None:
+    """A shard, as of ``write_archive``. first: the number of its first row."""
+    rng, table = np.random.default_rng(first), []
+    for i, row in enumerate(rows, first):
+        values = DEFAULTS | {"path": f"{i}.wav", "id": f"{i:032x}"} | row
+        if "embedding" not in values and not values["error"]:
+            vector = rng.standard_normal(dim)
+            values["embedding"] = (vector / np.linalg.norm(vector)).astype(np.float16)
+        table.append(values)
+    (folder / SHARDS).mkdir(parents=True, exist_ok=True)
+    content = pa.Table.from_pylist(table, schema=shard_schema(dim))
+    write_parquet(folder / SHARDS / shard_name(part), content)
+
+
+def clustered_embeddings(
+    count: int, dim: int, *, clusters: int = 20, spread: float = 0.5, seed: int = 0
+) -> np.ndarray:
+    """[count, dim] float16, unit norm. spread: length of the noise around the centres."""
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((clusters, dim), np.float32)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    noise = rng.standard_normal((count, dim), np.float32) * spread / dim**0.5
+    vectors = centres[rng.integers(clusters, size=count)] + noise
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)

@@ -1,0 +1,191 @@
+"""Search an archive by words and by sounds, among its files or within them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wsac.io.console import part_of, say
+from wsac.types import ModelError, WsacError
+
+from ..archive_folder import Archive
+from ..schema import SHARDS, shard_schema
+from .embedding_file import FOLDER, EmbeddingFile, Unit, open_embeddings
+from .exact_search import nearest_exact
+from .where import Where
+
+if TYPE_CHECKING:
+    from wsac.clap.encoder import ClapEncoder
+
+EXACT = 1_000_000  # embeddings that are compared one by one; for more there is faiss
+MINUS = 0.5  # weight of what is unwanted
+INDEXES = ("auto", "exact", "faiss")
+COLUMNS = ("path", "seconds", "caption", "guess", "confidence")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A file, or a span of it, that was found. score: cosine of query and sound. start, end:
+    seconds. caption: of the file or the span. confidence: that the caption is right."""
+
+    file: str
+    score: float
+    start: float
+    end: float
+    caption: str
+    confidence: float | None = None
+
+
+class ArchiveSearch:
+    """Searches an archive.
+
+    >>> search = ArchiveSearch(Archive.open("archive"))
+    >>> query = embed_query(load_clap(), texts=["dog barking far away"])
+    >>> search.nearest(query, top=20, where="duration < 5")
+
+    unit: "files" compares whole files, "spans" what ``archive build --spans`` found within them.
+    index: "exact", "faiss" (approximate), or "auto": exact up to a million embeddings. Raises
+    WsacError for an archive in which there is nothing to search.
+    """
+
+    def __init__(self, archive: Archive, unit: Unit = "files", index: str = "auto") -> None:
+        if index not in INDEXES:
+            raise WsacError(f"--index {index}: choose {', '.join(INDEXES)}")
+        self.archive, self.index = archive, index
+        self.source: EmbeddingFile = open_embeddings(archive, unit)
+        if not len(self.source.embeddings):
+            remedy = "build it with --spans" if unit == "spans" else "is its build done?"
+            raise WsacError(f"{archive.folder}: no {unit} in it that can be searched; {remedy}")
+        if unit == "files" and (left := len(archive) - len(self.source.embeddings)):
+            what = "silent or could not be read, and cannot be found"
+            say(f"note: {part_of(left, len(archive), 'file')}: {what}")
+
+    def nearest(self, query: np.ndarray, top: int = 20, where: Where | None = None) -> list[Hit]:
+        """What fits best, best first. query: [D] float32, unit norm.
+
+        Raises ModelError for a query of another CLAP's size, WsacError for a changed archive.
+        """
+        if top < 1:
+            raise WsacError(f"--top {top}: give 1 or more")
+        if query.shape != (dim := self.source.embeddings.shape[1],):
+            raise ModelError(f"a query of {query.shape[0]} numbers, but the archive has {dim}")
+        rows = None if where is None else self._rows(where)
+        count = len(self.source.embeddings) if rows is None else len(rows)
+        if self.index == "faiss" or (self.index == "auto" and count > EXACT and _has_faiss()):
+            scores, places = self._ivf.nearest(query, top, rows)
+        else:
+            scores, places = nearest_exact(self.source.embeddings, query, top, rows)
+        return self._hits(places, scores)
+
+    @cached_property
+    def _ivf(self) -> Any:
+        from .ivf_index import IvfIndex
+
+        return IvfIndex(self.source, self.archive.folder / FOLDER)
+
+    def _rows(self, where: Where) -> np.ndarray:
+        """Of the embeddings for which a condition is true, rising."""
+        masks = [np.zeros(0, bool)]
+        for shard in self.source.shards:
+            masks.append(where.mask(self._table(shard.name, shard.rows, where.columns)))
+        return np.flatnonzero(np.concatenate(masks)[self.source.archive_rows()])
+
+    def _table(self, name: str, rows: int, columns: Sequence[str]) -> Any:
+        table = self.archive.read(self.archive.folder / SHARDS / name, columns)
+        if table.num_rows != rows:
+            what = f"{name} was written again meanwhile"
+            raise WsacError(f"{self.archive.folder}: {what}; search again")
+        return table
+
+    def _hits(self, places: np.ndarray, scores: np.ndarray) -> list[Hit]:
+        spans = self.source.unit == "spans"
+        columns = (*COLUMNS, *(f"spans.list.element.{x}" for x in SPAN if spans))
+        where = [self.source.place(int(place)) for place in places]
+        tables = {shard: None for shard, _, _ in where}
+        for shard in tables:
+            tables[shard] = self._table(shard.name, shard.rows, columns)
+        hits = []
+        for (shard, row, number), score in zip(where, scores.tolist(), strict=True):
+            values = {name: column[row].as_py() for name, column in _columns(tables[shard])}
+            span = values["spans"][number] if spans else {}
+            start, end = span.get("start", 0.0), span.get("end", values["seconds"])
+            caption = span.get("text", values["caption"]) or values["guess"] or ""
+            confidence = span.get("confidence", values["confidence"])
+            hits.append(Hit(values["path"], score, start, end, caption, confidence))
+        return hits
+
+
+SPAN = ("start", "end", "text", "confidence")
+
+
+def _columns(table: Any) -> list[tuple[str, Any]]:
+    return list(zip(table.column_names, table.columns, strict=True))
+
+
+def _has_faiss() -> bool:
+    from importlib.util import find_spec
+
+    if find_spec("faiss"):
+        return True
+    say("note: more than a million embeddings are compared one by one; faster with wsac[search]")
+    return False
+
+
+def parse_where(archive: Archive, text: str | None) -> Where | None:
+    """The condition. Raises WsacError for one that cannot be read, or an unknown column."""
+    return None if text is None else Where(text, shard_schema(archive.embed_dim))
+
+
+def load_clap_of(archive: Archive, clap: str | None = None, device: str = "cpu") -> ClapEncoder:
+    """The CLAP that made an archive. clap: where it is now. Raises ModelError for another one."""
+    from wsac.clap import load_clap
+
+    model = load_clap(clap or archive.card["clap"], device=device)
+    if model.fingerprint != archive.clap_fingerprint:
+        what = f"made with {archive.card['clap']} ({archive.clap_fingerprint[:12]}…)"
+        remedy = "give that with --clap"
+        raise ModelError(f"{archive.folder}: {what}, which is not {model.source}; {remedy}")
+    return model
+
+
+def embed_query(
+    clap: ClapEncoder,
+    texts: Sequence[str] = (),
+    like: Sequence[str | Path] = (),
+    minus: Sequence[str] = (),
+) -> np.ndarray:
+    """[D] float32, unit norm: near all texts and sounds that are wanted, and away from minus.
+
+    A text is embedded in every prompt of ``Tagger``. Raises WsacError for an empty query, and
+    AudioError for a sound that cannot be read.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    from wsac.clap.sounds import embed_sound
+    from wsac.inference.tagger import PROMPTS
+
+    def of_text(text: str) -> torch.Tensor:
+        if not text.strip():
+            raise WsacError('an empty query; describe a sound, such as "dog barking far away"')
+        phrases = [prompt.replace("{}", text.strip()) for prompt in PROMPTS]
+        return F.normalize(clap.embed_text(phrases).mean(dim=0), dim=-1)
+
+    wanted = [*map(of_text, texts), *(_like(embed_sound(clap, str(path))) for path in like)]
+    if not wanted:
+        raise WsacError('nothing to search for; give a text, or --like with a sound')
+    query = torch.stack(wanted).mean(dim=0)
+    if minus:
+        query = query - MINUS * torch.stack(list(map(of_text, minus))).mean(dim=0)
+    return np.asarray(F.normalize(query, dim=-1), dtype=np.float32)
+
+
+def _like(sound: Any) -> Any:
+    if sound.silent:
+        raise WsacError(f"{sound.file}: silent, so nothing is like it; give another --like")
+    return sound.embedding
