@@ -54,6 +54,7 @@ NEEDS = (
         "several processes",
         "pip install '.[distributed]'",
     ),
+    ("faiss", lambda: find_spec("faiss"), "approximate search", "pip install '.[search]'"),
     ("onnxruntime", lambda: find_spec("onnxruntime"), "exports", "pip install '.[export]'"),
     (
         "sentence-transformers",

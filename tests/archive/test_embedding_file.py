@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
-from miniatures.archives import clustered_embeddings, write_archive, write_shard
 
+from miniatures.archives import clustered_embeddings, write_archive, write_shard
 from wsac.archive.archive_folder import Archive
 from wsac.archive.search import embedding_file
 from wsac.archive.search.embedding_file import open_embeddings
@@ -143,7 +142,9 @@ def test_a_killed_writer_leaves_the_old_file(archive, tmp_path):
     """Killed at each shard in turn, and while the files are moved to their places."""
     old = np.array(open_embeddings(archive).embeddings)
     for part in range(3, 6):
-        write_shard(archive.folder, part, rows_of(clustered_embeddings(20, DIM, seed=part)), dim=DIM)
+        write_shard(
+            archive.folder, part, rows_of(clustered_embeddings(20, DIM, seed=part)), dim=DIM
+        )
     right = np.concatenate([old, *archive_parts(archive, 3)])
     for kill in ("part-000003.parquet", "part-000005.parquet", "rename"):
         done = subprocess.run(

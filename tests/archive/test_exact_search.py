@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from miniatures.archives import clustered_embeddings
 
+from miniatures.archives import clustered_embeddings
 from wsac.archive.search.embedding_file import EmbeddingFile, IndexedShard
 from wsac.archive.search.exact_search import nearest_exact
 
@@ -64,7 +64,9 @@ def test_the_approximate_index_finds_nearly_all(embeddings, scanned, tmp_path):
         scores, places = index.nearest(query, 10)
         right_scores, right = nearest_exact(embeddings, query, 10)
         exact = dict(zip(right.tolist(), right_scores, strict=True))
-        both = [(exact[row], x) for row, x in zip(places.tolist(), scores, strict=True) if row in exact]
+        both = [
+            (exact[row], x) for row, x in zip(places.tolist(), scores, strict=True) if row in exact
+        ]
         assert all(a == b for a, b in both)  # compared again, so exact
         shares.append(len(both) / 10)
     assert np.mean(shares) >= 0.98
@@ -78,7 +80,9 @@ def unit_of(*parts):
         mark = int(part.view(np.int16).sum(dtype=np.int64))
         shards.append(IndexedShard(f"{i}", 1, mark, len(part), len(part)))
     embeddings = np.concatenate(parts)
-    return EmbeddingFile("files", embeddings, np.zeros((len(embeddings), 2), np.int32), tuple(shards), "x")
+    return EmbeddingFile(
+        "files", embeddings, np.zeros((len(embeddings), 2), np.int32), tuple(shards), "x"
+    )
 
 
 def test_only_new_shards_are_added(tmp_path, monkeypatch):
@@ -88,7 +92,12 @@ def test_only_new_shards_are_added(tmp_path, monkeypatch):
     old, new, other = (clustered_embeddings(2000, 16, seed=seed) for seed in range(3))
     IvfIndex(unit_of(old, new[:500]), tmp_path)
     monkeypatch.setattr(IvfIndex, "_trained", None)  # cells are not learned again
-    for parts in ((old, new), (old, new, other), (old, other), (old, other)):  # grown, changed, same
+    for parts in (
+        (old, new),
+        (old, new, other),
+        (old, other),
+        (old, other),
+    ):  # grown, changed, same
         source = unit_of(*parts)
         index = IvfIndex(source, tmp_path)
         for query in queries(source.embeddings, 10):
@@ -106,5 +115,8 @@ def test_a_damaged_index_is_made_again(tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     query = queries(source.embeddings, 1)[0]
-    assert IvfIndex(source, tmp_path).nearest(query, 5)[1].tolist() == first.nearest(query, 5)[1].tolist()
+    assert (
+        IvfIndex(source, tmp_path).nearest(query, 5)[1].tolist()
+        == first.nearest(query, 5)[1].tolist()
+    )
     assert path.read_bytes() != content

@@ -30,6 +30,7 @@ from . import (
     evaluate,
     export,
     moments,
+    search,
     subtitle,
     train,
 )
@@ -42,6 +43,7 @@ SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         caption.tag,
         subtitle.subtitle,
         moments.find,
+        search.search,
         clap.embed,
         export.export,
         demo.demo,

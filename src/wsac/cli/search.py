@@ -40,7 +40,9 @@ def search(
     as_csv: common.Csv = False,
     csv_safe: common.Safe = False,
     paths: Annotated[bool, Option("--paths", help="Write the paths alone, one a line.")] = False,
-    null: Annotated[bool, Option("-0", "--null", help="Paths end in zero bytes (xargs -0).")] = False,
+    null: Annotated[
+        bool, Option("-0", "--null", help="They end in zero bytes (xargs -0).")
+    ] = False,
     page: Page = None,
     play: Annotated[bool, Option("--play", help="Play the results, best first.")] = False,
     device: common.Device = "auto",

@@ -70,7 +70,8 @@ class EmbeddingFile:
     def place(self, row: int) -> tuple[IndexedShard, int, int]:
         """The shard of a row of ``embeddings``, the row in it, and the span of that."""
         shard = self.shards[int(np.searchsorted(self.ends, row, side="right"))]
-        return shard, *map(int, self.places[row])
+        in_shard, span = self.places[row].tolist()
+        return shard, in_shard, span
 
     def archive_rows(self) -> np.ndarray:
         """[N], for each embedding the row of the archive, counted through all shards."""

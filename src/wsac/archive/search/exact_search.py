@@ -46,9 +46,7 @@ def rerank(
     return scores[order], rows[order]
 
 
-def _scan(
-    embeddings: np.ndarray, query: Tensor, rows: np.ndarray | None
-) -> tuple[Tensor, float]:
+def _scan(embeddings: np.ndarray, query: Tensor, rows: np.ndarray | None) -> tuple[Tensor, float]:
     """Rounded cosines of all, or of some rows, and the largest error of one."""
     dim = embeddings.shape[1]
     if rows is None and query.device.type == "cpu":

@@ -46,7 +46,8 @@ def faiss_or_error() -> Any:
 class IvfIndex:
     """Opens the index of an EmbeddingFile; embeddings that it has not are added first.
 
-    scanned: about how many embeddings a query is compared with. Raises WsacError without faiss, or where it cannot be written.
+    scanned: about how many embeddings a query is compared with. Raises WsacError without faiss, or
+    where it cannot be written.
     """
 
     def __init__(self, source: EmbeddingFile, folder: Path, scanned: int = SCANNED) -> None:
@@ -94,7 +95,8 @@ class IvfIndex:
         index, and again when it has grown too far."""
         embeddings = self._source.embeddings
         count = len(embeddings)
-        same = takewhile(lambda pair: pair[0] == pair[1], zip(shards, _facts(self._source)))
+        pairs = zip(shards, _facts(self._source), strict=False)
+        same = takewhile(lambda pair: pair[0] == pair[1], pairs)
         start = sum(shard[-1] for shard, _ in same)
         if start * RETRAIN < count:
             index, start = self._trained(), 0

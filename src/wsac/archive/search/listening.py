@@ -67,9 +67,7 @@ def write_search_page(path: str | Path, hits: Sequence[Hit], *, title: str) -> N
         if hit.confidence is not None:
             facts.append(("sure", f"{100 * hit.confidence:.0f} %"))
         caption = hit.caption or "(no caption)"
-        cards.append(
-            ClipCard(hit.file, caption, samples, PAGE_RATE, tuple(facts), tuple(lines))
-        )
+        cards.append(ClipCard(hit.file, caption, samples, PAGE_RATE, tuple(facts), tuple(lines)))
     summary = f"{len(hits)} result{'s' * (len(hits) != 1)}, best first; score: cosine of the query."
     write_page(path, [PagePart(cards=cards)], title=f"Search: {title}", summary=summary)
 

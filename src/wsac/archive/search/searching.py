@@ -145,11 +145,13 @@ def load_clap_of(archive: Archive, clap: str | None = None, device: str = "cpu")
     """The CLAP that made an archive. clap: where it is now. Raises ModelError for another one."""
     from wsac.clap import load_clap
 
-    model = load_clap(clap or archive.card["clap"], device=device)
+    folder = Path(archive.card["model"], "clap")
+    beside = str(folder) if folder.is_dir() else "pocket"  # where a captioner keeps its own
+    name = clap or archive.card["clap"] or beside
+    model = load_clap(name, device=device)
     if model.fingerprint != archive.clap_fingerprint:
-        what = f"made with {archive.card['clap']} ({archive.clap_fingerprint[:12]}…)"
-        remedy = "give that with --clap"
-        raise ModelError(f"{archive.folder}: {what}, which is not {model.source}; {remedy}")
+        what = f"made with another CLAP than {name} ({archive.clap_fingerprint})"
+        raise ModelError(f"{archive.folder}: {what}; give the CLAP of its build with --clap")
     return model
 
 
@@ -178,7 +180,7 @@ def embed_query(
 
     wanted = [*map(of_text, texts), *(_like(embed_sound(clap, str(path))) for path in like)]
     if not wanted:
-        raise WsacError('nothing to search for; give a text, or --like with a sound')
+        raise WsacError("nothing to search for; give a text, or --like with a sound")
     query = torch.stack(wanted).mean(dim=0)
     if minus:
         query = query - MINUS * torch.stack(list(map(of_text, minus))).mean(dim=0)

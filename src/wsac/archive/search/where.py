@@ -12,6 +12,7 @@ import json
 import tokenize
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,8 @@ class Where:
                 return -number
             case ast.Compare(left=left, ops=ops, comparators=others):
                 sides = [left, *others]
-                parts = [self._compare(*sides[i : i + 2], op, table) for i, op in enumerate(ops)]
+                pairs = zip(pairwise(sides), ops, strict=True)
+                parts = [self._compare(*pair, op, table) for pair, op in pairs]
                 result = parts[0]
                 for part in parts[1:]:
                     result = pc.and_kleene(result, part)
