@@ -145,7 +145,7 @@ def test_a_killed_writer_leaves_the_old_file(archive, tmp_path):
         write_shard(
             archive.folder, part, rows_of(clustered_embeddings(20, DIM, seed=part)), dim=DIM
         )
-    right = np.concatenate([old, *archive_parts(archive, 3)])
+    right = np.concatenate([old, *map(archive.embeddings, archive.shards()[3:])])
     for kill in ("part-000003.parquet", "part-000005.parquet", "rename"):
         done = subprocess.run(
             [sys.executable, "-c", KILLED, str(archive.folder), kill], env=dict(os.environ)
@@ -156,10 +156,6 @@ def test_a_killed_writer_leaves_the_old_file(archive, tmp_path):
         assert len(stored.embeddings) == len(old)
     np.testing.assert_array_equal(open_embeddings(archive).embeddings, right)
     assert not [p.name for p in (archive.folder / "search").iterdir() if "tmp" in p.name]
-
-
-def archive_parts(archive, first):
-    return [archive.embeddings(shard) for shard in archive.shards()[first:]]
 
 
 KILLED = textwrap.dedent(

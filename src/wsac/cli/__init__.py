@@ -19,6 +19,7 @@ from wsac.runtime.process import configure_process
 from wsac.types import WsacError
 
 from . import (
+    archive_search,
     benchmark,
     bridges,
     caption,
@@ -30,7 +31,6 @@ from . import (
     evaluate,
     export,
     moments,
-    search,
     subtitle,
     train,
 )
@@ -43,7 +43,7 @@ SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         caption.tag,
         subtitle.subtitle,
         moments.find,
-        search.search,
+        archive_search.search,
         clap.embed,
         export.export,
         demo.demo,

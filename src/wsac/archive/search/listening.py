@@ -1,4 +1,4 @@
-"""Listen to what was found: on a page, or with a player of this machine."""
+"""Listen to results: on a page, or with a player of this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLAYERS: dict[str, tuple[str, ...]] = {
     "afplay": (),
     "play": ("-q",),
 }
-LONGEST = 30.0  # seconds of a result that can be heard
+LONGEST = 30.0  # seconds of a result that is played
 PAGE_RATE, PLAYER_RATE = 24_000, 44_100  # Hz
 
 
@@ -82,7 +82,7 @@ def find_player() -> str:
 
 
 def play_hits(hits: Sequence[Hit], player: str) -> None:
-    """Play the results one after the other; Ctrl-C ends it. What cannot be played is said."""
+    """Play the results one after the other; Ctrl-C ends it. An error stands for each that cannot be played."""
     with tempfile.TemporaryDirectory(prefix="wsac-play-") as folder:
         wav = Path(folder) / "result.wav"
         for place, hit in enumerate(hits, 1):

@@ -30,7 +30,7 @@ COLUMNS = ("path", "seconds", "caption", "guess", "confidence")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A file, or a span of it, that was found. score: cosine of query and sound. start, end:
+    """A result: a file, or a span of it. score: cosine of query and sound. start, end:
     seconds. caption: of the file or the span. confidence: that the caption is right."""
 
     file: str
@@ -48,7 +48,7 @@ class ArchiveSearch:
     >>> query = embed_query(load_clap(), texts=["dog barking far away"])
     >>> search.nearest(query, top=20, where="duration < 5")
 
-    unit: "files" compares whole files, "spans" what ``archive build --spans`` found within them.
+    unit: "files" compares whole files, "spans" the spans that ``archive build --spans`` tells apart.
     index: "exact", "faiss" (approximate), or "auto": exact up to a million embeddings. Raises
     WsacError for an archive in which there is nothing to search.
     """
@@ -62,7 +62,7 @@ class ArchiveSearch:
             remedy = "build it with --spans" if unit == "spans" else "is its build done?"
             raise WsacError(f"{archive.folder}: no {unit} in it that can be searched; {remedy}")
         if unit == "files" and (left := len(archive) - len(self.source.embeddings)):
-            what = "silent or could not be read, and cannot be found"
+            what = "silent or could not be read, so no search shows them"
             say(f"note: {part_of(left, len(archive), 'file')}: {what}")
 
     def nearest(self, query: np.ndarray, top: int = 20, where: Where | None = None) -> list[Hit]:

@@ -25,7 +25,7 @@ COLUMNS = ("file", "score", "start", "end", "caption", "confidence")
 
 def search(
     archive: Folder,
-    text: Annotated[list[str] | None, Argument(help="What is heard, in words.")] = None,
+    text: Annotated[list[str] | None, Argument(help="The sound, in words.")] = None,
     like: Annotated[
         common.Words, Option(callback=common.existing, help="A sound to be like. Repeatable.")
     ] = None,

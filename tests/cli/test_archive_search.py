@@ -59,7 +59,7 @@ def test_words_find_the_nearest_files(run, archive, clap):
     code, out, err = run("search", "archive", "a dog barks", "--json")
     assert code == 0, err
     assert rows_of(out) == plain(archive, embed_query(clap, ["a dog barks"]))
-    assert "1 of 5 files: silent or could not be read" in err
+    assert "1 of 5 files: silent or could not be read, so" in err
     code, out, _ = run("search", "archive", "a dog barks", "rain", "--minus", "music", "--json")
     query = embed_query(clap, ["a dog barks", "rain"], minus=["music"])
     assert rows_of(out) == plain(archive, query)
