@@ -78,7 +78,7 @@ def shard_schema(dim: int, facts: Mapping[str, Any] | None = None) -> pa.Schema:
         pa.field("clipped", number),  # share of samples at full scale, 0 to 1
         pa.field("silent", pa.bool_()),  # never above -60 dBFS; its caption is "Silence"
         pa.field("caption", text),  # "" where the captioner is unsure
-        pa.field("guess", text),  # what it would have said then, else ""
+        pa.field("guess", text),  # what it would have been then, else ""
         pa.field("confidence", number),  # that the caption is right, 0 to 1; null if uncalibrated
         pa.field("logprob", number),  # mean log-probability per token, nats
         pa.field("tags", pa.list_(TAG)),  # best first; null without labels

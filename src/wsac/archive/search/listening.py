@@ -82,7 +82,8 @@ def find_player() -> str:
 
 
 def play_hits(hits: Sequence[Hit], player: str) -> None:
-    """Play the results one after the other; Ctrl-C ends it. An error stands for each that cannot be played."""
+    """Play the results one after the other; Ctrl-C ends it. An error is shown instead of one
+    that cannot be played."""
     with tempfile.TemporaryDirectory(prefix="wsac-play-") as folder:
         wav = Path(folder) / "result.wav"
         for place, hit in enumerate(hits, 1):

@@ -46,9 +46,9 @@ class ArchiveSearch:
 
     >>> search = ArchiveSearch(Archive.open("archive"))
     >>> query = embed_query(load_clap(), texts=["dog barking far away"])
-    >>> search.nearest(query, top=20, where="duration < 5")
+    >>> search.nearest(query, top=20, where=parse_where(archive, "duration < 5"))
 
-    unit: "files" compares whole files, "spans" the spans that ``archive build --spans`` tells apart.
+    unit: "files" compares whole files, "spans" the spans of ``archive build --spans``.
     index: "exact", "faiss" (approximate), or "auto": exact up to a million embeddings. Raises
     WsacError for an archive in which there is nothing to search.
     """
