@@ -23,7 +23,8 @@ from wsac.clap import load_clap
 from wsac.data.audio.stream import AudioStream
 from wsac.inference.confidence import Logistic, calibration_error
 from wsac.inference.moments.moment_scores import CALIBRATION, MomentScorer
-from wsac.inference.spans.find_spans import Passage, find_spans
+from wsac.inference.spans.find_spans import find_spans
+from wsac.inference.spans.recurrence import Passage
 
 
 def overlap(passage: Passage, truths: list[Truth]) -> float:

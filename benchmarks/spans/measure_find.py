@@ -88,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recordings", type=Path, nargs="+", help="FLAC, each with its JSON")
     parser.add_argument("--clap", default="pocket")
+    parser.add_argument("--minutes", type=int, help="of each recording, at most")
     options = parser.parse_args()
     torch.set_num_threads(1)
     clap = load_clap(options.clap)
@@ -96,7 +97,8 @@ def main() -> None:
     sure: list[tuple[float, bool]] = []
     for path in options.recordings:
         truths = [truth for truth in read_truths(path) if truth.kind != "background"]
-        samples = load_audio(path, clap.sample_rate).samples
+        most = options.minutes and 60.0 * options.minutes
+        samples = load_audio(path, clap.sample_rate, max_seconds=most).samples
         for start in range(0, len(samples) // clap.sample_rate, PIECE):
             piece = samples[start * clap.sample_rate : (start + PIECE) * clap.sample_rate]
             events = [

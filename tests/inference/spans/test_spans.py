@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from wsac import Captioner, RecipeError
@@ -11,6 +14,7 @@ from wsac.clap.pocket.melspec import LogMel
 from wsac.data.audio.stream import AudioStream
 from wsac.data.soundworld import Event, render_event
 from wsac.inference.spans.joining import join
+from wsac.inference.spans.recurrence import Passage, recurs
 from wsac.inference.spans.rising import risings
 from wsac.inference.spans.runs import runs_of
 from wsac.inference.spans.spectrum import DECIBELS, Spectrum
@@ -78,6 +82,21 @@ def test_runs_that_sound_alike_are_one_event() -> None:
     assert join(steps, dog.expand(9, 2), NUMBERS) == [list(range(9))]
 
 
+def test_what_sounds_again_and_again_is_background() -> None:
+    dog, cat = torch.eye(2)
+
+    def passage(start: float, seconds: float, embedding: torch.Tensor) -> Passage:
+        return Passage(start, start + seconds, embedding, -20.0, 30.0, False)
+
+    steps = [passage(start, 2.0, dog) for start in (0.0, 12.0, 24.0)]
+    other = passage(8.0, 2.0, cat)
+    assert [recurs(event, [*steps, other]) for event in (*steps, other)] == [True] * 3 + [False]
+    assert not recurs(steps[0], steps[:2])
+    assert not recurs(steps[0], [*steps[:2], passage(70.0, 2.0, dog)])
+    clicks = [passage(start, 0.2, dog) for start in (0.0, 12.0, 24.0)]
+    assert not recurs(clicks[0], clicks)
+
+
 def test_spans_of_a_scene(scene: tuple) -> None:
     sound, events = scene
     spans = [span for span in Captioner.load().spans(sound) if not span.background]
@@ -112,15 +131,17 @@ def test_silence_has_no_spans(seconds: float) -> None:
     assert list(captioner.spans(room(np.random.default_rng(0), seconds))) == []
 
 
-def test_spans_come_in_order_while_the_sound_is_read() -> None:
-    """After the first span, no more than a look ahead and two minutes have been read."""
+def test_spans_come_in_order_while_the_sound_is_read(tmp_path: Path) -> None:
+    """Not more than some minutes are read before the first span."""
     rng = np.random.default_rng(2)
     bark = render_event(Event("dog", seconds=3), rng, RATE)
     minute = room(rng, 60)
     minute[RATE * 10 : RATE * 13] += bark
-    with AudioStream(np.tile(minute, 6), RATE) as stream:
+    soundfile.write(tmp_path / "long.wav", np.tile(minute, 6), RATE)
+    with AudioStream(tmp_path / "long.wav", RATE) as stream:
         spans = Captioner.load().spans(stream)
         first = next(spans)
+        assert stream.seconds <= 200
         starts = [first.start, *(span.start for span in spans)]
     assert starts == sorted(starts)
     assert len(starts) >= 6

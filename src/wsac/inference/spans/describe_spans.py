@@ -17,7 +17,8 @@ from wsac.inference.sound_results import Tag
 from wsac.inference.tagger import Tagger
 from wsac.types import RecipeError, did_you_mean
 
-from .find_spans import Passage, find_spans
+from .find_spans import find_by_steps
+from .recurrence import Passage
 from .span import Kind, Span
 from .thresholds import DEFAULT, Thresholds
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wsac.inference.captioner import Captioner
 
 AT_ONCE = 32  # spans described together
+PATIENCE = 180.0  # seconds of sound that a span waits for others, at most
 PROMPTS = ("{}", "the sound of {}", "{} can be passage")
 TAGS = 3  # of a span
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -67,9 +69,10 @@ class Describer:
     def spans_of(self, stream: AudioStream) -> Iterator[Span]:
         """The spans of a sound, in the order of their start. Raises AudioError."""
         batch: list[Passage] = []
-        for passage in find_spans(self.captioner.clap, stream, self.numbers):
-            batch.append(passage)
-            if len(batch) == AT_ONCE:
+        for passages in find_by_steps(self.captioner.clap, stream, self.numbers):
+            batch += passages
+            late = bool(batch) and stream.seconds - batch[0].start > PATIENCE
+            if late or len(batch) >= AT_ONCE:
                 yield from self.describe(batch, stream.file)
                 batch = []
         yield from self.describe(batch, stream.file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from wsac.data.audio.stream import SILENCE_PEAK, AudioStream
 from .background import LONGEST, changes_in, sample_of
 from .floor import BLOCK
 from .joining import join
+from .recurrence import REACH, Passage, recurs
 from .reel import Reel
 from .rising import risings
 from .runs import Run, runs_of
@@ -27,31 +28,28 @@ EVENTS = 2  # times ``longest``: what goes on for longer is a background
 EVEN = 12.0  # dB below its loudest frames: what goes on is louder than this half of the time
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A span without words. start, end: seconds. embedding: [D] unit norm; the rest as in Span."""
-
-    start: float
-    end: float
-    embedding: Tensor
-    loudness: float
-    prominence: float
-    sustained: bool
-    background: bool = False
-
-
 def find_spans(
     clap: ClapEncoder, stream: AudioStream, numbers: Thresholds = DEFAULT
 ) -> Iterator[Passage]:
-    """The spans of a sound in the order of their start, at most LONGEST seconds behind what is
-    read. Memory does not grow with its length. Raises AudioError."""
+    """The spans of a sound in the order of their start, at most two minutes behind what is read.
+
+    Memory does not grow with its length. Raises AudioError.
+    """
+    for passages in find_by_steps(clap, stream, numbers):
+        yield from passages
+
+
+def find_by_steps(
+    clap: ClapEncoder, stream: AudioStream, numbers: Thresholds = DEFAULT
+) -> Iterator[list[Passage]]:
+    """What ``find_spans`` gives, as a list for every few seconds that are read, often empty."""
     search = _Search(clap, stream.sample_rate, numbers)
     for rising in risings(stream, stream.sample_rate, numbers):
         search.reel.add(rising)
-        yield from search.advance()
-    for passage in search.advance(seconds=stream.seconds):
-        if passage.start < stream.seconds:  # the last frame reaches beyond the end
-            yield replace(passage, end=min(passage.end, stream.seconds))
+        yield search.advance()
+    seconds = stream.seconds  # the last frame reaches beyond it
+    rest = [passage for passage in search.advance(over=True) if passage.start < seconds]
+    yield [replace(passage, end=min(passage.end, seconds)) for passage in rest]
 
 
 class _Search:
@@ -64,20 +62,34 @@ class _Search:
         self.undecided = 0  # events from this frame on are not known yet
         self.stretch = 0  # the frame where the present background began
         self.events: list[Run] = []  # that may lie over the present background
-        self.waiting: list[Passage] = []  # for what begins before them
+        self.waiting: list[Passage] = []  # for what begins before them, or may sound like them
+        self.recent: list[Passage] = []  # events by which these are known to recur
 
-    def advance(self, seconds: float | None = None) -> list[Passage]:
-        """What can be told by now. seconds: the length of the sound, at its end."""
-        end = self._decided_until(seconds is not None)
+    def advance(self, over: bool = False) -> list[Passage]:
+        """What can be told by now. over: the sound has ended."""
+        end = self._decided_until(over)
         if end > self.undecided:
             self._add_events(self.undecided, end)
             self.undecided = end
-        self._add_backgrounds(seconds is not None)
-        known = min(self.undecided, self.stretch) * FRAME
-        self.waiting.sort(key=lambda passage: passage.start)
-        ready = [h for h in self.waiting if seconds is not None or h.start < known]
-        self.waiting = [h for h in self.waiting if h not in ready] if seconds is None else []
+        self._add_backgrounds(over)
+        ready = self._ready(over)
         self.reel.drop(min(self.undecided, self.stretch))
+        return ready
+
+    def _ready(self, over: bool) -> list[Passage]:
+        """The passages that nothing can precede or make a background any more."""
+        known, decided = min(self.undecided, self.stretch) * FRAME, self.undecided * FRAME
+        self.waiting.sort(key=lambda passage: passage.start)
+        ready: list[Passage] = []
+        for passage in self.waiting:
+            judged = passage.background or passage.end + REACH <= decided
+            if not over and (passage.start >= known or not judged):
+                break
+            behind = passage.background or recurs(passage, self.recent)
+            ready.append(replace(passage, background=behind))
+        self.waiting = self.waiting[len(ready) :]
+        oldest = self.waiting[0].start if self.waiting else known
+        self.recent = [event for event in self.recent if event.end > oldest - REACH]
         return ready
 
     def _decided_until(self, over: bool) -> int:
@@ -102,7 +114,9 @@ class _Search:
         runs = [run for run in runs if self._peak(run) >= SILENCE_PEAK]
         if not runs:
             return
-        embeddings = self._embed([self._with_context(run) for run in runs])
+        embeddings = self._embed(
+            [with_context(run, self.reel.first, self.reel.end) for run in runs]
+        )
         groups = join(runs, embeddings, self.numbers)
         events = [(runs[group[0]][0], runs[group[-1]][1]) for group in groups]
         several = [place for place, group in enumerate(groups) if len(group) > 1]
@@ -112,8 +126,10 @@ class _Search:
         self.events += events
         for event, embedding in zip(events, embeddings, strict=True):
             goes_on = (event[1] - event[0]) * FRAME > EVENTS * self.numbers.longest
-            passage = self._passage(event, embedding)
-            self.waiting.append(replace(passage, background=goes_on))
+            passage = replace(self._passage(event, embedding), background=goes_on)
+            self.waiting.append(passage)
+            if not goes_on:
+                self.recent.append(passage)
 
     def _add_backgrounds(self, over: bool) -> None:
         """Add the stretches of background whose end is known."""
@@ -159,16 +175,17 @@ class _Search:
             even and (run[1] - run[0]) * FRAME >= SUSTAINED,
         )
 
-    def _with_context(self, run: Run) -> Run:
-        """At least CONTEXT of sound around a run: what is shorter is hard to tell."""
-        missing = max(0, round(CONTEXT / FRAME) - (run[1] - run[0])) // 2
-        return max(self.reel.first, run[0] - missing), min(self.reel.end, run[1] + missing)
-
     def _embed(self, runs: list[Run]) -> Tensor:
         return self.clap.embed_audio([torch.from_numpy(x) for x in self.reel.samples(runs)])
 
     def _peak(self, run: Run) -> float:
         return float(np.abs(self.reel.series("samples", *run)).max(initial=0.0))
+
+
+def with_context(run: Run, first: int, last: int) -> Run:
+    """At least CONTEXT of sound around a run, from ``first`` to ``last``: less is hard to tell."""
+    missing = max(0, round(CONTEXT / FRAME) - (run[1] - run[0])) // 2
+    return max(first, run[0] - missing), min(last, run[1] + missing)
 
 
 def _decibels(samples: np.ndarray) -> float:
