@@ -1,1 +1,1 @@
-"""What is heard from when to when."""
+"""Spans: events and backgrounds with their times, while a sound is read."""
