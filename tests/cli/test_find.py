@@ -13,7 +13,6 @@ import soundfile
 
 from wsac.cli import main
 from wsac.data.soundworld import Event, render_event
-from wsac.inference.moments.find_moments import MomentFinder
 
 RATE = 16_000
 
@@ -87,21 +86,6 @@ def test_nothing_that_fits_is_said(films: Path, capsys) -> None:
     output = capsys.readouterr()
     assert output.out == ""
     assert "nothing fits with a probability of 0.9 or more" in output.err
-
-
-def test_ctrl_c_shows_what_was_searched(films: Path, monkeypatch, capsys) -> None:
-    search = MomentFinder.find
-
-    def interrupted(self, audio, options):
-        if Path(audio).name == "two.wav":
-            raise KeyboardInterrupt
-        return search(self, audio, options)
-
-    monkeypatch.setattr(MomentFinder, "find", interrupted)
-    assert main(["find", "a dog barking", str(films), "--json", "--top", "1"]) == 130
-    output = capsys.readouterr()
-    assert [Path(row["file"]).name for row in json.loads(output.out)] == ["one.wav"]
-    assert "stopped after 1 of 2 files" in output.err
 
 
 @pytest.mark.parametrize(
