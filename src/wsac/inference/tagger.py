@@ -48,7 +48,8 @@ class Tagger:
     ) -> None:
         """Raises RecipeError for fewer than two labels, empty or repeated ones, and for prompts
         without {}."""
-        self.clap, self.labels, texts = clap, *check_labels(labels)
+        self.clap = clap
+        self.labels, texts = check_labels(labels)
         if not prompts or isinstance(prompts, str) or not all("{}" in prompt for prompt in prompts):
             raise RecipeError(f"prompts {prompts!r}: give a list with {{}} in each, for the label")
         self.temperature = clap.temperature

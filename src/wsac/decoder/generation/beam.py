@@ -138,7 +138,8 @@ class BeamSearch(Search[BeamState]):
             own = score[:, start : start + size]
             if number:
                 own = own - options.diversity_penalty * taken[:, None]
-            group = self._continue(*likeliest(own, width), start)
+            best, token = likeliest(own, width)
+            group = self._continue(best, token, start)
             taken.scatter_add_(
                 1, group.token.gather(1, group.chosen), group.live.isfinite().float()
             )

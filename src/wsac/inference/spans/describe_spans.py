@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32  # spans described together
 PATIENCE = 180.0  # seconds of sound that a span waits for others, at most
-PROMPTS = ("{}", "the sound of {}", "{} can be passage")
+PROMPTS = ("{}", "the sound of {}", "{} can be heard")
 TAGS = 3  # of a span
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
