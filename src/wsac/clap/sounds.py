@@ -17,7 +17,7 @@ from torch import Tensor
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.decoding import as_audio_error
 from wsac.data.audio.local_files import sound_name, unnamed
-from wsac.data.audio.stream import SILENCE_PEAK, AudioStream, Recording, load_audio
+from wsac.data.audio.stream import SILENCE_PEAK, AudioStream, Levels, Recording, load_audio
 from wsac.data.audio.windows import cut_windows, merge_short_tail, shortest_tail
 from wsac.io.console import working_on
 from wsac.runtime.cpus import usable_cpus
@@ -40,7 +40,7 @@ class AudioEmbedding:
     embedding: [D] unit norm. start, end: the span of the part in seconds. notes: what is wrong with
     the file, if anything. silent: the sound never exceeds -60 dBFS. A CLAP recognises phantoms in
     silence, so the embedding of a silent sound is not to be captioned. file: its path, "" for
-    samples.
+    samples. levels: of a whole sound.
     """
 
     embedding: Tensor
@@ -49,6 +49,7 @@ class AudioEmbedding:
     notes: tuple[str, ...] = ()
     silent: bool = False
     file: str = ""
+    levels: Levels | None = None
 
 
 def embed_sound(clap: ClapEncoder, audio: Audio, options: AudioOptions = AS_IS) -> AudioEmbedding:
@@ -279,8 +280,8 @@ def _whole(
     clap: ClapEncoder, audio: Audio, embedding: Tensor, source: Recording | AudioStream
 ) -> AudioEmbedding:
     _check_finite(clap, embedding, _name(audio))
-    file = _file(audio)
-    return AudioEmbedding(embedding, 0.0, source.seconds, source.notes, source.silent, file)
+    about = source.notes, source.silent, _file(audio), source.levels
+    return AudioEmbedding(embedding, 0.0, source.seconds, *about)
 
 
 def _file(audio: Audio | AudioStream) -> str:

@@ -19,6 +19,7 @@ from wsac.runtime.process import configure_process
 from wsac.types import WsacError
 
 from . import (
+    archive,
     archive_search,
     benchmark,
     bridges,
@@ -43,6 +44,7 @@ SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         caption.tag,
         subtitle.subtitle,
         moments.find,
+        archive.archive,
         archive_search.search,
         clap.embed,
         export.export,

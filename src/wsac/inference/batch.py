@@ -59,6 +59,18 @@ def stream_captions(
     note_unfinished(model)
     captioner = captioner if gap is None else captioner.with_gap(gap)
     captioner = captioner.with_options(**changes)
+    hide = unsure_hidden(captioner, min_confidence, model)
+    captions = captioner.caption_many(files, window, audio_options=audio_options)
+    return Results("caption", files, _finished(captions, hide))
+
+
+def unsure_hidden(
+    captioner: Captioner, min_confidence: float | None, model: str | Path
+) -> Callable[[Caption], Caption]:
+    """Makes a guess of the text of a caption below this confidence, or else the calibrated one.
+
+    model: the name of the captioner. Raises RecipeError for an impossible threshold.
+    """
     threshold = _threshold(captioner, min_confidence, model)
 
     def hide(caption: Caption) -> Caption:
@@ -67,8 +79,7 @@ def stream_captions(
             return caption
         return replace(caption, text="", guess=caption.text)
 
-    captions = captioner.caption_many(files, window, audio_options=audio_options)
-    return Results("caption", files, _finished(captions, hide))
+    return hide
 
 
 def stream_tags(
@@ -94,7 +105,7 @@ def stream_tags(
     tagger = Tagger(load_clap(clap, device=device), labels)
 
     def shorten(sound: TaggedSound) -> TaggedSound:
-        return replace(sound, tags=tuple(map(_rounded, sound.tags[:top])))
+        return replace(sound, tags=tuple(map(rounded, sound.tags[:top])))
 
     sounds = tagger.tag_many(files, window, audio_options=audio_options)
     return Results("tag", files, _finished(sounds, shorten))
@@ -117,10 +128,11 @@ def _finished(
 ) -> Iterator[Result | AudioError]:
     """The results after rounding and ``finish``."""
     for result in results:
-        yield result if isinstance(result, AudioError) else finish(_rounded(result))
+        yield result if isinstance(result, AudioError) else finish(rounded(result))
 
 
-def _rounded(item: Item) -> Item:
+def rounded(item: Item) -> Item:
+    """A result with its numbers rounded to DIGITS."""
     values = {name: getattr(item, name, None) for name in DIGITS}
     digits = {k: round(value, DIGITS[k]) for k, value in values.items() if value is not None}
     return replace(item, **digits)  # type: ignore[arg-type]

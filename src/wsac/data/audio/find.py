@@ -62,6 +62,26 @@ def find_audio(patterns: Sequence[str | Path], names: Sequence[str | Path] = ())
     return list(files | dict.fromkeys(map(Path, names)))
 
 
+def stream_audio(patterns: Sequence[str | Path]) -> Iterator[Path]:
+    """What ``find_audio`` lists, one by one as folders are read, so perhaps a file twice.
+
+    Memory does not grow with the number of files. Raises AudioError as ``find_audio`` does.
+    """
+    for pattern in patterns:
+        folder = Path(pattern)
+        if not str(pattern) or not folder.is_dir():
+            yield from find_audio([pattern])
+            continue
+        selection, empty = _Selection(), True
+        for path in selection.stream(folder):
+            empty = False
+            yield path
+        if empty:
+            find_audio([pattern])  # raises
+        if selection.skipped:
+            say(_skipped_line(selection.skipped))
+
+
 def all_missing(files: Sequence[Path]) -> list[AudioError]:
     """The error of each file, if none of them is there; else nothing."""
     errors = []
@@ -151,11 +171,13 @@ class _Selection:
         return False
 
     def of_folder(self, folder: Path) -> list[Path]:
-        files: list[Path] = []
+        return sorted(self.stream(folder))
+
+    def stream(self, folder: Path) -> Iterator[Path]:
         for place, names, readable in walk(folder):
-            files += [place] * (not readable)  # opening it will say why
-            files += filter(self.takes, (place / name for name in names))
-        return sorted(files)
+            if not readable:  # opening it will say why
+                yield place
+            yield from filter(self.takes, (place / name for name in sorted(names)))
 
 
 def is_audio_file(path: Path) -> bool:

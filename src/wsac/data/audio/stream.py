@@ -30,6 +30,20 @@ IMPOSSIBLE = 2.0**31  # times full scale, beyond integers of any width: counted 
 LOUD = 4.0  # times full scale: louder peaks are noted
 
 
+FLOOR = 1e-6  # times full scale: levels are -120 dBFS at least
+FULL = 0.999  # times full scale: samples up there count as clipped
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """How strong the mono mix is, before resampling. loudness: RMS in dBFS. peak: dBFS. clipped:
+    share of samples at full scale, 0 to 1."""
+
+    loudness: float
+    peak: float
+    clipped: float
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A whole sound. samples: [T] float32 mono. seconds: its length. notes: what is wrong with it,
@@ -43,6 +57,7 @@ class Recording:
     seconds: float
     notes: tuple[str, ...] = ()
     silent: bool = False
+    levels: Levels | None = None
 
 
 def load_audio(
@@ -67,7 +82,8 @@ def load_audio(
                 break
         samples = np.concatenate(blocks)[:limit]
         seconds = len(samples) / sample_rate
-        return Recording(samples, sample_rate, seconds, stream.notes, stream.silent)
+        about = stream.notes, stream.silent, stream.levels
+        return Recording(samples, sample_rate, seconds, *about)
 
 
 class AudioStream:
@@ -93,6 +109,7 @@ class AudioStream:
         except Exception as error:  # of a decoder, or of the system
             raise as_audio_error(error, self.file or "the sound") from error
         self._samples, self._peak, self._nonfinite = 0, 0.0, 0
+        self._frames, self._energy, self._clipped = 0, 0.0, 0
         self._librosa_length = options.librosa_length
         self._exhausted = False
         self._blocks = self._counted()
@@ -123,6 +140,14 @@ class AudioStream:
     def silent(self) -> bool:
         """Whether nothing above -60 dBFS has come so far."""
         return self._samples > 0 and self._peak < SILENCE_PEAK
+
+    @property
+    def levels(self) -> Levels:
+        """Of what has come so far."""
+        frames = max(self._frames, 1)
+        rms = math.sqrt(self._energy / frames)
+        loudness, peak = (20 * math.log10(max(level, FLOOR)) for level in (rms, self._peak))
+        return Levels(loudness, peak, self._clipped / frames)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -193,6 +218,10 @@ class AudioStream:
                 block = np.where(sane, block, np.float32(0))
                 peak = float(np.abs(block).max(initial=0.0))
             self._peak = max(self._peak, peak)
+            self._energy += float(np.dot(block, block))
+            if peak >= FULL:
+                self._clipped += int(np.count_nonzero(np.abs(block) >= FULL))
+            self._frames += len(block)
             frames += len(block)
             yield block if resample is None else resample(block, False)
         if resample is not None:

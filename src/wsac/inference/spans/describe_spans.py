@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
+from torch import Tensor
 
 from wsac.clap.sounds import Audio, AudioEmbedding
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
@@ -68,6 +69,10 @@ class Describer:
 
     def spans_of(self, stream: AudioStream) -> Iterator[Span]:
         """The spans of a sound, in the order of their start. Raises AudioError."""
+        return (span for span, _ in self.embedded_spans(stream))
+
+    def embedded_spans(self, stream: AudioStream) -> Iterator[tuple[Span, Tensor]]:
+        """The same, each with its embedding [D], unit norm."""
         batch: list[Passage] = []
         for passages in find_by_steps(self.captioner.clap, stream, self.numbers):
             batch += passages
@@ -77,8 +82,8 @@ class Describer:
                 batch = []
         yield from self.describe(batch, stream.file)
 
-    def describe(self, batch: list[Passage], file: str) -> Iterator[Span]:
-        """The spans of passages, without those that are unsure or to be skipped."""
+    def describe(self, batch: list[Passage], file: str) -> Iterator[tuple[Span, Tensor]]:
+        """The spans and embeddings of passages, without those that are unsure or to be skipped."""
         if not batch:
             return
         sounds = [
@@ -93,7 +98,7 @@ class Describer:
             names = ("start", "end", "loudness", "prominence", "sustained", "background")
             values: dict[str, Any] = {name: getattr(passage, name) for name in names}
             values |= {"text": caption.text, "confidence": sure, "tags": tuple(row[:TAGS])}
-            yield Span(**values, kind=kind, file=file)
+            yield Span(**values, kind=kind, file=file), passage.embedding
 
     def kind_of(self, tags: Iterable[Tag]) -> Kind:
         """The kind to whose labels the most of the probability goes."""

@@ -1,0 +1,1 @@
+"""Ways to work on many shards at once; each does what ``ShardWriter`` does, elsewhere."""

@@ -1,0 +1,91 @@
+"""``wsac archive``: many recordings, captioned into Parquet files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Exit, Option
+
+from wsac.io.console import part_of, say
+from wsac.types import WsacError
+
+from . import common_options as common
+
+archive = typer.Typer(name="archive", help="Caption many recordings into Parquet.", **common.PLAIN)
+Inputs = Annotated[
+    list[str],
+    Argument(
+        metavar="INPUT...", help="Folders, globs, files, addresses, or a CSV or Parquet list."
+    ),
+]
+Out = Annotated[
+    Path, Option("--out", "-o", callback=common.new_folder, help="The archive; it is resumed.")
+]
+UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
+
+@archive.command()
+def build(
+    inputs: Inputs,
+    out: Out,
+    model: common.Model = "pocket",
+    clap: common.MovedClap = None,
+    labels: Annotated[str | None, Option(help="Also tags: any words, separated by commas.")] = None,
+    labels_file: Annotated[Path | None, Option(help="Labels, one per line; # comments.")] = None,
+    spans: Annotated[bool, Option("--spans", help="Also what is heard from when to when.")] = False,
+    min_confidence: Annotated[float | None, Option(help="Hide captions below it (0-1).")] = None,
+    workers: Annotated[int | None, Option(help="Processes. Default: one a processor.")] = None,
+    max_memory: Annotated[str | None, Option(help="Of all workers together, such as 8G.")] = None,
+    shard_files: Annotated[int, Option(help="Files in a shard, the unit of work.")] = 256,
+    retry_errors: Annotated[bool, Option("--retry-errors", help="Try failed files again.")] = False,
+    device: common.Device = "auto",
+) -> None:
+    """Caption folders of recordings into Parquet; the same command resumes and updates.
+
+    wsac archive build recordings/ --out sounds.archive
+    """
+    from wsac.archive.build import BuildOptions, build_archive
+    from wsac.data.captions.labels import check_labels, read_labels, split_labels
+
+    if labels is not None and labels_file is not None:
+        raise WsacError("--labels and --labels-file exclude each other; choose one")
+    words = read_labels(labels_file) if labels_file else split_labels(labels) if labels else []
+    if words:
+        check_labels(words)
+    options = BuildOptions(
+        model=model,
+        clap=clap,
+        device=device,
+        min_confidence=min_confidence,
+        labels=tuple(words),
+        spans=spans,
+        workers=workers,
+        max_memory=_bytes(max_memory),
+        shard_files=shard_files,
+        retry_errors=retry_errors,
+    )
+    try:
+        summary = build_archive(inputs, out, options)
+    except KeyboardInterrupt:
+        what = "stopped; the same command goes on from the last whole shard"
+        raise common.StoppedError(f"{out}: {what}") from None
+    done = summary.rows - summary.errors
+    say(f"{out}: {done:,} files captioned")
+    if failed := summary.errors + summary.failed:
+        say(f"error: {summary.error}")
+        what = f"{part_of(failed, summary.rows + summary.failed, 'file')} could not be captioned"
+        say(f"{what}; their errors are in the archive, and --retry-errors tries them again")
+        raise Exit(1)
+
+
+def _bytes(text: str | None) -> int | None:
+    """Bytes of a size such as 8G, 512M or 1.5 GiB. Raises WsacError."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
+    if not match:
+        raise WsacError(f"--max-memory {text}: no size; give one such as 8G or 512M")
+    return int(float(match[1]) * 2 ** UNITS[match[2]])
