@@ -35,7 +35,7 @@ def build(
     clap: common.MovedClap = None,
     labels: Annotated[str | None, Option(help="Also tags: any words, separated by commas.")] = None,
     labels_file: Annotated[Path | None, Option(help="Labels, one per line; # comments.")] = None,
-    spans: Annotated[bool, Option("--spans", help="Also the spans of each sound, with words.")] = False,
+    spans: Annotated[bool, Option("--spans", help="Also spans: what is where.")] = False,
     min_confidence: Annotated[float | None, Option(help="Hide captions below it (0-1).")] = None,
     workers: Annotated[int | None, Option(help="Processes. Default: one a processor.")] = None,
     max_memory: Annotated[str | None, Option(help="Of all workers together, such as 8G.")] = None,
