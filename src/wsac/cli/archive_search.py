@@ -66,6 +66,7 @@ def search(
         load_clap_of,
         parse_where,
     )
+    from wsac.inference.moments.moment_scores import MomentScorer
 
     folder = Archive.open(archive)
     condition = parse_where(folder, where)
@@ -73,7 +74,8 @@ def search(
     opened = ArchiveSearch(folder, "spans" if spans else "files", index)
     model = load_clap_of(folder, clap, device)
     query = embed_query(model, text or (), like or (), minus or ())
-    hits = opened.nearest(query, top, condition)
+    scorer = MomentScorer(model) if text and not like else None
+    hits = opened.nearest(query, top, condition, scorer)
     _print(hits, "paths" if paths else style, null)
     if not hits:
         say(f"nothing fits --where {where!r}")

@@ -21,8 +21,10 @@ from .where import Where
 
 if TYPE_CHECKING:
     from wsac.clap.encoder import ClapEncoder
+    from wsac.inference.moments.moment_scores import MomentScorer
 
 EXACT = 1_000_000  # embeddings that are compared one by one; for more there is faiss
+RANKED, RANKED_PER_TOP = 100, 5  # of the nearest, how many are ordered anew
 MINUS = 0.5  # weight of what is unwanted
 INDEXES = ("auto", "exact", "faiss")
 COLUMNS = ("path", "seconds", "caption", "guess", "confidence")
@@ -65,10 +67,18 @@ class ArchiveSearch:
             what = "silent or could not be read, so no search shows them"
             say(f"note: {part_of(left, len(archive), 'file')}: {what}")
 
-    def nearest(self, query: np.ndarray, top: int = 20, where: Where | None = None) -> list[Hit]:
+    def nearest(
+        self,
+        query: np.ndarray,
+        top: int = 20,
+        where: Where | None = None,
+        scorer: MomentScorer | None = None,
+    ) -> list[Hit]:
         """What fits best, best first. query: [D] float32, unit norm.
 
-        Raises ModelError for a query of another CLAP's size, WsacError for a changed archive.
+        scorer: orders the nearest hundred, or more, anew: a sound that is nearer to many other
+        words than to the query goes down. Raises ModelError for a query of another CLAP's size,
+        WsacError for a changed archive.
         """
         if top < 1:
             raise WsacError(f"--top {top}: give 1 or more")
@@ -76,10 +86,14 @@ class ArchiveSearch:
             raise ModelError(f"a query of {query.shape[0]} numbers, but the archive has {dim}")
         rows = None if where is None else self._rows(where)
         count = len(self.source.embeddings) if rows is None else len(rows)
+        wanted = top if scorer is None else max(RANKED, RANKED_PER_TOP * top)
         if self.index == "faiss" or (self.index == "auto" and count > EXACT and _has_faiss()):
-            scores, places = self._ivf.nearest(query, top, rows)
+            scores, places = self._ivf.nearest(query, wanted, rows)
         else:
-            scores, places = nearest_exact(self.source.embeddings, query, top, rows)
+            scores, places = nearest_exact(self.source.embeddings, query, wanted, rows)
+        if scorer is not None and len(places):
+            order = by_fit(scorer, query, self.source.embeddings[places])[:top]
+            scores, places = scores[order], places[order]
         return self._hits(places, scores)
 
     @cached_property
@@ -118,6 +132,13 @@ class ArchiveSearch:
             confidence = span.get("confidence", values["confidence"])
             hits.append(Hit(values["path"], score, start, end, caption, confidence))
         return hits
+
+
+def by_fit(scorer: MomentScorer, query: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    import torch
+
+    fit = scorer.features(torch.from_numpy(query), torch.from_numpy(embeddings).float())[:, 0]
+    return np.argsort(-fit.numpy(), kind="stable")
 
 
 SPAN = ("start", "end", "text", "confidence")
