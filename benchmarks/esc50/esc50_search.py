@@ -19,9 +19,10 @@ import torch
 
 from wsac import Tagger, load_clap
 from wsac.archive.search.exact_search import nearest_exact
-from wsac.archive.search.searching import embed_query
+from wsac.archive.search.searching import RANKED, by_fit, embed_query
 from wsac.clap.collections import embed_audible
 from wsac.clap.sounds import AudioEmbedding
+from wsac.inference.moments.moment_scores import MomentScorer
 from wsac.io.console import print_json, table
 
 TOP = 10
@@ -49,13 +50,15 @@ def main() -> None:
     sounds = [AudioEmbedding(embedding, 0.0, 5.0) for embedding in embeddings]
     ranked = Tagger(clap, names).tag_embeddings(sounds)
     tags = [{tag.label: tag.probability for tag in row} for row in ranked]
-    figures: dict[str, list[float]] = {"search": [], "tag": []}
+    scorer = MomentScorer(clap)
+    figures: dict[str, list[float]] = {"search": [], "cosine alone": [], "tag": []}
     for name in names:
         right = classes == name
         query = embed_query(clap, [name.replace("_", " ")])
-        figures["search"].append(
-            average_precision(right[nearest_exact(stored, query, TOP)[1]], right)
-        )
+        places = nearest_exact(stored, query, RANKED)[1]
+        figures["cosine alone"].append(average_precision(right[places[:TOP]], right))
+        places = places[by_fit(scorer, query, stored[places])[:TOP]]
+        figures["search"].append(average_precision(right[places], right))
         order = np.argsort([-row[name] for row in tags], kind="stable")
         figures["tag"].append(average_precision(right[order[:TOP]], right))
     means = {name: float(np.mean(values)) for name, values in figures.items()}

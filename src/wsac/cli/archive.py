@@ -13,8 +13,10 @@ from wsac.io.console import part_of, say
 from wsac.types import WsacError
 
 from . import common_options as common
+from .archive_contents import stats
 
 archive = typer.Typer(name="archive", help="Caption many recordings into Parquet.", **common.PLAIN)
+archive.command()(stats)
 Inputs = Annotated[
     list[str],
     Argument(
