@@ -99,7 +99,7 @@ WRONG = [
     ({"version": 2}, "a captioner of format 2, but this wsac reads format 1"),
     ({"version": None}, "not a captioner of this version .*version"),
     ({"memory_entries": -1}, "not a captioner of this version .*memory_entries"),
-    ({"confidence": {"features": ["luck"]}}, "not a captioner of this version .*confidence"),
+    ({"confidence": {"threshold": 2}}, "not a captioner of this version .*confidence"),
     ({"prompt": {"phrases": ["a dog"], "count": 0}}, "not a captioner of this version .*count"),
     ({"options": {"beam": 4}}, "unknown caption option 'beam'"),
 ]

@@ -15,16 +15,21 @@ from torch.testing import assert_close
 
 from wsac.cli import main
 from wsac.inference.batch import caption_files
+from wsac.inference.bundle import FREE
 from wsac.inference.calibrate import Known, calibrate, fit, judge, read_known
 from wsac.inference.captioner import SILENCE, Captioner
 from wsac.inference.confidence import (
+    DIFFERENT,
     FEATURES,
+    NEAREST,
     Calibration,
     Logistic,
     calibration_error,
     confidence_features,
+    main_event,
     names_any,
 )
+from wsac.io.checked_json import write_record
 from wsac.types import AudioError, Caption, CorpusError, ModelError, RecipeError
 
 RATE = 16_000
@@ -45,13 +50,22 @@ def test_features_are_what_they_say(clap, captioner, embeddings):
     similarity = embeddings @ captioner.memory.embeddings.float().T
     assert_close(features[:, 1], (similarity.amax(1) - similarity.mean(1)) / similarity.std(1))
     assert_close(features[:, 2], -torch.arange(6.0))
-    assert (confidence_features(clap, None, embeddings, captions)[:, 1] == 0).all()
+    alike = captioner.memory.embeddings.float() @ clap.embed_text(["a dog barks"])[0] >= DIFFERENT
+    others = similarity[:, ~alike].amax(1)
+    assert_close(features[:, 4], features[:, 0] - others)
+    weights = (similarity / NEAREST).softmax(1)
+    assert_close(features[:, 5], (weights @ captioner.memory.embeddings.float()).norm(dim=1))
+    assert (confidence_features(clap, None, embeddings, captions)[:, [1, 4, 5]] == 0).all()
     assert confidence_features(clap, None, embeddings[:0], []).shape == (0, len(FEATURES))
 
 
 def test_a_fit_recovers_probabilities():
     rng = torch.Generator().manual_seed(0)
-    x = torch.randn(4000, len(FEATURES), generator=rng) * torch.tensor([1.0, 5.0, 0.1, 2.0]) + 3
+    x = (
+        torch.randn(4000, len(FEATURES), generator=rng)
+        * torch.tensor([1.0, 5.0, 0.1, 2.0, 0.5, 1.0])
+        + 3
+    )
     truth = torch.sigmoid((x[:, 0] - 3) * 2 - 1)
     right = torch.rand(4000, generator=rng) < truth
     clear = x[:, 1] > -6  # of the others no caption is right
@@ -101,10 +115,26 @@ def test_calibration_error_of_known_cases():
         ("A DOG barks", ("Dog",), True),
         ("Scan the room", ("can",), False),
         ("A dog barks", (), False),
+        ("Barking dogs", ("bark*",), True),
+        ("A dog embarks", ("bark*",), False),
     ],
 )
 def test_names_are_whole_words(caption, words, named):
     assert names_any(caption, words) == named
+
+
+@pytest.mark.parametrize(
+    ("caption", "event"),
+    [
+        ("A dog barks while rain falls", "A dog barks "),
+        ("Rain falls, then a dog barks", "Rain falls"),
+        ("A man speaks", "A man speaks"),
+        ("As a man speaks a dog barks", "As a man speaks a dog barks"),
+        ("A band plays", "A band plays"),
+    ],
+)
+def test_the_main_event_stands_before_the_first_connective(caption, event):
+    assert main_event(caption) == event
 
 
 def test_an_uncalibrated_captioner_says_so(captioner, embeddings, tmp_path):
@@ -117,6 +147,18 @@ def test_an_uncalibrated_captioner_says_so(captioner, embeddings, tmp_path):
     assert captioner.caption(torch.from_numpy(tone)).confidence is None
     with pytest.raises(RecipeError, match="wsac calibrate"):
         caption_files([str(tmp_path / "tone.wav")], model=tmp_path, min_confidence=0.5)
+
+
+def test_a_confidence_of_other_features_is_left_out_with_a_note(captioner, tmp_path, capsys):
+    captioner.calibration = some_calibration()
+    captioner.save(tmp_path)
+    card = json.loads((tmp_path / "captioner.json").read_text())
+    files = card.pop("checksums")
+    facts = {key: value for key, value in card.items() if key not in ("checksum", "unchecked")}
+    facts["confidence"]["features"] = ["length"]
+    write_record(tmp_path / "captioner.json", facts, files, FREE)
+    assert Captioner.load(tmp_path, device="cpu").calibration is None
+    assert "run wsac calibrate" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -153,7 +195,7 @@ def test_an_unsure_caption_is_a_guess(captioner, tmp_path, capsys):
 
 
 def test_confidence_follows_the_sound(captioner):
-    weights = (0.0, 1.0, 0.0, 0.0)
+    weights = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     captioner.calibration = some_calibration(weights=weights)
     sounds = [torch.from_numpy(0.1 * np.sin(np.arange(RATE) / k)).float() for k in (2, 5, 11)]
     embeddings = torch.stack([captioner.embed(sound).embedding for sound in sounds])

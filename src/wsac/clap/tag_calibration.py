@@ -33,17 +33,24 @@ class TagCalibration:
 
     @classmethod
     def fit(
-        cls, scores: Tensor, right: Tensor, rng: torch.Generator, *, draws: int = 40
+        cls,
+        scores: Tensor,
+        right: Tensor,
+        rng: torch.Generator,
+        alike: Tensor | None = None,
+        *,
+        draws: int = 60,
     ) -> TagCalibration:
         """The calibration with the least negative log-likelihood, on draws of 2 to L labels.
 
         scores: [N, L] cosines of sounds and of all labels. right: [N, L] bool, the labels that fit
         each sound. In a draw "none of these" is right for the sounds whose labels are not drawn;
         they weigh ``NONE_SHARE``. Where several labels are right, their probabilities are added.
+        alike: [L, L] bool, labels that mean nearly the same; no draw has two of them.
         """
         count = scores.shape[1]
         sizes = torch.linspace(0.7, torch.tensor(float(count)).log(), draws).exp().long()
-        sets = [torch.randperm(count, generator=rng)[:size] for size in sizes.clamp(2, count)]
+        sets = [distinct(count, int(size), rng, alike) for size in sizes.clamp(2, count)]
         values = torch.tensor([-2.5, 0.0, 0.2], dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.LBFGS([values], max_iter=200)
         parts = []  # of each draw: cosines, labels that are wrong, the weight of each sound
@@ -72,6 +79,17 @@ class TagCalibration:
         optimizer.step(loss)
         log_temperature, growth, none = values.tolist()
         return cls(math.exp(log_temperature), growth, none)
+
+
+def distinct(count: int, size: int, rng: torch.Generator, alike: Tensor | None = None) -> Tensor:
+    """Rows of up to ``size`` labels, no two of them alike."""
+    chosen: list[int] = []
+    for label in torch.randperm(count, generator=rng).tolist():
+        if alike is None or not alike[label][chosen].any():
+            chosen.append(label)
+        if len(chosen) == size:
+            break
+    return torch.tensor(chosen)
 
 
 def confidence_in(scores: Tensor, calibration: TagCalibration | None, temperature: float) -> Tensor:

@@ -29,7 +29,7 @@ from wsac.types import ModelError, RecipeError
 from .caption_options import CaptionOptions
 from .captioner_folder import BUNDLED_CAPTIONER as BUNDLED_CAPTIONER
 from .captioner_folder import CARD, check_captioner
-from .confidence import Calibration
+from .confidence import FEATURES, Calibration
 from .prompts import Prompter, PromptSettings
 
 if TYPE_CHECKING:
@@ -134,10 +134,21 @@ def _read(folder: Path, moved_clap: str | Path | None, device: str) -> dict[str,
         reads = f"this wsac reads format {FORMAT}; install the wsac that wrote it"
         raise ModelError(f"{folder}: a captioner of format {version}, but {reads}")
     try:
-        return _parts(folder, raw, Card.model_validate(raw), moved_clap, device)
+        card = Card.model_validate(_without_old_confidence(folder, raw))
+        return _parts(folder, raw, card, moved_clap, device)
     except (*BROKEN, SafetensorError) as error:
         reason = " ".join(map(str.strip, str(error).split("\n")[:3]))
         raise ModelError(f"{folder}: not a captioner of this version ({reason})") from error
+
+
+def _without_old_confidence(folder: Path, raw: Any) -> Any:
+    """The card without a confidence that was fitted on the features of another version."""
+    confidence = raw.get("confidence") if isinstance(raw, dict) else None
+    features = confidence.get("features") if isinstance(confidence, dict) else None
+    if isinstance(features, list) and features != list(FEATURES):
+        say(f"note: {folder}: the confidence is of an older wsac; run wsac calibrate")
+        return raw | {"confidence": None}
+    return raw
 
 
 def _parts(

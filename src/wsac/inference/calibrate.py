@@ -19,7 +19,7 @@ from wsac.types import AudioError, CorpusError, ModelError
 
 from .bundle import decoder_checksum, set_calibration
 from .captioner import Captioner
-from .confidence import Calibration, calibration_error, names_any
+from .confidence import Calibration, calibration_error, main_event, names_any
 
 UNCLEAR_BELOW = 0.98  # the threshold hides the captions of this share of unrecognisable sounds
 BATCH = 32  # sounds compared with the whole support memory at once
@@ -35,8 +35,10 @@ FIGURES = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A recording, and keywords: a right caption has one of them. Without keywords nothing in the
-    recording is recognisable, and every caption is wrong."""
+    """A recording, and keywords: the main event of a right caption has one of them.
+
+    Without keywords nothing in the recording is recognisable, and every caption is wrong.
+    """
 
     path: str
     keywords: tuple[str, ...]
@@ -60,7 +62,8 @@ class Judged:
 def read_known(
     path: str | Path, *, column: str | None = None, skip_invalid: bool = False
 ) -> list[Known]:
-    """Read a CSV ``audio,keywords``: words or pairs of words, separated by ``|``.
+    """Read a CSV ``audio,keywords``: words, pairs of words or beginnings (``bark*``), separated by
+    ``|``.
 
     No keywords mean that nothing is recognisable. column: of the keywords, if it has another name.
     skip_invalid: leave out, and report, rows that cannot be used. A relative path counts from the
@@ -99,7 +102,9 @@ def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
     audio = torch.stack(embeddings)
     captions = captioner.caption_embeddings(audio)
     texts = tuple(caption.text for caption in captions)
-    right = [names_any(text, row.keywords) for row, text in zip(known, texts, strict=True)]
+    right = [
+        names_any(main_event(text), row.keywords) for row, text in zip(known, texts, strict=True)
+    ]
     features = []
     for i in range(0, len(known), BATCH):
         features.append(captioner.features(audio[i : i + BATCH], captions[i : i + BATCH]))

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from wsac.bridges.memory import SupportMemory
     from wsac.clap import ClapEncoder
 
-FEATURES = ("caption_similarity", "memory_score", "logprob", "unclear_similarity")
+FEATURES = (
+    "caption_similarity",
+    "memory_score",
+    "logprob",
+    "unclear_similarity",
+    "margin",
+    "agreement",
+)
+DIFFERENT = 0.6  # captions whose cosine is below say different things
+NEAREST = 0.02  # the temperature of the weights of the memory's entries
 UNCLEAR = (
     "nothing but noise",
     "no recognisable sound",
@@ -27,30 +36,44 @@ UNCLEAR = (
     "a single unintelligible word",
     "an unidentifiable short sound",
 )
+CONNECTIVES = re.compile(
+    r",|\b(?:and|as|while|with|when|then|before|after|followed|over|in the background)\b",
+    re.IGNORECASE,
+)
 Row = Annotated[tuple[float, ...], Field(min_length=len(FEATURES), max_length=len(FEATURES))]
 
 
 def confidence_features(
     clap: ClapEncoder, memory: SupportMemory | None, audio: Tensor, captions: Sequence[Caption]
 ) -> Tensor:
-    """The features of captions, ``[B, 4]``; audio: unit-norm ``[B, D]``.
+    """The features of captions, ``[B, 6]``; audio: unit-norm ``[B, D]``.
 
-    caption_similarity: cosine of the sound and its caption. memory_score: the best similarity to
-    the support memory, in standard deviations above the mean of all (0 without a memory). logprob:
-    mean per token, nats. unclear_similarity: the largest cosine with the UNCLEAR sentences.
+    caption_similarity: cosine of the sound and its caption. logprob: mean per token, nats.
+    unclear_similarity: the largest cosine with the UNCLEAR sentences. Three are of the support
+    memory, and 0 without one. memory_score: the best similarity, in standard deviations above the
+    mean of all. margin: caption_similarity less the best similarity of an entry that says something
+    different. agreement: the length of the mean of the nearest entries, 1 if they say the same.
     """
     audio = audio.cpu().float()
     if not len(audio):
         return torch.empty(0, len(FEATURES))
-    similarity = (audio * clap.embed_text([caption.text for caption in captions])).sum(dim=-1)
-    score = torch.zeros(len(audio))
+    texts = clap.embed_text([caption.text for caption in captions])
+    similarity = (audio * texts).sum(dim=-1)
+    score = margin = agreement = torch.zeros(len(audio))
     if memory is not None:
-        cosines = torch.cat([audio @ entries.T for entries in memory.tiles()], dim=1)
+        tiles = list(memory.tiles())
+        cosines = torch.cat([audio @ entries.T for entries in tiles], dim=1)
         deviation = cosines.std(dim=1).clamp(min=1e-6)
         score = (cosines.amax(dim=1) - cosines.mean(dim=1)) / deviation
+        alike = torch.cat([texts @ entries.T for entries in tiles], dim=1) >= DIFFERENT
+        margin = similarity - cosines.masked_fill(alike, -1.0).amax(dim=1)
+        weights = (cosines / NEAREST).softmax(dim=1).split([len(tile) for tile in tiles], dim=1)
+        means = [part @ tile.float() for part, tile in zip(weights, tiles, strict=True)]
+        agreement = torch.stack(means).sum(dim=0).norm(dim=1)
     logprobs = torch.tensor([caption.logprob for caption in captions])
     unclear = (audio @ clap.embed_text(UNCLEAR).T).amax(dim=1)
-    return torch.stack((similarity, score, logprobs, unclear), dim=1)
+    columns = similarity, score, logprobs, unclear, margin, agreement
+    return torch.stack(columns, dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +165,21 @@ def calibration_error(confidence: Tensor, right: Tensor, *, bins: int = 10) -> f
     return float(gaps.abs().sum() / len(confidence))
 
 
+def main_event(caption: str) -> str:
+    """The part of a caption that names its main event: what stands before the first connective."""
+    return CONNECTIVES.split(caption.strip(), maxsplit=1)[0] or caption
+
+
 def names_any(caption: str, keywords: Sequence[str]) -> bool:
-    """Whether a caption contains one of these words, or pairs of neighbouring words."""
+    """Whether a caption contains one of these words, or pairs of neighbouring words.
+
+    ``bark*`` stands for all words that begin so.
+    """
     words = re.findall(r"[^\W_]+", caption.lower())
     phrases = {*words, *map(" ".join, pairwise(words))}
-    return not phrases.isdisjoint(keyword.lower() for keyword in keywords)
+    for keyword in map(str.lower, keywords):
+        if keyword in phrases:
+            return True
+        if keyword.endswith("*") and any(word.startswith(keyword[:-1]) for word in words):
+            return True
+    return False
