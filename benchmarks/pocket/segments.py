@@ -2,10 +2,10 @@
 
     python benchmarks/pocket/segments.py --shared ../shared --teacher-texts runs/all-MiniLM-L6-v2
 
-Writes the arrays that `wsac.training.clap.distillation.Segments` lists. An interrupted run goes on
-where it stopped. The sounds are the training part of pocket_pairs.py and the recordings of
-`world` but for one source in ten, held out whole. Needs ai-edge-litert for the teacher: 100 ms a
-segment on one core.
+Writes the arrays that `wsac.training.clap.distillation.Segments` lists, and runs/world.csv, the
+labelled recordings of `world` as pairs. An interrupted run goes on where it stopped. The sounds are
+the training part of pocket_pairs.py and the recordings of `world` but for one source in ten, held
+out whole. Needs ai-edge-litert for the teacher: 100 ms a segment on one core.
 """
 
 from __future__ import annotations
@@ -80,6 +80,17 @@ def recordings(shared: Path) -> tuple[list[Clip], list[str]]:
                 clips.append(Clip(str(shared / "world" / row["file"]), texts, label))
                 sources.append(row["source"])
     return clips, sources
+
+
+def write_world_pairs(path: Path, shared: Path, clips: list[Clip]) -> None:
+    """A CSV ``audio,caption,label`` of the labelled recordings of `world`."""
+    world = str(shared / "world")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("audio", "caption", "label"))
+        for clip in clips:
+            if clip.path.startswith(world):
+                writer.writerows((clip.path, text, clip.label) for text in clip.captions)
 
 
 class Mixer:
@@ -183,6 +194,7 @@ class Work:
 
     def __init__(self, options: argparse.Namespace) -> None:
         clips, sources = recordings(options.shared)
+        self.clips = clips
         self.folder, self.seed = options.output, options.seed
         self.store = AudioStore(clips, RATE, options.output)
         self.mixer = Mixer(self.store, sources)
@@ -249,6 +261,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=26_000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=Path, default=Path("runs/world.csv"))
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/segments"))
     options = parser.parse_args()
     (options.output / "done").mkdir(parents=True, exist_ok=True)
@@ -260,6 +273,7 @@ def main() -> None:
             sys.exit(f"{path}: another number of segments; give another --output")
     torch.set_num_threads(1)
     work = Work(options)
+    write_world_pairs(options.pairs, options.shared, work.clips)
     parts = range(-(-options.count // PART))
     left = [n for n in parts if not (options.output / "done" / str(n)).exists()]
     with (

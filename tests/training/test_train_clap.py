@@ -226,7 +226,9 @@ def test_far_sounds_lose_their_treble_and_gain_an_echo():
 
 # -- what happens to the pictures
 # -------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["colour", "room", "noise", "band_limits", "spec_augment"])
+@pytest.mark.parametrize(
+    "name", ["level", "colour", "room", "noise", "band_limits", "spec_augment"]
+)
 def test_a_disturbed_picture_stays_one(name):
     picture = (torch.randn(16, 64, 100, generator=torch.Generator().manual_seed(0)) * 2 - 6).clamp(
         min=augment.FLOOR

@@ -1,4 +1,4 @@
-"""Augmentation of log-mel spectrograms: masks, colour, band limits, rooms, noise.
+"""Augmentation of log-mel spectrograms: masks, level, colour, band limits, rooms, noise.
 
 On spectrograms these cost a thousandth of what they cost on samples. All take and return log-mel
 power in nats, ``[B, n_mels, frames]``, and draw from torch's global generator, which the training
@@ -17,8 +17,10 @@ FRAME_SECONDS = 0.02
 
 
 def augment(log_mel: Tensor) -> Tensor:
-    """Colour, a room, noise and band limits, each for a part of the batch; SpecAugment for all."""
-    return spec_augment(band_limits(noise(room(colour(log_mel)))))
+    """Colour, a room, noise, band limits and a low level, each for a part of the batch; SpecAugment
+    for all.
+    """
+    return spec_augment(level(band_limits(noise(room(colour(log_mel))))))
 
 
 def spec_augment(log_mel: Tensor, *, masks: int = 2, widest: tuple[int, int] = (10, 30)) -> Tensor:
@@ -33,6 +35,12 @@ def spec_augment(log_mel: Tensor, *, masks: int = 2, widest: tuple[int, int] = (
             start = (_uniform(log_mel, 0, 1) * (size - width)).long()
             log_mel = torch.where((place >= start) & (place < start + width), mean, log_mel)
     return log_mel
+
+
+def level(log_mel: Tensor, *, chance: float = 0.4) -> Tensor:
+    """A level from 25 dB below the clip's to 5 dB above it; what falls below the floor is lost."""
+    shift = _uniform(log_mel, -25, 5) * NATS_PER_DECIBEL
+    return torch.where(_chosen(log_mel, chance), (log_mel + shift).clamp(min=FLOOR), log_mel)
 
 
 def colour(log_mel: Tensor, *, chance: float = 0.5, decibels: float = 9.0) -> Tensor:
