@@ -4,7 +4,9 @@
 
 What a recording holds is what the tagger says of it (classes with a mean score of 0.2 or more)
 and what the name of its file says. class_words.toml has the words that a right caption may use for
-each class. A recording of which neither says anything is left out.
+each class. A recording of which neither says anything is left out. One whose name says something
+has a second row by its name alone: a tagger shares the mistakes of its pupil, and a name leaves
+sounds out, so the truth lies between.
 """
 
 from __future__ import annotations
@@ -51,8 +53,10 @@ def main() -> None:
                 continue
             path = f"world/{row['file']}"
             likely = [names[place] for place in np.flatnonzero(scores[path] >= LIKELY)]
-            if words := keywords(likely, phrase(row["hint"])):
-                rows.append((str(options.shared / path), "|".join(words)))
+            by_name = keywords([], name := phrase(row["hint"]))
+            for words in (keywords(likely, name), by_name):
+                if words:
+                    rows.append((str(options.shared / path), "|".join(words)))
     with options.output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([("audio", "keywords"), *rows])

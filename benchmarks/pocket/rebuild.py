@@ -51,7 +51,7 @@ def main() -> None:
     for name, scenes, seed, *form in (
         ("scenes", 6000, 101),
         ("scenes-val", 200, 102),
-        ("scenes-known", 600, 103),
+        ("scenes-known", 150, 103),
         ("scenes-short", 1500, 104, *short),
         ("many-scenes", 40_000, 201),
         ("many-scenes-short", 8000, 202, *short),
