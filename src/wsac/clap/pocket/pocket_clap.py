@@ -22,8 +22,9 @@ from wsac.runtime.sizes import check_config, check_shapes
 from wsac.types import ModelError
 
 from .melspec import LogMel
-from .towers import AudioTower, PocketConfig, TextTower
+from .towers import AS_RECORDED, AudioTower, PocketConfig, TextTower
 
+MOST_GAIN = 31.6  # 30 dB
 PARTS = ("clap.safetensors", "tokenizer.json")  # of its folder, beside clap.json
 
 
@@ -53,8 +54,16 @@ class PocketClap(nn.Module):
 
     def encode_audio(self, waveforms: Tensor) -> Tensor:
         """Waveforms ``[B, T]``, padded to half a second at least → unit-norm ``[B, D]``."""
+        waveforms = self._raise(waveforms)
         waveforms = F.pad(waveforms, (0, max(0, self.sample_rate // 2 - waveforms.shape[-1])))
         return F.normalize(self.audio(self.log_mel(waveforms)).float(), dim=-1)
+
+    def _raise(self, waveforms: Tensor) -> Tensor:
+        """Quiet windows as loud as the quietest that the tower knows, but raised by no more than
+        MOST_GAIN."""
+        level = waveforms.square().mean(dim=-1, keepdim=True).clamp(min=1e-12).sqrt()
+        gain = 10 ** (self.config.quietest / 20) / level
+        return waveforms * gain.clamp(1, MOST_GAIN)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Padded token ids ``[B, L]`` → unit-norm ``[B, D]``."""
@@ -152,5 +161,8 @@ class PocketClap(nn.Module):
             raise ModelError(f"{folder}: not a pocket CLAP of this version ({reason})") from error
         digest = hashlib.sha256(weights)
         digest.update((folder / "tokenizer.json").read_bytes())
-        model.fingerprint = f"pocket-{digest.hexdigest()[:16]}-w{config.window_seconds:g}-float32"
+        way = f"w{config.window_seconds:g}"
+        if config.quietest > AS_RECORDED:
+            way += f"-q{config.quietest:g}"
+        model.fingerprint = f"pocket-{digest.hexdigest()[:16]}-{way}-float32"
         return model.eval().to(device)

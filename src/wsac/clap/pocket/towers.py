@@ -10,10 +10,15 @@ from torch import Tensor, nn
 
 from wsac.data.tokenizer import PAD
 
+AS_RECORDED = -120.0  # dBFS: no window is raised
+
 
 @dataclass(frozen=True, slots=True)
 class PocketConfig:
-    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into windows of this length."""
+    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into windows of this length.
+
+    quietest: windows of a lower RMS, in dBFS, are raised to it, by 30 dB at most.
+    """
 
     embed_dim: int = 256
     sample_rate: int = 16_000  # Hz
@@ -30,6 +35,7 @@ class PocketConfig:
     text_layers: int = 2
     text_heads: int = 4
     text_tokens: int = 48
+    quietest: float = AS_RECORDED
 
     @property
     def frames(self) -> int:

@@ -30,9 +30,12 @@ PROFILE_TEMPERATURE = 0.04  # of the similarity of profile and scores
 TEMPERATURE = 0.06  # of the similarity of sound and text
 UNIMPORTANT = 0.1  # the weight of classes that captions do not tell, such as silence
 LABEL_SHARE = 0.7  # the weight of labels beside the captions in what an embedding is drawn to
-SHORTER = 0.55  # the share of steps on a part of the segments
+SHORTER = 0.45  # the share of steps on a part of the segments
 LONGER = 0.15  # the share of steps on two segments in a row
+MIXED = 0.25  # the share of steps on two segments at once
+FAINTEST = 12.0  # dB by which the second of these is lower, at most
 SHORTEST = 0.15  # the shortest part of a segment
+DECIBELS = 10 / np.log(10)  # of a neper of power
 WEIGHTS = {"scores": 0.15, "features": 0.3, "captions": 1, "pull": 3, "classes": 0.3, "labels": 0.5}
 RARE = -6.0  # the log-odds of a class before anything is learned
 NONE, UNKNOWN = -1, -2  # in place of a label: no further sound, a sound without a label
@@ -93,7 +96,10 @@ class Segments:
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Log-mels [B, mels, frames], scores [B, moments, classes], features [B, width] and labels
-        [B, sounds] of ``size`` segments: a part of each, the whole, or pairs in a row."""
+        [B, sounds] of ``size`` segments: a part of each, the whole, or pairs, in a row or mixed.
+
+        A class sounds in a mixture unless it is in neither part.
+        """
         rows = np.sort(rng.choice(len(self), min(size, len(self)), replace=False))
         parts = (self.log_mels, self.scores, self.features, self.labels)
         mels, scores, features, labels = (np.asarray(part[rows]) for part in parts)
@@ -113,6 +119,15 @@ class Segments:
             scores = np.concatenate([scores[half] for half in pair], 1)
             labels = np.concatenate([labels[half] for half in pair], 1)
             features = (features[pair[0]] + features[pair[1]]) / 2
+        elif chance < SHORTER + LONGER + MIXED:
+            lower = rng.uniform(0, FAINTEST, (len(rows), 1, 1)).astype(np.float32)
+            other = np.roll(np.arange(len(rows)), 1)
+            power = np.float32(-lower / DECIBELS)  # of the second, in nats
+            mels = np.logaddexp(mels.astype(np.float32), mels[other] + power)
+            second = scores[other] * (1 - lower / (2 * FAINTEST))  # half at the faintest
+            scores = 1 - (1 - scores.astype(np.float32)) * (1 - second)
+            labels = np.concatenate([labels, labels[other]], 1)
+            features = (features + features[other]) / 2
         sounds = torch.from_numpy(labels.astype(np.int64))
         return _floats(mels), _floats(scores), _floats(features), sounds
 
