@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import SHARED
 from wsac.inference.subtitles.caption_words import STATES
 from wsac.inference.subtitles.event_phrase import event_phrase
 from wsac.inference.subtitles.verb_forms import participle, third_person
@@ -149,11 +149,9 @@ def test_any_text_becomes_a_phrase_that_fits(caption, style, sustained, again):
         assert all(0 < len(line) <= 42 for line in lines)
 
 
-def captions() -> list[str]:
-    if not (SHARED / "captions").is_dir():
-        pytest.skip(f"needs the captions of {SHARED}")
+def captions(shared: Path) -> list[str]:
     rows = []
-    for path in sorted((SHARED / "captions").glob("*.csv")):
+    for path in sorted((shared / "captions").glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 rows += [text for name, text in row.items() if name.startswith("caption") and text]
@@ -161,8 +159,8 @@ def captions() -> list[str]:
 
 
 @pytest.mark.parametrize("every", [101, pytest.param(1, marks=pytest.mark.slow)])
-def test_published_captions_become_phrases_without_a_past_form(every):
-    texts = captions()[::every]
+def test_published_captions_become_phrases_without_a_past_form(every, shared):
+    texts = captions(shared)[::every]
     assert len(texts) > 500
     for i, caption in enumerate(texts):
         assert event_phrase(caption).subject
@@ -175,7 +173,7 @@ def test_published_captions_become_phrases_without_a_past_form(every):
         check(wordings(caption, STYLES["bbc"], sustained=True)[0], "bbc")
 
 
-def test_most_published_captions_have_a_verb():
-    texts = captions()[::50]
+def test_most_published_captions_have_a_verb(shared):
+    texts = captions(shared)[::50]
     with_verb = sum(bool(event_phrase(caption).doing) for caption in texts)
     assert with_verb > 0.75 * len(texts)
