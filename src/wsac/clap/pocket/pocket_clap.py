@@ -54,7 +54,8 @@ class PocketClap(nn.Module):
 
     def encode_audio(self, waveforms: Tensor) -> Tensor:
         """Waveforms ``[B, T]``, padded to half a second at least → unit-norm ``[B, D]``."""
-        waveforms = self._raise(waveforms)
+        if self.config.quietest > AS_RECORDED:
+            waveforms = self._raise(waveforms)
         waveforms = F.pad(waveforms, (0, max(0, self.sample_rate // 2 - waveforms.shape[-1])))
         return F.normalize(self.audio(self.log_mel(waveforms)).float(), dim=-1)
 
@@ -63,7 +64,7 @@ class PocketClap(nn.Module):
         MOST_GAIN."""
         level = waveforms.square().mean(dim=-1, keepdim=True).clamp(min=1e-12).sqrt()
         gain = 10 ** (self.config.quietest / 20) / level
-        return waveforms * gain.clamp(1, MOST_GAIN)
+        return waveforms * gain.clamp(1.0, MOST_GAIN)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Padded token ids ``[B, L]`` → unit-norm ``[B, D]``."""
