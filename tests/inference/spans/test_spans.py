@@ -14,7 +14,8 @@ from wsac.clap.pocket.melspec import LogMel
 from wsac.data.audio.stream import AudioStream
 from wsac.data.soundworld import Event, render_event
 from wsac.inference.spans.joining import join
-from wsac.inference.spans.recurrence import Passage, recurs
+from wsac.inference.spans.passage import Passage
+from wsac.inference.spans.recurrence import recurs
 from wsac.inference.spans.rising import risings
 from wsac.inference.spans.runs import runs_of
 from wsac.inference.spans.spectrum import DECIBELS, Spectrum

@@ -19,7 +19,7 @@ from wsac.inference.tagger import Tagger
 from wsac.types import RecipeError, did_you_mean
 
 from .find_spans import find_by_steps
-from .recurrence import Passage
+from .passage import Passage
 from .span import Kind, Span
 from .thresholds import DEFAULT, Thresholds
 

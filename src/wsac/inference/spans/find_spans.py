@@ -15,7 +15,8 @@ from wsac.data.audio.stream import SILENCE_PEAK, AudioStream
 from .background import LONGEST, changes_in, sample_of
 from .floor import BLOCK
 from .joining import join
-from .recurrence import REACH, Passage, recurs
+from .passage import Passage
+from .recurrence import REACH, recurs
 from .reel import Reel
 from .rising import risings
 from .runs import Run, runs_of

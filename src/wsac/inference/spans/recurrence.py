@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from torch import Tensor
+from .passage import Passage
 
 REACH = 30.0  # seconds before and after a passage in which others like it are counted
 TIMES, SECONDS = 3, 4.0  # how often and how long it sounds there, at least
 COSINE = 0.75  # of two passages that are the same
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A span without words. start, end: seconds. embedding: [D] unit norm; the rest as in Span."""
-
-    start: float
-    end: float
-    embedding: Tensor
-    loudness: float
-    prominence: float
-    sustained: bool
-    background: bool = False
 
 
 def recurs(passage: Passage, events: Iterable[Passage]) -> bool:
