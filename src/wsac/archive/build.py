@@ -24,7 +24,7 @@ from .engines.local import PartFailed, run_here, run_local
 from .listing import list_files
 from .plan import Plan, apply_edits, make_plan, write_manifest
 from .schema import CARD, SHARDS
-from .shard_writer import ArchiveJob, Part, PartDone
+from .shard_writer import ArchiveJob, Part, PartDone, RowOptions
 
 LOG = "build.log"
 SHARD_FILES = 256
@@ -33,21 +33,14 @@ LARGEST_SHARD = 100_000
 
 
 @dataclass(frozen=True)
-class BuildOptions:
+class BuildOptions(RowOptions):
     """How an archive is built. Raises RecipeError for impossible values.
 
-    model, clap, device, min_confidence: as for ``stream_captions``. labels: for tags. spans: find
-    them, too. workers: processes; 0: none, all in this one; default: one for each processor, as far
-    as ``max_memory`` (bytes of all together) allows. shard_files: files of a shard, which is the
-    unit of work. retry_errors: try files again that could not be captioned.
+    workers: processes; 0: none, all in this one; default: one for each processor, as far as
+    ``max_memory`` (bytes of all together) allows. shard_files: files of a shard, which is the unit
+    of work. retry_errors: try files again that could not be captioned. The rest as RowOptions.
     """
 
-    model: str = "pocket"
-    clap: str | None = None
-    device: str = "auto"
-    min_confidence: float | None = None
-    labels: tuple[str, ...] = ()
-    spans: bool = False
     workers: int | None = None
     max_memory: int | None = None
     shard_files: int = SHARD_FILES
@@ -176,16 +169,7 @@ def _events(
     facts = {
         name: archive.card[name] for name in ("format", "model_fingerprint", "clap_fingerprint")
     }
-    job = ArchiveJob(
-        str(archive.folder),
-        options.model,
-        options.clap,
-        options.device,
-        options.min_confidence,
-        options.labels,
-        options.spans,
-        facts,
-    )
+    job = ArchiveJob(str(archive.folder), options, facts)
     if not (workers := options.count_workers()):
         yield from run_here(job, parts)
     else:

@@ -20,19 +20,30 @@ MOST_TAGS = 10  # of a sound, the best
 
 
 @dataclass(frozen=True)
-class ArchiveJob:
-    """How files become rows; every process that works on an archive gets it.
+class RowOptions:
+    """What a row says of a file, and by which model.
 
-    folder: the archive. facts: go into the metadata of each shard. labels: for tags, () for none.
+    model, clap, device, min_confidence: as for ``stream_captions``. labels: for tags, () for none.
+    spans: find them, too.
     """
 
-    folder: str
     model: str = "pocket"
     clap: str | None = None
     device: str = "auto"
     min_confidence: float | None = None
     labels: tuple[str, ...] = ()
     spans: bool = False
+
+
+@dataclass(frozen=True)
+class ArchiveJob:
+    """How files become rows; every process that works on an archive gets it.
+
+    folder: the archive. facts: go into the metadata of each shard.
+    """
+
+    folder: str
+    options: RowOptions
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -106,20 +117,21 @@ class ShardWriter:
     def captioner(self) -> Any:
         from wsac.inference.captioner import Captioner
 
-        job = self.job
-        return Captioner.load(job.model, clap=job.clap, device=job.device)
+        options = self.job.options
+        return Captioner.load(options.model, clap=options.clap, device=options.device)
 
     @cached_property
     def _hide(self) -> Any:
         from wsac.inference.batch import unsure_hidden
 
-        return unsure_hidden(self.captioner, self.job.min_confidence, self.job.model)
+        options = self.job.options
+        return unsure_hidden(self.captioner, options.min_confidence, options.model)
 
     @cached_property
     def _tagger(self) -> Any:
         from wsac.inference.tagger import Tagger
 
-        return Tagger(self.captioner.clap, self.job.labels)
+        return Tagger(self.captioner.clap, self.job.options.labels)
 
     @cached_property
     def _describer(self) -> Any:
@@ -149,10 +161,10 @@ class ShardWriter:
 
         def describe(batch: list[AudioEmbedding]) -> Iterator[dict[str, Any]]:
             captions = self.captioner.describe(batch)
-            tags = self._tagger.tag_embeddings(batch) if self.job.labels and batch else []
+            tags = self._tagger.tag_embeddings(batch) if self.job.options.labels and batch else []
             for i, (sound, caption) in enumerate(zip(batch, captions, strict=True)):
                 values = self._values(sound, self._hide(rounded(caption)))
-                if self.job.labels:
+                if self.job.options.labels:
                     values["tags"] = [asdict(rounded(tag)) for tag in tags[i][:MOST_TAGS]]
                 yield values
 
@@ -173,7 +185,7 @@ class ShardWriter:
 
     def _spans(self, place: Path, notes: list[str]) -> list[dict[str, Any]] | None:
         """The spans of a sound, which is read once more; None without them, and where it fails."""
-        if not self.job.spans:
+        if not self.job.options.spans:
             return None
         from wsac.data.audio.stream import AudioStream
 
