@@ -15,14 +15,13 @@ from pathlib import Path
 
 import pocket_pairs
 import torch
-import torch.nn.functional as F
 from segments import held_out, phrase
 
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.clap.sounds import embed_many
 from wsac.clap.tag_calibration import TagCalibration, distinct
 from wsac.inference.confidence import calibration_error
-from wsac.inference.tagger import PROMPTS
+from wsac.inference.tagger import embed_in_prompts
 from wsac.types import AudioError
 
 SYNONYMS = 0.8  # the cosine of two labels that mean nearly the same
@@ -78,9 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     clap = PocketClap.load(options.clap)
     labels = all_labels(options.shared)
-    texts = [prompt.format(label) for label in labels for prompt in PROMPTS]
-    embeddings = clap.embed_text(texts).view(len(labels), len(PROMPTS), -1).mean(1)
-    embeddings = F.normalize(embeddings, dim=-1)
+    embeddings = embed_in_prompts(clap, labels)
     rows = sounds(options.shared)
     audio, own = [], []
     for (_, label), sound in zip(rows, embed_many(clap, [path for path, _ in rows]), strict=True):

@@ -89,6 +89,13 @@ KINDS = {
 UNCLEAR = ("unrecognisable", "noise", "spoken digit", "silence")  # labels
 
 
+def write_known(path: Path, rows: list[tuple[str, str]]) -> None:
+    """A CSV for `wsac calibrate`, of recordings and keywords."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("audio", "keywords"), *rows])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
@@ -118,9 +125,7 @@ def main() -> None:
     with options.unclear.open(newline="", encoding="utf-8") as file:
         unclear = {row["audio"]: "" for row in csv.DictReader(file) if row["label"] in UNCLEAR}
         rows += unclear.items()
-    with options.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("audio", "keywords"), *rows])
+    write_known(options.output, rows)
     print(f"{options.output}: {len(rows)} recordings, {len(unclear)} of them unrecognisable")
 
 

@@ -18,6 +18,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+from known_sounds import write_known
 from segments import held_out, phrase
 
 from wsac.inference.confidence import names_any
@@ -57,9 +58,7 @@ def main() -> None:
             for words in (keywords(likely, name), by_name):
                 if words:
                     rows.append((str(options.shared / path), "|".join(words)))
-    with options.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("audio", "keywords"), *rows])
+    write_known(options.output, rows)
     print(f"{options.output}: {len(rows)} recordings")
 
 

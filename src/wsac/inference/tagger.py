@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from wsac.clap import ClapEncoder
 from wsac.clap.pocket.pocket_clap import PocketClap
@@ -31,6 +32,15 @@ PROMPTS = (
 SILENT_WINDOW = "silent: no sound above -60 dBFS in this window"
 
 
+def embed_in_prompts(
+    clap: ClapEncoder, texts: Sequence[str], prompts: Sequence[str] = PROMPTS
+) -> Tensor:
+    """Unit-norm [N, D]: of each text, the mean over all prompts, in which it stands for {}."""
+    phrases = [prompt.replace("{}", text) for text in texts for prompt in prompts]
+    embeddings = clap.embed_text(phrases).view(len(texts), len(prompts), -1)
+    return F.normalize(embeddings.mean(dim=1), dim=-1)
+
+
 class Tagger:
     """Scores sounds against labels.
 
@@ -54,9 +64,7 @@ class Tagger:
             raise RecipeError(f"prompts {prompts!r}: give a list with {{}} in each, for the label")
         self.temperature = clap.temperature
         self.calibration = clap.tagging if isinstance(clap, PocketClap) else None
-        phrases = [prompt.replace("{}", text) for text in texts for prompt in prompts]
-        embeddings = clap.embed_text(phrases).view(len(texts), len(prompts), -1)
-        self.label_embeddings = F.normalize(embeddings.mean(dim=1), dim=-1)  # [N, D]
+        self.label_embeddings = embed_in_prompts(clap, texts, prompts)
 
     def tag(
         self,

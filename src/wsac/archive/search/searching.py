@@ -184,20 +184,19 @@ def embed_query(
 ) -> np.ndarray:
     """[D] float32, unit norm: near all texts and sounds that are wanted, and away from minus.
 
-    A text is embedded in every prompt of ``Tagger``. Raises WsacError for an empty query, and
+    A text is embedded by ``embed_in_prompts``. Raises WsacError for an empty query, and
     AudioError for a sound that cannot be read.
     """
     import torch
     import torch.nn.functional as F
 
     from wsac.clap.sounds import embed_sound
-    from wsac.inference.tagger import PROMPTS
+    from wsac.inference.tagger import embed_in_prompts
 
     def of_text(text: str) -> torch.Tensor:
         if not text.strip():
             raise WsacError('an empty query; describe a sound, such as "dog barking far away"')
-        phrases = [prompt.replace("{}", text.strip()) for prompt in PROMPTS]
-        return F.normalize(clap.embed_text(phrases).mean(dim=0), dim=-1)
+        return embed_in_prompts(clap, [text.strip()])[0]
 
     wanted = [*map(of_text, texts), *(_like(embed_sound(clap, str(path))) for path in like)]
     if not wanted:

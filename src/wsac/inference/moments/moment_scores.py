@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from wsac.clap import ClapEncoder
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.inference.confidence import Logistic
 from wsac.inference.spans.describe_spans import PROMPTS, label_kinds
+from wsac.inference.tagger import embed_in_prompts
 from wsac.io.files import read_json
 
 CALIBRATION = Path(__file__).with_name("moment_calibration.json")
@@ -50,9 +50,7 @@ class MomentScorer:
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit-norm [N, D]: the mean over prompts."""
-        phrases = [prompt.replace("{}", text) for text in texts for prompt in PROMPTS]
-        embeddings = self.clap.embed_text(phrases).view(len(texts), len(PROMPTS), -1)
-        return F.normalize(embeddings.mean(dim=1), dim=-1)
+        return embed_in_prompts(self.clap, texts, PROMPTS)
 
     def features(self, query: Tensor, passages: Tensor) -> Tensor:
         """[N, 2] of a query [D] and passages [N, D]: score and cosine."""
