@@ -179,7 +179,8 @@ def _events(
 def _first_line(folder: Path, plan: Plan, total: int) -> str:
     counts = [f"{count:,} {name}" for name, count in plan.counts.items() if count]
     changes = f" ({', '.join(counts)})" if counts else ""
-    return f"{folder}: {len(plan.manifest):,} files, {total:,} to do{changes}"
+    files = len(plan.manifest)
+    return f"{folder}: {files:,} file{'s' * (files != 1)}, {total:,} to do{changes}"
 
 
 def _rate(done: int, total: int, began: float) -> str:

@@ -75,7 +75,7 @@ def build(
         what = "stopped; the same command goes on from the last whole shard"
         raise common.StoppedError(f"{out}: {what}") from None
     done = summary.rows - summary.errors
-    say(f"{out}: {done:,} files captioned")
+    say(f"{out}: {done:,} file{'s' * (done != 1)} captioned")
     if failed := summary.errors + summary.failed:
         say(f"error: {summary.error}")
         what = f"{part_of(failed, summary.rows + summary.failed, 'file')} could not be captioned"
