@@ -231,6 +231,16 @@ def test_patience_ends_a_run_that_no_longer_improves(tiny_recipe, tmp_path):
     assert all(loss >= min(losses[:-2]) for loss in losses[-2:])
 
 
+def test_near_duplicates_leave_the_memory(tiny_recipe, tmp_path, capsys):
+    recipe = tiny_recipe(**{"training.epochs": 1, "memory.dedupe": 0.98})
+    text = Path(recipe.corpus.captions[0])
+    text.write_text(text.read_text() * 2)
+    memory = train(recipe, tmp_path / "run").memory.embeddings
+    cosines = memory @ memory.T - 2 * torch.eye(len(memory))
+    assert 10 < len(memory) <= 240 and cosines.max() < 0.98
+    assert "near-duplicates left out" in capsys.readouterr().err
+
+
 def test_changed_captions_are_not_resumed(tiny_recipe, tmp_path):
     recipe = tiny_recipe(**{"training.epochs": 1})
     train(recipe, tmp_path / "run")

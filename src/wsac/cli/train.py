@@ -31,6 +31,9 @@ def train(
     bridge: Annotated[str | None, Option(help="Such as shift+noise:variance=0.001.")] = None,
     noise: Annotated[float | None, Option(help="Short for --bridge noise:variance=…")] = None,
     gap: common.Gap = None,
+    dedupe: Annotated[
+        float | None, Option(help="Near-duplicates leave the memory: 0.98 is a cosine.")
+    ] = None,
     seed: common.Seed = None,
     changes: common.Set = None,
     fast: Fast = False,
@@ -56,6 +59,7 @@ def train(
         "training.epochs": epochs,
         "bridge.train": bridge if noise is None else f"noise:variance={noise}",
         "bridge.gap": None if gap is None else str(gap),
+        "memory.dedupe": dedupe,
         "training.seed": seed,
         "training.deterministic": False if fast else None,
     }

@@ -7,16 +7,19 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from wsac.bridges.bridge import BridgeContext, training_bridge
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
+from wsac.bridges.thinning import rows_unlike
 from wsac.clap import load_clap
 from wsac.clap.texts import embed_texts
 from wsac.data.tokens import TokenRows
 from wsac.decoder.generation import Words
 from wsac.inference.captioner import Captioner
 from wsac.io.config import pin_recipe, recipe_digest
+from wsac.io.console import say
 from wsac.io.files import settle, write_bytes
 from wsac.io.locks import alone_in
 from wsac.io.plots import curve_png
@@ -102,9 +105,7 @@ def prepare(
 
     tokens = TokenRows.make(captions, tokenizer, decoder.max_tokens)
     texts = embed_texts(clap, captions, half=half)
-    memory = SupportMemory(texts, train_rows)
-    sample = memory.sample_rows(recipe.memory.size, generator_for(options.seed, "memory"))
-    memory_rows = train_rows[sample]
+    memory_rows = _memory_rows(SupportMemory(texts, train_rows), train_rows, recipe)
     memory = SupportMemory(texts, memory_rows)
     phrases = [captions[row] for row in memory_rows.tolist()] if recipe.prompt.count else []
     prompter = make_prompter(recipe.prompt, clap, tokenizer, memory, phrases, labels)
@@ -137,6 +138,16 @@ def prepare(
         out,
         recipe.memory.precision,
     )
+
+
+def _memory_rows(memory: SupportMemory, rows: Tensor, recipe: Recipe) -> Tensor:
+    """The rows of the captions that the bundle's memory holds, of those of a memory of all."""
+    options, seed = recipe.memory, recipe.training.seed
+    if options.dedupe:
+        unlike = rows_unlike(memory, options.dedupe, generator_for(seed, "dedupe"))
+        say(f"support memory: {len(memory) - len(unlike):,} near-duplicates left out")
+        memory, rows = memory.only(unlike), rows[unlike]
+    return rows[memory.sample_rows(options.size, generator_for(seed, "memory"))]
 
 
 def _plot_losses(state: TrainState, out: Path) -> None:

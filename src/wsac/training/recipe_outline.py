@@ -91,9 +91,12 @@ class TrainingOptions(Section):
 
 
 class MemoryOptions(Section):
-    """size: the most entries of the support memory in the bundle, 0 for every training caption."""
+    """size: the most entries of the support memory in the bundle, 0 for every training caption.
+    dedupe: leave out captions whose cosine to an earlier one is at least this; 0 leaves out none.
+    """
 
     size: int = Field(0, ge=0)
+    dedupe: float = Field(0, ge=0, lt=1)
     precision: Literal["float32", "float16", "int8"] = "float16"
 
 
