@@ -83,6 +83,7 @@ def test_what_is_counted(archive):
     assert [c.files for c in stats.clusters] == np.bincount(stats.of_cluster).tolist()
 
 
+@pytest.mark.slow
 def test_the_command_and_its_page(run, archive, tmp_path):
     page = tmp_path / "page.html"
     code, out, err = run("archive", "stats", archive.folder, "--html", page, "--json")

@@ -138,6 +138,7 @@ def failing(refuse):
     return alone_in
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_the_old_file(archive, tmp_path):
     """Killed at each shard in turn, and while the files are moved to their places."""
     old = np.array(open_embeddings(archive).embeddings)

@@ -45,6 +45,7 @@ def test_equal_embeddings_keep_their_order():
     assert nearest_exact(embeddings, embeddings[0].astype(np.float32), 5)[1].tolist() == [*range(5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("embeddings", "scanned"),
     [

@@ -17,6 +17,7 @@ from wsac.clap.sounds import embed_sound
 from wsac.cli import main
 
 
+@pytest.mark.slow
 def test_a_collection_is_embedded_once(clap_folder, sounds, tmp_path, capsys):
     out, clap = tmp_path / "emb", load_clap(clap_folder, device="auto")  # as the command takes it
     (sounds / "bad.wav").write_bytes(b"RIFF")

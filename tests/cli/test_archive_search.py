@@ -99,6 +99,7 @@ def test_spans_are_moments(run, archive):
     assert rows == [("high.wav", 0.0, 0.5, "First"), ("high.wav", 1.0, 1.5, "Second")]
 
 
+@pytest.mark.slow
 def test_styles(run, archive):
     words = ("search", "archive", "--like", "low.wav", "--top", 2)
     right = json.loads(run(*words, "--json")[1])
@@ -113,6 +114,7 @@ def test_styles(run, archive):
     assert "1.000" in text
 
 
+@pytest.mark.slow
 def test_the_page_plays_what_was_found(run, archive, tmp_path):
     (tmp_path / "noise.wav").unlink()
     code, _, err = run("search", "archive", "<i>rain</i>", "--html", "page.html")

@@ -49,6 +49,7 @@ def one_line_error(err):
     return lines[-1]
 
 
+@pytest.mark.slow
 def test_help_is_quick_and_lists_the_verbs():
     spent = []
     for _ in range(3):
@@ -70,6 +71,7 @@ def test_version_and_wrong_usage(run):
         assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_caption_as_table_json_and_csv(run, model, sounds):
     code, out, _ = run("caption", sounds, "--model", model)
     assert code == 0
@@ -88,6 +90,7 @@ def test_caption_as_table_json_and_csv(run, model, sounds):
     assert [row["file"].rsplit("/", 1)[1] for row in table] == ["rain.wav", "siren.flac"]
 
 
+@pytest.mark.slow
 def test_names_in_a_list_are_no_patterns(run, model, sounds, tmp_path):
     odd = sounds / "odd[1].wav"
     (sounds / "rain.wav").rename(odd)

@@ -19,6 +19,7 @@ def sound_machine(monkeypatch):
     monkeypatch.setattr(doctor, "_self_test", lambda device, notes: {"caption": "A siren"})
 
 
+@pytest.mark.slow
 def test_a_sound_installation_passes(run, tmp_path):
     code, out, err = run("doctor", "--json", "--device", "cpu")
     report = json.loads(out)
@@ -122,6 +123,7 @@ def test_a_captioner_that_does_not_load_is_one_line(run, monkeypatch):
     assert json.loads(out)["versions"]["torch"]  # the other checks are reported
 
 
+@pytest.mark.slow
 def test_a_wrong_caption_is_a_problem(run, monkeypatch):
     monkeypatch.setattr(doctor, "WORD", "trombone")
     code, _, err = run("doctor")

@@ -39,6 +39,7 @@ def rows_of(style: str, text: str) -> list[dict]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["--json", "--jsonl", "--csv", "--csv-safe"])
 def test_rows_of_two_queries_in_a_folder(films: Path, style: str, capsys) -> None:
     words = ["find", "a dog barking", str(films), "--also", "a siren", "--top", "1", style]
@@ -52,6 +53,7 @@ def test_rows_of_two_queries_in_a_folder(films: Path, style: str, capsys) -> Non
     assert all(float(row["probability"]) > 0.5 and not row["error"] for row in rows)
 
 
+@pytest.mark.slow
 def test_a_broken_file_does_not_stop_the_others(films: Path, capsys) -> None:
     (films / "broken.wav").write_bytes(b"RIFF no sound")
     assert main(["find", "a siren", str(films), "--json", "--top", "1"]) == 1
@@ -63,6 +65,7 @@ def test_a_broken_file_does_not_stop_the_others(films: Path, capsys) -> None:
     assert "1 of 3 files could not be searched" in output.err
 
 
+@pytest.mark.slow
 def test_clips_and_the_sound_to_resemble(films: Path, tmp_path: Path, capsys) -> None:
     clips = tmp_path / "clips"
     words = ["find", "--like", str(films / "two.wav"), str(films), "--top", "1", "--json"]
@@ -73,6 +76,7 @@ def test_clips_and_the_sound_to_resemble(films: Path, tmp_path: Path, capsys) ->
     assert soundfile.info(row["clip"]).duration == pytest.approx(row["end"] - row["start"], 0.01)
 
 
+@pytest.mark.slow
 def test_a_label_track(films: Path, capsys) -> None:
     assert main(["find", "a dog barking", str(films / "one.wav"), "--labels", "--top", "1"]) == 0
     start, end, text = capsys.readouterr().out.rstrip("\n").split("\t")
@@ -80,6 +84,7 @@ def test_a_label_track(films: Path, capsys) -> None:
     assert text.startswith("a dog barking (")
 
 
+@pytest.mark.slow
 def test_nothing_that_fits_is_said(films: Path, capsys) -> None:
     words = ["find", "a church choir", str(films), "--min-probability", "0.9"]
     assert main(words) == 0

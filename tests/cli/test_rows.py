@@ -164,6 +164,7 @@ def test_of_a_file_in_windows_only_whole_ones_count(capsys):
         print_results(results_of(results()), "jsonl", windowed=True)
 
 
+@pytest.mark.slow
 def test_results_are_not_collected(capsys):
     """The memory of a run does not grow with the number of its files."""
     alive = []

@@ -117,6 +117,7 @@ def test_every_link_of_a_chained_ogg_is_read(tmp_path, kind, rate):
     assert recording.notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["cut", "zeros"])
 @pytest.mark.parametrize("kind", ["VORBIS", "OPUS"])
 def test_damage_in_the_first_link_of_a_chained_ogg_is_noted(tmp_path, kind, how):

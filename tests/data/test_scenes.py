@@ -99,6 +99,7 @@ def test_counted_events_of_scenes_have_their_count():
     assert counted >= 5
 
 
+@pytest.mark.slow
 def test_a_scene_renders_to_length_unclipped_and_repeats():
     for i, scene in enumerate(scenes(12, captions=0)):
         samples = render_scene(scene, np.random.default_rng(i), sample_rate=8000)

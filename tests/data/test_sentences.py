@@ -71,6 +71,7 @@ def test_every_form_has_many_templates_that_use_every_step():
         compose("then", "{a.f} instead of {b.f}", [])
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_sound_is_so_and_all_of_it_is_said_some_time():
     expressed = Counter()
     for scene in scenes(400):

@@ -22,6 +22,7 @@ from wsac.training.steps import DecoderTraining
 from wsac.types import ModelError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("prompt_tokens", [0, 6])
 @torch.inference_mode()
@@ -132,6 +133,7 @@ def test_a_bundle_gives_back_the_same_decoder(make, embeddings, captions, name, 
     assert again.fingerprint == decoder.fingerprint
 
 
+@pytest.mark.slow
 def test_a_moving_average_is_a_decoder_too(make, embeddings, captions):
     """A copy that is not trained itself keeps what was learned,
     under another name in a checkpoint of both.

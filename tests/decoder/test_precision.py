@@ -169,6 +169,7 @@ def test_every_option_of_the_search_is_one_of_captions():
     assert search.items() <= CaptionOptions().to_dict().items()
 
 
+@pytest.mark.slow
 def test_the_command_line_sets_them(run, captioner, sound, tmp_path):
     captioner.save(tmp_path / "model")
     words = ("caption", sound, "--model", tmp_path / "model", "--json")

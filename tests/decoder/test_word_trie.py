@@ -49,6 +49,7 @@ def test_every_caption_of_random_embeddings_consists_of_words(captioner, caption
     assert limited.with_options(only_words=False).caption_embeddings(embeddings) == before
 
 
+@pytest.mark.slow
 def test_a_caption_of_known_words_is_never_forbidden(captions, tokenizer):
     """Canonical tokens, marks between words, capitals at the beginning; only the rest is closed."""
     texts = [*captions, "Dogs bark, a.m. and p.m", "Rain."]
@@ -87,6 +88,7 @@ def test_the_vocabulary():
     assert vocabulary(["A dog barks"], ["meow", "a"]) == ["a", "barks", "dog", "meow"]
 
 
+@pytest.mark.slow
 def test_words_are_saved_with_their_checksum(captioner, captions, tmp_path):
     limited = captioner.with_words(captions)
     limited.save(tmp_path / "new", memory_precision="float32")
@@ -119,6 +121,7 @@ def test_training_saves_the_words_of_its_captions_and_of_its_start(tiny_recipe, 
     }
 
 
+@pytest.mark.slow
 def test_the_built_in_captioner_writes_only_words_of_its_captions():
     captioner = Captioner.load(device="cpu")
     assert len(captioner.words.words) > 4_000

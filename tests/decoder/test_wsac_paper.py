@@ -145,6 +145,7 @@ def test_checkpoints_that_do_not_fit_are_one_line(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_what_convert_captioner_cannot_read(run, captions, clap_folder, tmp_path):
     file, _ = published(tmp_path / "theirs", captions)
     byte_level(captions).save(str(tmp_path / "gpt2.json"))

@@ -105,6 +105,7 @@ def test_what_is_missing_is_told_in_the_file_and_on_the_page(folder, run):
     assert f"model {folder / 'run'}" in page
 
 
+@pytest.mark.slow
 def test_recordings_that_cannot_be_decoded_are_no_silent_loss(folder, run):
     (folder / "data" / "3.wav").write_bytes(b"no sound")
     command = (
@@ -203,6 +204,7 @@ def test_the_page_has_figures_spread_and_clips(scores, run, tmp_path, captions):
     assert "://" not in text
 
 
+@pytest.mark.slow
 def test_the_page_without_sounds(scores, run, tmp_path):
     shutil.rmtree(tmp_path / "data")
     code, _, err = run("report", scores, "-o", tmp_path / "report.html")

@@ -119,6 +119,7 @@ def test_skipped_rows_are_counted_and_kept_with_the_figures(run, files):
     assert "left out: " in err
 
 
+@pytest.mark.slow
 def test_compare_two_evaluations(run, files):
     for name in ("good", "poor"):
         assert evaluate(run, files, name, "-o", files / f"{name}.json")[0] == 0
@@ -141,6 +142,7 @@ def test_compare_two_evaluations(run, files):
     assert json.loads(again)["comparisons"] == value["comparisons"]
 
 
+@pytest.mark.slow
 def test_the_order_of_the_rows_does_not_matter(run, files):
     header, *lines = (files / "poor.csv").read_text(encoding="utf-8").splitlines()
     (files / "turned.csv").write_text("\n".join([header, *lines[::-1]]) + "\n", encoding="utf-8")
@@ -157,6 +159,7 @@ def test_the_order_of_the_rows_does_not_matter(run, files):
         assert a == pytest.approx(b, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_compare_refuses_other_references(run, files):
     evaluate(run, files, "good", "-o", files / "good.json")
     references = (files / "references.csv").read_text(encoding="utf-8")
@@ -249,6 +252,7 @@ def test_wrong_usage(run, files):
         assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_compare_without_references(run, files):
     code, out, _ = run(
         "compare", files / "good.csv", files / "poor.csv", "--metrics", "length", "--json"
@@ -272,6 +276,7 @@ def test_compare_without_references(run, files):
         assert what in err
 
 
+@pytest.mark.slow
 def test_sounds_are_found_by_the_names_of_the_candidates(run, files):
     """The references name the clips without their folder."""
     (files / "sounds").mkdir()

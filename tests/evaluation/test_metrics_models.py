@@ -150,6 +150,7 @@ def test_embeddings_are_those_of_the_padded_model(tmp_path, pooling):
     assert found.dtype == torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("max_seq_length", "model_max_length", "longest"),
     [(24, None, 24), (24, 12, 24), (None, 12, 12), (None, 10**30, 80), (None, None, 80)],

@@ -141,6 +141,7 @@ def test_what_was_written_before_is_chosen_anew(captioner):
         captioner.with_options(seed=-1)
 
 
+@pytest.mark.slow
 def test_a_beam_that_is_named_is_searched_though_the_captioner_samples(captioner, folder, run):
     captioner.with_options(samples=4, choose="clap").save(folder / "drawn")
     command = ("caption", folder / "sounds" / "3.wav", "--model", folder / "drawn", "--json")

@@ -115,6 +115,7 @@ def test_three_hundred_lines_of_nonsense_are_useless(tmp_path, capfd):
     assert "note: these captions are unlike those of sounds in English" in err
 
 
+@pytest.mark.slow
 def test_a_verdict_of_sounds_of_ones_own(captioner, captions, tmp_path):
     paths = []
     for number in range(12):
@@ -157,6 +158,7 @@ def test_places_by_hand():
     assert Places.of(torch.ones(4, 4), items) == Places(4, 0.0, 1.0, 1.0)  # ties count against
 
 
+@pytest.mark.slow
 def test_few_captions_start_from_the_built_in_decoder(clap, captions, capfd):
     pocket = Captioner.load(device="cpu").clap
     recipes = {

@@ -305,6 +305,7 @@ def test_csv_has_a_line_for_each_tag(run, folder, tmp_path):
     assert float(rows[0]["probability"]) >= float(rows[1]["probability"])
 
 
+@pytest.mark.slow
 def test_the_table_names_each_file_once_with_bars_and_notes(run, folder, monkeypatch):
     monkeypatch.chdir(folder)  # short names, which are not folded
     code, out, err = run(

@@ -36,6 +36,7 @@ def folder(captions, captioner, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_page_of_the_gap_shows_them(folder, run, clap_folder):
     sounds, page = folder / f"sounds {ODD}", folder / "gap.html"
     words = ("--audio", sounds, "--captions", folder / "captions.txt", "--clap", clap_folder)
@@ -44,6 +45,7 @@ def test_the_page_of_the_gap_shows_them(folder, run, clap_folder):
     assert f"<td>{SHOWN}.wav" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_an_evaluation_and_its_page_keep_them(folder, run, captions):
     sounds, scores = folder / f"sounds {ODD}", folder / "scores.json"
     names = [f"{name}.wav" for name in (ODD, "1", "2", "3")]

@@ -61,6 +61,7 @@ def test_there_must_be_a_query() -> None:
     assert [q.text for q in all_queries(["a", "b", "a"])] == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_each_query_has_its_moment(scene: np.ndarray) -> None:
     queries = ["a dog barking", "a siren", "glass breaking"]
     moments = Captioner.load().find(scene, queries, top=1)
@@ -72,6 +73,7 @@ def test_each_query_has_its_moment(scene: np.ndarray) -> None:
         assert moment.probability > 0.5
 
 
+@pytest.mark.slow
 def test_moments_are_in_order_of_score(scene: np.ndarray) -> None:
     moments = Captioner.load().find(scene, "a siren", top=3)
     scores = [moment.score for moment in moments]
@@ -82,6 +84,7 @@ def test_moments_are_in_order_of_score(scene: np.ndarray) -> None:
     assert sure[0] > 0.5 > sure[-1]
 
 
+@pytest.mark.slow
 def test_what_is_not_wanted_lowers_the_probability(scene: np.ndarray) -> None:
     captioner = Captioner.load()
     (plain,) = captioner.find(scene, "a siren", top=1)
@@ -92,6 +95,7 @@ def test_what_is_not_wanted_lowers_the_probability(scene: np.ndarray) -> None:
     assert nothing.start != plain.start or nothing.probability < 0.5 * plain.probability
 
 
+@pytest.mark.slow
 def test_moments_like_another_sound(scene: np.ndarray, tmp_path: Path) -> None:
     other = render_event(Event("siren", seconds=4.0), np.random.default_rng(8), RATE)
     soundfile.write(tmp_path / "other.wav", other, RATE)

@@ -98,6 +98,7 @@ def test_what_sounds_again_and_again_is_background() -> None:
     assert not recurs(clicks[0], clicks)
 
 
+@pytest.mark.slow
 def test_spans_of_a_scene(scene: tuple) -> None:
     sound, events = scene
     spans = [span for span in Captioner.load().spans(sound) if not span.background]
@@ -116,6 +117,7 @@ def test_spans_of_a_scene(scene: tuple) -> None:
     assert spans[2].sustained
 
 
+@pytest.mark.slow
 def test_a_steady_sound_is_one_background() -> None:
     rng = np.random.default_rng(5)
     sound = render_event(Event("rain", seconds=40), rng, RATE)
@@ -125,6 +127,7 @@ def test_a_steady_sound_is_one_background() -> None:
     assert (span.start, span.end) == (0, 40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.2, 20])
 def test_silence_has_no_spans(seconds: float) -> None:
     captioner = Captioner.load()
@@ -132,6 +135,7 @@ def test_silence_has_no_spans(seconds: float) -> None:
     assert list(captioner.spans(room(np.random.default_rng(0), seconds))) == []
 
 
+@pytest.mark.slow
 def test_spans_come_in_order_while_the_sound_is_read(tmp_path: Path) -> None:
     """Not more than some minutes are read before the first span."""
     rng = np.random.default_rng(2)
@@ -148,6 +152,7 @@ def test_spans_come_in_order_while_the_sound_is_read(tmp_path: Path) -> None:
     assert len(starts) >= 6
 
 
+@pytest.mark.slow
 def test_kinds_can_be_skipped(scene: tuple) -> None:
     captioner = Captioner.load()
     spans = captioner.spans(scene[0], skip=("sound",))

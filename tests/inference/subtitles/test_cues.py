@@ -27,6 +27,7 @@ def rows(cues) -> list[tuple[float, float, str]]:
     return [(cue.start, cue.end, cue.text) for cue in cues]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(
     span_lists(),
@@ -48,12 +49,14 @@ def test_every_cue_keeps_the_laws(spans, style, sensitivity, onomatopoeia, cuts,
     check_cues(rows(cues), frame_rate=frame_rate)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(span_lists(), st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200)), max_size=20))
 def test_no_cue_touches_speech(spans, busy):
     check_cues(rows(cues_of(spans, busy=busy, sensitivity=1)), busy)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(span_lists())
 def test_a_cue_is_near_its_sound(spans):
@@ -61,6 +64,7 @@ def test_a_cue_is_near_its_sound(spans):
         assert any(s.start - 1.01 <= cue.start <= max(s.end, s.start + 1.01) for s in cue.spans)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(span_lists())
 def test_nothing_is_left_out_in_silence(spans):

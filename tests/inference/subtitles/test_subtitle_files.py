@@ -170,6 +170,7 @@ def test_what_contradicts_itself_is_refused(job, words, tmp_path):
         SubtitleJob(**job | {"speech": speech})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "kind"),
     [
@@ -253,6 +254,7 @@ def test_new_scenes_are_seen_by_key_frames(name, tmp_path):
     assert facts.cuts == (pytest.approx(6, abs=1.1),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_a_sound_that_begins_later_than_the_picture(name, tmp_path):
     film = write_film(tmp_path / name, delay=3)
