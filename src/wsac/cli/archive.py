@@ -14,9 +14,11 @@ from wsac.types import WsacError
 
 from . import common_options as common
 from .archive_contents import stats
+from .archive_export import export
 
 archive = typer.Typer(name="archive", help="Caption many recordings into Parquet.", **common.PLAIN)
 archive.command()(stats)
+archive.command()(export)
 Inputs = Annotated[
     list[str],
     Argument(
