@@ -19,6 +19,8 @@ from miniatures.archives import write_archive
 from wsac.archive.content import content_id
 from wsac.archive.export import packed_formats
 from wsac.archive.export.exporting import FORMATS, export_archive
+from wsac.archive.export.fingerprints import copies_of
+from wsac.data.datasets.id_lists import IdList
 from wsac.types import RecipeError, WsacError
 
 DIM = 16
@@ -320,3 +322,25 @@ def test_errors_in_one_line(archive, export, tmp_path):
     with pytest.raises(WsacError, match=r"nothing to export \(7 below --min-confidence 1, "):
         export("csv", min_confidence=1.0)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_evaluation_sounds_and_their_copies_are_left_out(export, sounds, tmp_path):
+    (tmp_path / "ids.txt").write_text("Dog_One.mp3\n")
+    ids = IdList(tmp_path / "ids.txt")
+    (tmp_path / "held out").mkdir()
+    noise = np.random.default_rng(3).uniform(-0.5, 0.5, 40_000)
+    soundfile.write(sounds[3], noise, 16_000)
+    soundfile.write(tmp_path / "held out" / "test.ogg", 0.3 * noise[9_000:], 16_000)
+    soundfile.write(tmp_path / "held out" / "other.wav", np.roll(noise, 5)[::-1], 16_000)
+    row = {"path": str(sounds[3]), "id": content_id(sounds[3]), "caption": "An engine"}
+    rows = [{"path": str(sounds[0]), "caption": "A dog"}, row]
+    rows.append(row | {"path": str(sounds[4]), "id": content_id(sounds[4])})
+    archive = write_archive(tmp_path / "other", rows, dim=DIM)
+    filters = {
+        "by_name": [lambda path: "in ids.txt" if path in ids else ""],
+        "by_sound": [copies_of([str(tmp_path / "held out")])],
+    }
+    summary = export_archive(archive, "csv", tmp_path / "c.csv", Clap(), **filters)
+    assert summary.left_out == {"in ids.txt": 1, "like sounds of --exclude-like": 1}
+    assert summary.reasons() == "1 in ids.txt, 1 like sounds of --exclude-like"
+    assert summary.rows == 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Exit, Option
 
@@ -11,6 +12,9 @@ from wsac.io.console import say
 
 from . import common_options as common
 from .archive_contents import Folder
+
+if TYPE_CHECKING:
+    from wsac.data.datasets.id_lists import IdList
 
 
 def export(
@@ -21,6 +25,14 @@ def export(
     ],
     out: Annotated[Path, Option("--out", "-o", help="A new folder; for csv a file.")],
     min_confidence: Annotated[float | None, Option(help="Leave out captions below it.")] = None,
+    exclude_eval: Annotated[
+        common.Words,
+        Option(metavar="LIST", callback=common.existing, help="File of ids to leave out."),
+    ] = None,
+    exclude_like: Annotated[
+        common.Words,
+        Option(metavar="FOLDER", callback=common.existing, help="Leave out copies of its sounds."),
+    ] = None,
     clap: Annotated[str | None, Option(help="The archive's CLAP, if it has moved.")] = None,
     device: common.Device = "auto",
 ) -> None:
@@ -31,10 +43,20 @@ def export(
     from wsac.archive.archive_folder import Archive
     from wsac.archive.export.exporting import export_archive
     from wsac.archive.search.searching import load_clap_of
+    from wsac.data.datasets.id_lists import IdList
 
     opened = Archive.open(archive)
     if to == "csv":
         common.new_file(out)
+    lists = list(map(IdList, exclude_eval or ()))
+    for ids in lists:
+        training = f" ({ids.skipped:,} of its training part stay)" if ids.skipped else ""
+        say(f"{ids.path}: {len(ids.ids):,} ids{training}")
+    by_sound = []
+    if exclude_like:
+        from wsac.archive.export.fingerprints import copies_of
+
+        by_sound.append(copies_of(exclude_like))
     model = load_clap_of(opened, clap, device)
     try:
         summary = export_archive(
@@ -43,6 +65,8 @@ def export(
             out,
             model,
             min_confidence=min_confidence,
+            by_name=[partial(_on_list, ids) for ids in lists],
+            by_sound=by_sound,
         )
     except KeyboardInterrupt:
         raise common.StoppedError(f"{out}: stopped, and nothing is written") from None
@@ -52,3 +76,7 @@ def export(
     if summary.error:
         say(f"error: {summary.error}")
         raise Exit(1)
+
+
+def _on_list(ids: IdList, path: str) -> str:
+    return f"in {ids.path.name}" if path in ids else ""

@@ -137,7 +137,7 @@ class Sounds:
         self.tree = Tree(Path(folder))
         self._by_key: dict[tuple[str, ...], list[Path]] = defaultdict(list)
         for path in self.tree.sounds:
-            for key in _keys(path.relative_to(self.tree.root).as_posix()):
+            for key in name_keys(path.relative_to(self.tree.root).as_posix()):
                 self._by_key[key].append(path)
         self._videos = ByVideo(self.tree.sounds)
 
@@ -169,13 +169,13 @@ class Sounds:
 
     def _alike(self, clip: str) -> list[Path]:
         """The sounds that fit best: by most folders, then with any suffix, then by video."""
-        for key in _keys(clip):
+        for key in name_keys(clip):
             if key in self._by_key:
                 return self._by_key[key]
         return self._videos.find_all(clip)
 
 
-def _keys(clip: str) -> list[tuple[str, ...]]:
+def name_keys(clip: str) -> list[tuple[str, ...]]:
     """What may name a sound, the surest first: its path with fewer and fewer folders, each as
     written and then without suffix, case and punctuation."""
     parts = [part for part in clip.replace("\\", "/").split("/") if part not in ("", ".")]
