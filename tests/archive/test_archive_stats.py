@@ -51,6 +51,12 @@ def test_near_duplicates_equal_all_pairs():
     assert set(map(tuple, near_duplicates(embeddings, 0.98))) == right
 
 
+def test_many_of_one_sound_are_one_group():
+    """Each is near each, so there are 18 million pairs."""
+    same = np.repeat(clustered_embeddings(1, DIM), 6000, axis=0)
+    assert near_duplicates(same, 0.98) == [list(range(6000))]
+
+
 @pytest.fixture
 def archive(tmp_path):
     vectors = clustered_embeddings(30, DIM, clusters=3, spread=0.3)

@@ -54,11 +54,28 @@ TABLE = pa.table({name: pa.array(v, SCHEMA.field(name).type) for name, v in ROWS
         ("extra.licence = 'CC0'", "100"),
         ("extra.n > 3", "001"),
         ("extra.unknown = 'x'", "000"),
+        ("caption not like '%dog%'", "011"),
+        ("caption NOT LIKE '%dog%' and seconds > 1", "010"),
+        ("caption = 'it''s' or caption = 'rain'", "010"),
+        ("path in ('it''s', 'a.wav')", "100"),
+        ("silent is true", "100"),
+        ("silent is not true", "011"),
+        ("silent is false", "010"),
+        ("mtime in ('2026-01-01', '2026-01-03')", "101"),
     ],
 )
 def test_conditions(text, right):
     mask = Where(text, SCHEMA).mask(TABLE)
     assert "".join("01"[int(value)] for value in mask) == right
+
+
+def test_a_quote_is_written_twice():
+    table = TABLE.set_column(
+        TABLE.schema.get_field_index("caption"), "caption", pa.array(["it's", "its", "'a'"])
+    )
+    for text, right in {"it''s": "100", "''a''": "001", r"it\s": "000"}.items():
+        mask = Where(f"caption = '{text}'", SCHEMA).mask(table)
+        assert "".join("01"[int(value)] for value in mask) == right
 
 
 @pytest.mark.parametrize(
@@ -79,7 +96,11 @@ def test_conditions(text, right):
         ("seconds < 'x'", "types that do not go together"),
         ("mtime > 'yesterday'", "'yesterday' is no date as 2026-01-31"),
         ("'a' in seconds", "'in' goes with a list of values, a text, tags or notes"),
-        ("seconds is 5", "'is' goes with null only"),
+        ("seconds is 5", "'is' goes with null, true and false only"),
+        ("seconds = null", "write 'is null' or 'is not null'"),
+        ("seconds between 1 and 5", "for between, write 1 <= seconds <= 5"),
+        ("((seconds", "not a condition (EOF in multi-line statement)"),
+        ("caption = r'rain'", "a text is written 'so'"),
         ("seconds = 1 and seconds", "types that do not go together"),
         ("(" * 300 + "seconds = 1" + ")" * 300, "not a condition"),
     ],

@@ -87,6 +87,13 @@ class Archive:
         """A shard, or some of its columns. Raises ModelError for a damaged one."""
         return read_table(shard, columns)
 
+    def shard_table(self, name: str, rows: int, columns: Sequence[str]) -> pa.Table:
+        """A shard by its name, with the rows that it had. Raises WsacError if it has others now."""
+        table = self.read(self.folder / SHARDS / name, columns)
+        if table.num_rows != rows:
+            raise WsacError(f"{self.folder}: {name} was written again meanwhile; try again")
+        return table
+
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The shards, one after the other."""
         for shard in self.shards():

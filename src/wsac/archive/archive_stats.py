@@ -13,7 +13,6 @@ from wsac.io.plots import histogram_png, scatter_png
 
 from .archive_folder import Archive
 from .clusters import k_means, near_duplicates, on_a_map
-from .schema import SHARDS
 from .search.embedding_file import open_embeddings
 
 COLUMNS = ("path", "id", "seconds", "loudness", "clipped", "silent", "caption", "error")
@@ -71,8 +70,7 @@ class ArchiveStats:
 def archive_stats(archive: Archive, near: float = NEARLY_SAME) -> ArchiveStats:
     """near: cosine from which on two files are nearly the same. Raises WsacError."""
     source = open_embeddings(archive)
-    names = [shard.name for shard in source.shards]
-    tables = [archive.read(archive.folder / SHARDS / name, COLUMNS) for name in names]
+    tables = [archive.shard_table(shard.name, shard.rows, COLUMNS) for shard in source.shards]
     rows = [row for table in tables for row in table.to_pylist()]
     embedded = [rows[i] for i in source.archive_rows()]
     by_content: dict[str, list[str]] = {}

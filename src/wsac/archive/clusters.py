@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,8 @@ from torch import Tensor
 ROUNDS = 12  # of k-means
 LEARNED = 50_000  # embeddings at most that centres and the map are learned from
 AT_ONCE = 4096  # embeddings compared with the centres at once
-CELL = 2000  # embeddings of a cell, within which near duplicates are looked for
+CELL = 2000  # embeddings of a cell, about, within which near duplicates are looked for
+COMPARED = 1 << 24  # cosines in memory at once
 
 
 def k_means(embeddings: np.ndarray, k: int) -> tuple[np.ndarray, Tensor]:
@@ -71,24 +74,37 @@ def near_duplicates(embeddings: np.ndarray, threshold: float) -> list[list[int]]
     pair across the border of two cells is missed.
     """
     cells, _ = k_means(embeddings, 1 + (len(embeddings) - 1) // CELL)
-    group = np.arange(len(embeddings))
-
-    def head(row: int) -> int:
-        while group[row] != row:
-            group[row] = row = group[group[row]]
-        return int(row)
-
+    groups = []
     for cell in range(int(cells.max(initial=-1)) + 1):
         rows = np.flatnonzero(cells == cell)
-        for start in range(0, len(rows), AT_ONCE):
-            part = torch.from_numpy(embeddings[rows[start : start + AT_ONCE]]).float()
-            for at in range(0, start + 1, AT_ONCE):
-                other = torch.from_numpy(embeddings[rows[at : at + AT_ONCE]]).float()
-                for i, j in (part @ other.T >= threshold).nonzero().tolist():
-                    if at + j < start + i:
-                        a, b = sorted((head(rows[at + j]), head(rows[start + i])))
-                        group[b] = a
-    heads: dict[int, list[int]] = {}
-    for row in range(len(embeddings)):
-        heads.setdefault(head(row), []).append(row)
-    return [rows for rows in heads.values() if len(rows) > 1]
+        entries = torch.from_numpy(embeddings[rows]).float()
+        alike = _near_another(entries, threshold)
+        rows = rows[alike.numpy()]
+        for group in _connected(entries[alike], threshold):
+            groups.append(rows[group.numpy()].tolist())
+    return sorted(groups)
+
+
+def _near_another(entries: Tensor, threshold: float) -> Tensor:
+    """Which of [n, D] have another that is near: [n] bool."""
+    size, parts = max(1, COMPARED // max(1, len(entries))), []
+    for start in range(0, len(entries), size):
+        cosines = entries[start : start + size] @ entries.T
+        cosines.diagonal(start).fill_(-1.0)  # each with itself
+        parts.append((cosines >= threshold).any(dim=1))
+    return torch.cat(parts)
+
+
+def _connected(entries: Tensor, threshold: float) -> Iterator[Tensor]:
+    """Groups of rows, rising, in which each is reached from each through near ones."""
+    left = torch.arange(len(entries))
+    while len(left):
+        ahead, left = left[:1], left[1:]
+        group = [ahead]
+        while len(ahead):
+            block, ahead = ahead[:AT_ONCE], ahead[AT_ONCE:]
+            near = (entries[left] @ entries[block].T >= threshold).any(dim=1)
+            ahead = torch.cat((ahead, left[near]))
+            group.append(left[near])
+            left = left[~near]
+        yield torch.cat(group).sort().values

@@ -14,7 +14,7 @@ from wsac.io.console import part_of, say
 from wsac.types import ModelError, WsacError
 
 from ..archive_folder import Archive
-from ..schema import SHARDS, shard_schema
+from ..schema import shard_schema
 from .embedding_file import FOLDER, EmbeddingFile, Unit, open_embeddings
 from .exact_search import nearest_exact
 from .where import Where
@@ -106,15 +106,10 @@ class ArchiveSearch:
         """Of the embeddings for which a condition is true, rising."""
         masks = [np.zeros(0, bool)]
         for shard in self.source.shards:
-            masks.append(where.mask(self._table(shard.name, shard.rows, where.columns)))
+            masks.append(
+                where.mask(self.archive.shard_table(shard.name, shard.rows, where.columns))
+            )
         return np.flatnonzero(np.concatenate(masks)[self.source.archive_rows()])
-
-    def _table(self, name: str, rows: int, columns: Sequence[str]) -> Any:
-        table = self.archive.read(self.archive.folder / SHARDS / name, columns)
-        if table.num_rows != rows:
-            what = f"{name} was written again meanwhile"
-            raise WsacError(f"{self.archive.folder}: {what}; search again")
-        return table
 
     def _hits(self, places: np.ndarray, scores: np.ndarray) -> list[Hit]:
         spans = self.source.unit == "spans"
@@ -122,7 +117,7 @@ class ArchiveSearch:
         where = [self.source.place(int(place)) for place in places]
         tables = {shard: None for shard, _, _ in where}
         for shard in tables:
-            tables[shard] = self._table(shard.name, shard.rows, columns)
+            tables[shard] = self.archive.shard_table(shard.name, shard.rows, columns)
         hits = []
         for (shard, row, number), score in zip(where, scores.tolist(), strict=True):
             values = {name: column[row].as_py() for name, column in _columns(tables[shard])}

@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 from wsac.types import WsacError, did_you_mean
 
 WORDS = {"and": "and", "or": "or", "not": "not", "in": "in", "is": "is", "null": "None"}
-WORDS |= {"true": "True", "false": "False", "like": "@"}  # @ stands between two operands, as like
+# @ and // stand between two operands, as like does
+WORDS |= {"true": "True", "false": "False", "like": "@", "not like": "//"}
 SIGNS = {"=": "==", "<>": "!="}
 ALIASES = {"duration": "seconds", "file": "path"}
 COMPARED: dict[type, Callable[[Any, Any], Any]] = {
@@ -49,7 +50,7 @@ class Where:
         try:
             self._tree = ast.parse(_as_python(text), mode="eval").body
         except (SyntaxError, ValueError, tokenize.TokenError, RecursionError) as error:
-            raise self._error(f"not a condition ({getattr(error, 'msg', error)})") from error
+            raise self._error(f"not a condition ({error.args[0]})") from error
         names = [node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)]
         self.columns = list(dict.fromkeys(map(self._column, names)))
         if not self.columns:
@@ -105,6 +106,8 @@ class Where:
                 return result
             case ast.BinOp(left=left, op=ast.MatMult(), right=ast.Constant(value=str() as pattern)):
                 return pc.match_like(self._value(left, table), pattern, ignore_case=True)
+            case ast.BinOp(left=left, op=ast.FloorDiv(), right=ast.Constant(value=str()) as right):
+                return pc.invert(self._value(ast.BinOp(left, ast.MatMult(), right), table))
             case ast.Attribute(value=ast.Name(id=name), attr=key) if name == "extra":
                 return _extra(table["extra"], key)
             case ast.Name(id=name):
@@ -119,9 +122,16 @@ class Where:
         first, second = self._value(left, table), self._value(right, table)
         first, second = _fitting(first, second), _fitting(second, first)
         if isinstance(op, (ast.Is, ast.IsNot)):
-            if second is not None:
-                raise self._error("'is' goes with null only")
-            return pc.is_null(first) if isinstance(op, ast.Is) else pc.is_valid(first)
+            if not (second is None or isinstance(second, bool)):
+                raise self._error("'is' goes with null, true and false only")
+            same = (
+                pc.is_null(first)
+                if second is None
+                else pc.fill_null(pc.equal(first, second), False)
+            )
+            return same if isinstance(op, ast.Is) else pc.invert(same)
+        if first is None or second is None:
+            raise self._error("nothing equals null; write 'is null' or 'is not null'")
         if isinstance(op, (ast.In, ast.NotIn)):
             inside = _contains(first, second)
             return pc.invert(inside) if isinstance(op, ast.NotIn) else inside
@@ -129,21 +139,41 @@ class Where:
 
 
 def _as_python(text: str) -> str:
-    """SQL's words and signs as Python's; strings stay as they are."""
-    tokens = []
+    """SQL's words, signs and strings as Python's. Raises ValueError for words left out here."""
+    words: list[str] = []
+    strings: list[str] = []  # pieces of one string, in which a quote is written twice
+    end = (0, 0)
     for token in tokenize.generate_tokens(io.StringIO(text.strip()).readline):
-        word = token.string
-        if token.type == tokenize.NAME:
-            word = WORDS.get(word.lower(), word)
-        elif token.type == tokenize.OP:
-            word = SIGNS.get(word, word)
-        if token.type not in (tokenize.NEWLINE, tokenize.NL, tokenize.ENDMARKER):
-            tokens.append(word)
-    return " ".join(tokens).replace("< >", "!=")
+        word, is_string = token.string, token.type == tokenize.STRING
+        if strings and not (is_string and token.start == end):
+            words.append(repr(_unquoted("".join(strings))))
+            strings = []
+        if is_string:
+            strings.append(word)
+        elif token.type == tokenize.NAME and word.lower() == "between":
+            raise ValueError("for between, write 1 <= seconds <= 5")
+        elif token.type == tokenize.NAME and word.lower() == "like" and words[-1:] == ["not"]:
+            words[-1] = WORDS["not like"]
+        elif token.type == tokenize.NAME:
+            words.append(WORDS.get(word.lower(), word))
+        elif token.type not in (tokenize.NEWLINE, tokenize.NL, tokenize.ENDMARKER):
+            words.append(SIGNS.get(word, word))
+        end = token.end
+    return " ".join(words).replace("< >", "!=")
+
+
+def _unquoted(string: str) -> str:
+    """What SQL reads between quotes: a quote of the kind outside is written twice."""
+    quote = string[0]
+    if quote not in "'\"":
+        raise ValueError(f"{string}: a text is written 'so'")
+    return string[1:-1].replace(2 * quote, quote)
 
 
 def _fitting(value: Any, other: Any) -> Any:
-    """Texts of ``extra`` as numbers where the other side is one, and a day as a point in time."""
+    """Texts of ``extra`` as numbers where the other side is one, and days as points in time."""
+    if isinstance(value, list):
+        return [_fitting(item, other) for item in value]
     if isinstance(value, pa.Array) and isinstance(other, (int, float)):
         return pa.array(map(_number, value.to_pylist()), pa.float64())
     if isinstance(value, str) and pa.types.is_timestamp(getattr(other, "type", None)):
@@ -165,7 +195,9 @@ def _number(text: str | None) -> float | None:
 def _contains(item: Any, whole: Any) -> Any:
     """``item in whole``: a column in constants, or text in a column of texts, lists or tags."""
     if isinstance(whole, (str, list)):
-        return pc.is_in(item, pa.array([whole] if isinstance(whole, str) else whole, item.type))
+        values = whole if isinstance(whole, list) else [whole]
+        values = [value.as_py() if isinstance(value, pa.Scalar) else value for value in values]
+        return pc.is_in(item, pa.array(values, item.type))
     if pa.types.is_string(whole.type):
         return pc.match_substring(whole, item, ignore_case=True)
     inner = whole.type.value_type
