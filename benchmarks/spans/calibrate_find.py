@@ -2,7 +2,8 @@
 
     python benchmarks/spans/calibrate_find.py runs/spans/*-development*.flac
 
-Writes `src/wsac/inference/moments/moment_calibration.json`. Recordings are taken in pieces of a
+Writes `src/wsac/inference/moments/moment_calibration.json` with the fingerprint of the CLAP, which
+alone uses it: run this again when the built-in weights change. Recordings are taken in pieces of a
 minute. Each text of its events is a query, and so are as many texts of which the piece has no
 event. A passage is right if its overlap with an event of the query (IoU) is 0.5 or more; it is left
 out if it is less, but not 0. Queries by sound are other events of the same name.
@@ -73,7 +74,7 @@ def main() -> None:
                 if elsewhere:
                     example = elsewhere[int(rng.integers(len(elsewhere)))]
                     add("sound", example.embedding, here, events)
-    fitted = {}
+    fitted: dict[str, object] = {"fingerprint": clap.fingerprint}
     for kind, values in rows.items():
         features, true = torch.tensor(values), torch.tensor(right[kind])
         logistic = Logistic.fit(features, true)

@@ -49,6 +49,11 @@ def test_the_progress_counts_seconds_and_says_what_is_left(run, loud, sound, mon
     assert re.search(r"a.wav: \d+ of 12 s, \d+ s left", err)
 
 
+def test_cues_are_shown_as_they_come(run, loud, sound):
+    _, _, err = run("subtitle", sound, "--show")
+    assert err == f"0:00:02 [dog barks]\n0:00:06 [dog barks]\n{sound}: 2 cues\n"
+
+
 def test_copies_of_an_earlier_run_are_passed_by(run, loud, sound, tmp_path):
     shutil.copy(sound, tmp_path / "a.subtitled.wav")
     code, out, err = run("subtitle", tmp_path)

@@ -14,6 +14,7 @@ from . import common_options as common
 
 if TYPE_CHECKING:
     from wsac.inference.captioner import Captioner
+    from wsac.inference.subtitles.cues import Cue
     from wsac.inference.subtitles.subtitle_files import Subtitled, SubtitleWriter
 
 Merge = Annotated[
@@ -27,6 +28,7 @@ Out = Annotated[
     Path | None,
     Option("--out", "-o", callback=common.new_folder, help="Folder. Default: beside each file."),
 ]
+Show = Annotated[bool, Option("--show", help="Show each cue as soon as it is known.")]
 Watch = Annotated[Path | None, Option(metavar="DIR", help="Subtitle new files until Ctrl-C.")]
 
 
@@ -46,6 +48,7 @@ def subtitle(
     page: Annotated[bool, Option("--page", help="Also a page to see and edit the cues.")] = False,
     out: Out = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
+    show: Show = False,
     watch: Watch = None,
     track: common.Track = None,
     channel: common.Channel = None,
@@ -100,7 +103,7 @@ def subtitle(
 
         return Captioner.load(model, clap=clap, device=device)
 
-    writer = SubtitleWriter(job, load, str(model))
+    writer = SubtitleWriter(job, load, str(model), _show_cue if show else lambda cue: None)
     if watch is not None:
         _watch(writer, watch)
     else:
@@ -132,6 +135,12 @@ def _watch(writer: SubtitleWriter, folder: Path) -> None:
                 count += not _show(result)
     except KeyboardInterrupt:
         say(f"{writer.reached or 'stopped'}; {count:,} file{'s' * (count != 1)} seen")
+
+
+def _show_cue(cue: Cue) -> None:
+    seconds = int(cue.start)
+    clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    say(f"{clock} {' / '.join(cue.text.splitlines())}")
 
 
 def _show(result: Subtitled) -> bool:

@@ -54,17 +54,23 @@ class Tagger:
     """
 
     def __init__(
-        self, clap: ClapEncoder, labels: Sequence[str], prompts: Sequence[str] = PROMPTS
+        self,
+        clap: ClapEncoder,
+        labels: Sequence[str],
+        prompts: Sequence[str] = PROMPTS,
+        *,
+        embeddings: Tensor | None = None,
     ) -> None:
-        """Raises RecipeError for fewer than two labels, empty or repeated ones, and for prompts
-        without {}."""
+        """embeddings: of the labels, if they are known. Raises RecipeError for fewer than two
+        labels, empty or repeated ones, and for prompts without {}."""
         self.clap = clap
         self.labels, texts = check_labels(labels)
         if not prompts or isinstance(prompts, str) or not all("{}" in prompt for prompt in prompts):
             raise RecipeError(f"prompts {prompts!r}: give a list with {{}} in each, for the label")
         self.temperature = clap.temperature
         self.calibration = clap.tagging if isinstance(clap, PocketClap) else None
-        self.label_embeddings = embed_in_prompts(clap, texts, prompts)
+        known = embeddings is not None
+        self.label_embeddings = embeddings if known else embed_in_prompts(clap, texts, prompts)
 
     def tag(
         self,

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from wsac import AudioError, Captioner, RecipeError
+from wsac.clap import load_clap
 from wsac.data.soundworld import Event, render_event
 from wsac.inference.moments.find_moments import Moment
 from wsac.inference.moments.moment_clips import clip_name, label_track, write_clips
+from wsac.inference.moments.moment_scores import MomentScorer
 from wsac.inference.moments.queries import Query, all_queries, parse_query
 
 RATE = 16_000
@@ -139,3 +142,16 @@ def test_names_of_clips_are_safe(query: str) -> None:
 def test_a_label_track_is_sorted_and_on_one_line_each() -> None:
     moments = [Moment("a\tb\nc", 5.0, 6.5, 0.0, 0.934), Moment("d", 1.25, 2.0, 0.0)]
     assert label_track(moments) == ("1.250000\t2.000000\td\n5.000000\t6.500000\ta b c (93 %)\n")
+
+
+def test_probabilities_are_of_the_clap_they_were_fitted_for(monkeypatch) -> None:
+    clap = load_clap()
+    query, passages = torch.eye(2, clap.embed_dim)[:1], torch.eye(2, clap.embed_dim)
+    fitted, scores = MomentScorer(clap), {}
+    for kind in ("text", "sound"):
+        scores[kind] = fitted(query, passages, kind)
+        assert scores[kind].probability is not None
+    monkeypatch.setattr(clap, "fingerprint", "another")
+    other = MomentScorer(clap)(query, passages)
+    assert other.probability is None
+    assert torch.equal(other.score, scores["text"].score)

@@ -13,6 +13,7 @@ from wsac import Captioner, RecipeError
 from wsac.clap.pocket.melspec import LogMel
 from wsac.data.audio.stream import AudioStream
 from wsac.data.soundworld import Event, render_event
+from wsac.inference.spans.floor import floor_of
 from wsac.inference.spans.joining import join
 from wsac.inference.spans.passage import Passage
 from wsac.inference.spans.recurrence import recurs
@@ -161,3 +162,16 @@ def test_kinds_can_be_skipped(scene: tuple) -> None:
         RecipeError, match=r"unknown kind of span .speach.; did you mean .speech.\?"
     ):
         next(captioner.spans(scene[0], skip=["speach"]))
+
+
+@pytest.mark.parametrize("length", [1, 7, 150, 161, 420])
+def test_the_floor_is_a_quantile_of_the_blocks_before_and_after(length: int) -> None:
+    levels = np.random.default_rng(length).normal(size=(length, 3)).round(1).astype(np.float32)
+    first, last = length // 3, length
+    floors = floor_of(levels, first, last, NUMBERS)
+    size, rank = 160, 40
+    padded = np.pad(levels, ((size - 1, size - 1), (0, 0)), mode="symmetric")
+    for place in range(first, last):
+        for side, start in enumerate((place, place + size - 1)):
+            window = np.sort(padded[start : start + size], axis=0)
+            np.testing.assert_array_equal(floors[side, place - first], window[rank])

@@ -136,6 +136,26 @@ def test_what_repeats_and_does_not_stand_out_is_left_out():
     assert len(texts(loud)) == len(loud)
 
 
+def test_what_recurs_has_one_cue_unless_everything_is_wanted():
+    clock = [
+        Span(i, i + 1, "A clock ticks", prominence=20, background=True) for i in range(0, 90, 12)
+    ]
+    assert texts(clock) == texts(clock, sensitivity=0) == ["[clock ticking]"]
+    assert texts(clock, sensitivity=1) == ["[clock ticking]"] * len(clock)
+    knock = Span(30, 31, "Someone knocks", prominence=20)
+    assert len(texts(sorted([*clock, knock], key=lambda span: span.start))) == 2
+
+
+def test_with_full_sensitivity_an_event_shows_before_a_background_like_it():
+    spans = [
+        Span(0, 60, "A dog barks", sustained=True, background=True),
+        Span(30, 31, "A dog is barking"),
+        Span(60, 100, "A dog barks", sustained=True, background=True),
+    ]
+    assert texts(spans) == ["[dog barking]"]
+    assert texts(spans, sensitivity=1) == ["[dog barking]", "[dog barks]"]
+
+
 def test_kinds_and_unsure_sounds_can_be_skipped():
     spans = [
         Span(0, 2, "A man speaks", kind="speech", sustained=True),

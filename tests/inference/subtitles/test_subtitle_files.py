@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from contextlib import suppress
+from html.parser import HTMLParser
 from pathlib import Path
 
 import av
@@ -98,6 +99,18 @@ def test_what_another_sound_or_a_crash_left_is_no_help(tmp_path):
     captioner.listened = 0
     writer(captioner).write(sound)
     assert captioner.listened == 31
+
+
+def test_a_cue_is_told_long_before_the_sound_is_read(tmp_path):
+    sound = write_wav(tmp_path / "long.wav", 600, range(1, 600, 20))
+    captioner, listened = LoudSeconds(), []
+    job = SubtitleJob(out=tmp_path / "out")
+    work = SubtitleWriter(
+        job, lambda: captioner, on_cue=lambda cue: listened.append((cue, captioner.listened))
+    )
+    assert work.write(sound).cues == len(listened) == 30
+    assert listened[0][1] < 30
+    assert all(seconds - cue.start < 30 for cue, seconds in listened)
 
 
 def test_spans_are_read_back_as_they_were(tmp_path):
@@ -251,7 +264,7 @@ def test_a_broken_video_leaves_no_copy(tmp_path):
 def test_new_scenes_are_seen_by_key_frames(name, tmp_path):
     facts = video_facts(write_film(tmp_path / name))
     assert facts.frame_rate == 10
-    assert facts.cuts == (pytest.approx(6, abs=1.1),)
+    assert tuple(facts.cuts) == (pytest.approx(6, abs=1.1),)
 
 
 @pytest.mark.slow
@@ -264,7 +277,7 @@ def test_a_sound_that_begins_later_than_the_picture(name, tmp_path):
 
 
 def test_a_sound_has_no_scenes(tmp_path):
-    assert video_facts(write_wav(tmp_path / "a.wav")).cuts == ()
+    assert tuple(video_facts(write_wav(tmp_path / "a.wav")).cuts) == ()
     (tmp_path / "a.txt").write_text("text")
     assert video_facts(tmp_path / "a.txt").frame_rate is None
 
@@ -312,5 +325,33 @@ def test_a_notebook_shows_player_and_timeline(tmp_path):
     assert html.startswith("<iframe ")
     assert "&lt;audio id=&quot;player&quot;" in html
     assert "[dog barks]" in html
+    long = write_wav(tmp_path / "long.wav", 61)
+    html = Subtitles.of([Span(1, 2, "A dog barks")], file=long)._repr_html_()
+    assert "data:audio" not in html
+    assert "data:image" not in html
+    assert "[dog barks]" in html
     table = Subtitles.of([Span(1, 2, "A dog barks")])._repr_html_()
     assert "<td>1.00</td><td>2.00</td><td>[dog barks]</td>" in table
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_notebook_shows_text_as_text(there, tmp_path):
+    name, text = 'a"><b>&.wav', "</script><script>alert(1)</script>"
+    if there:
+        write_wav(tmp_path / name)
+    spans = [Span(1, 2, text, sustained=True)]
+    html = Subtitles.of(spans, CueOptions(style="plain"), file=tmp_path / name)._repr_html_()
+    assert "alert(1)" in html.lower()
+    assert "<script" not in html.lower()
+    assert "<b>" not in html
+    frame = HTMLParser()
+    frame.handle_starttag = lambda tag, attributes: pages.append((tag, dict(attributes)))
+    pages: list = []
+    frame.feed(html)
+    if there:
+        ((tag, attributes),) = pages
+        assert (tag, attributes["title"]) == ("iframe", name)
+        pages.clear()
+        frame.feed(attributes["srcdoc"])
+        assert [tag for tag, _ in pages].count("script") == 2
+        assert "b" not in [tag for tag, _ in pages]

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from wsac.clap import ClapEncoder
-from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.inference.confidence import Logistic
-from wsac.inference.spans.describe_spans import PROMPTS, label_kinds
+from wsac.inference.spans.describe_spans import PROMPTS, label_embeddings
 from wsac.inference.tagger import embed_in_prompts
 from wsac.io.files import read_json
 
@@ -35,18 +34,17 @@ class MomentScorer:
     """Scores passages by their cosine with a query, against that of rival labels.
 
     A passage that sounds like everything has high cosines with every query; what it is most like
-    counts. The probabilities are fitted by ``benchmarks/spans/calibrate_find.py`` for the built-in
-    CLAP.
+    counts. The probabilities are fitted by ``benchmarks/spans/calibrate_find.py`` for one CLAP,
+    whose fingerprint stands beside them; another one gets none.
     """
 
     def __init__(self, clap: ClapEncoder) -> None:
         self.clap = clap
-        self.rivals = self.embed_texts(list(label_kinds()))
+        self.rivals = label_embeddings(clap)
         self.calibration: dict[str, Any] = {}
-        if isinstance(clap, PocketClap) and CALIBRATION.is_file():
-            self.calibration = {
-                kind: Logistic(**values) for kind, values in read_json(CALIBRATION).items()
-            }
+        fitted = read_json(CALIBRATION) if CALIBRATION.is_file() else {}
+        if fitted.pop("fingerprint", None) == clap.fingerprint:
+            self.calibration = {kind: Logistic(**values) for kind, values in fitted.items()}
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit-norm [N, D]: the mean over prompts."""

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import torch
 from torch import Tensor
 
+from wsac.clap import ClapEncoder
 from wsac.clap.sounds import Audio, AudioEmbedding
+from wsac.clap.texts import load_or_make
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.inference.sound_results import Tag
-from wsac.inference.tagger import Tagger
+from wsac.inference.tagger import Tagger, embed_in_prompts
 from wsac.types import RecipeError, did_you_mean
 
 from .find_spans import find_by_steps
@@ -26,7 +28,7 @@ from .thresholds import DEFAULT, Thresholds
 if TYPE_CHECKING:
     from wsac.inference.captioner import Captioner
 
-AT_ONCE = 32  # spans described together
+AT_ONCE = 32  # spans described together, but for the first, so that it comes soon
 PATIENCE = 180.0  # seconds of sound that a span waits for others, at most
 PROMPTS = ("{}", "the sound of {}", "{} can be heard")
 TAGS = 3  # of a span
@@ -38,6 +40,13 @@ def label_kinds() -> dict[str, Kind]:
     """The labels of ``labels.toml`` with the kind of sound that each names."""
     table = tomllib.loads(Path(__file__).with_name("labels.toml").read_text(encoding="utf-8"))
     return {label: kind for kind in KINDS for label in table[kind]}
+
+
+def label_embeddings(clap: ClapEncoder) -> Tensor:
+    """Unit-norm [N, D] of the labels, from the cache on disk, where they are made once."""
+    labels = list(label_kinds())
+    key = "/".join((clap.fingerprint, *PROMPTS))
+    return load_or_make(key, labels, lambda: embed_in_prompts(clap, labels, PROMPTS))
 
 
 def check_kinds(skip: Collection[str]) -> None:
@@ -60,7 +69,8 @@ class Describer:
         check_kinds(skip)
         self.captioner, self.skip, self.numbers = captioner, frozenset(skip), numbers
         self.kinds = label_kinds()
-        self.tagger = Tagger(captioner.clap, list(self.kinds), PROMPTS)
+        embeddings = label_embeddings(captioner.clap)
+        self.tagger = Tagger(captioner.clap, list(self.kinds), embeddings=embeddings)
 
     def spans_in(self, audio: Audio, options: AudioOptions = AS_IS) -> Iterator[Span]:
         """The spans of a sound that is opened here. Raises AudioError."""
@@ -74,12 +84,13 @@ class Describer:
     def embedded_spans(self, stream: AudioStream) -> Iterator[tuple[Span, Tensor]]:
         """The same, each with its embedding [D], unit norm."""
         batch: list[Passage] = []
+        at_once = 1
         for passages in find_by_steps(self.captioner.clap, stream, self.numbers):
             batch += passages
             late = bool(batch) and stream.seconds - batch[0].start > PATIENCE
-            if late or len(batch) >= AT_ONCE:
+            if late or len(batch) >= at_once:
                 yield from self.describe(batch, stream.file)
-                batch = []
+                batch, at_once = [], AT_ONCE
         yield from self.describe(batch, stream.file)
 
     def describe(self, batch: list[Passage], file: str) -> Iterator[tuple[Span, Tensor]]:

@@ -12,7 +12,7 @@ BLOCK = 5  # frames: the floor is that of blocks of 0.1 s
 BLOCK_SECONDS = BLOCK * FRAME
 SALIENT = 8  # bands: an event need not fill the spectrum
 SMOOTH = 5  # frames that an excess is averaged over
-AT_ONCE = 400  # blocks
+AT_ONCE = 16  # windows, which have the most in common
 
 
 def floor_of(blocks: np.ndarray, first: int, last: int, numbers: Thresholds) -> np.ndarray:
@@ -25,14 +25,27 @@ def floor_of(blocks: np.ndarray, first: int, last: int, numbers: Thresholds) -> 
     size = round(numbers.look / BLOCK_SECONDS)
     rank = int(numbers.quiet * size)
     padded = np.pad(blocks, ((size - 1, size - 1), (0, 0)), mode="symmetric")
-    windows = sliding_window_view(padded, size, axis=0)
-    places = np.arange(first, last)
-    floors = np.empty((2, last - first, blocks.shape[1]), np.float32)
-    for side, offset in enumerate((0, size - 1)):
-        for start in range(0, len(places), AT_ONCE):
-            rows = windows[places[start : start + AT_ONCE] + offset]
-            floors[side, start : start + len(rows)] = np.partition(rows, rank, axis=-1)[..., rank]
-    return floors
+    starts = (first, first + size - 1)
+    return np.stack([_ranked(padded[start:].T, last - first, size, rank) for start in starts])
+
+
+def _ranked(bands: np.ndarray, count: int, size: int, rank: int) -> np.ndarray:
+    """The value of a rank, from 0, in each of the first ``count`` windows of ``size`` blocks.
+
+    bands: [bands, N]. Returns [count, bands]. Of what several windows share, only the lowest can
+    have that rank.
+    """
+    values = np.empty((count, len(bands)), np.float32)
+    for start in range(0, count, AT_ONCE):
+        several = min(AT_ONCE, count - start, size)
+        shared = bands[:, start + several : start + size]
+        if shared.shape[1] > rank:
+            shared = np.partition(shared, rank, axis=1)[:, : rank + 1]
+        before, after = (bands[:, x : x + several] for x in (start, start + size))
+        own = sliding_window_view(np.hstack((before, after[:, : several - 1])), several, axis=1)
+        rows = np.concatenate((shared[:, None].repeat(several, axis=1), own), axis=-1)
+        values[start : start + several] = np.partition(rows, rank, axis=-1)[..., rank].T
+    return values
 
 
 def excess(frames: np.ndarray, here: slice, floor: np.ndarray) -> np.ndarray:

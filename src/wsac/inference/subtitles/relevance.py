@@ -15,6 +15,7 @@ from .wording import STYLES, same_sound, style_named, wordings
 
 SALIENT = 12.0  # dB above what is around: certainly noticed
 FORGOTTEN = 60.0  # seconds after which a sound counts as new by 1/e
+RECURRING = 2  # times that an event of the background counts
 SAME = 10.0  # seconds between two spans of one sound that goes on
 REMIND = 60.0  # seconds before "[rain continues]"
 KINDS = ("sound", "speech", "music")
@@ -24,9 +25,10 @@ KINDS = ("sound", "speech", "music")
 class CueOptions:
     """What becomes a cue, and how it is written.
 
-    style: one of STYLES. sensitivity: 0 to 1; at 1 every sound. skip: kinds that are left out,
-    "speech" or "music". min_confidence: for sounds whose confidence is known. onomatopoeia: with a
-    second line such as "woof, woof". Raises RecipeError for impossible values.
+    style: one of STYLES. sensitivity: 0 to 1; at 1 every event, and a steady sound once. skip:
+    kinds that are left out, "speech" or "music". min_confidence: for sounds whose confidence is
+    known. onomatopoeia: with a second line such as "woof, woof". Raises RecipeError for impossible
+    values.
     """
 
     style: str = "sdh"
@@ -48,7 +50,8 @@ class CueOptions:
 class Relevance:
     """How much a sound matters, by what came before it in the file.
 
-    1 for the first of its kind; less the more often it came of late, unless it stands out.
+    1 for the first of its kind; less the more often it came of late, unless it stands out. What
+    comes again and again in the background does not stand out, and counts more.
     """
 
     def __init__(self) -> None:
@@ -57,8 +60,8 @@ class Relevance:
     def __call__(self, span: Span, sound: str) -> float:
         count, when = self._seen.get(sound, (0.0, span.start))
         count *= math.exp(-max(0.0, span.start - when) / FORGOTTEN)
-        self._seen[sound] = count + 1, span.start
-        salience = min(max(span.prominence / SALIENT, 0.0), 1.0)
+        self._seen[sound] = count + (RECURRING if span.background else 1), span.start
+        salience = 0.0 if span.background else min(max(span.prominence / SALIENT, 0.0), 1.0)
         return 1 - (1 - salience) * (1 - 1 / (1 + count))
 
 
@@ -77,18 +80,25 @@ class _Ongoing:
 
 
 def wishes(
-    spans: Iterable[Span], options: CueOptions, cuts: Collection[float] = ()
+    spans: Iterable[Span], options: CueOptions, cuts: Iterable[float] = ()
 ) -> Iterator[Wish]:
     """The cues that spans should get, in the order of their starts; spans come in that order.
 
+    cuts: seconds of cuts of the video; an iterator gives them in order, and only when it is asked.
     A sustained sound gets one cue. Another, "[rain continues]", comes REMIND seconds later or more,
     once something changed: a cut of the video, or another cue.
     """
     style, relevance = STYLES[options.style], Relevance()
     ongoing: dict[str, _Ongoing] = {}
-    changes = [(seconds, "") for seconds in sorted(cuts)]  # with the sound that changes nothing
+    ahead = iter(sorted(cuts) if isinstance(cuts, Collection) else cuts)
+    changes: list[tuple[float, str]] = []  # with the sound that changes nothing
+    seen = 0.0  # seconds of the last cut
 
     def reminders(until: float) -> Iterator[Wish]:
+        nonlocal seen
+        while seen < until and (cut := next(ahead, None)) is not None:
+            seen = max(seen, cut)
+            insort(changes, (seen, ""))
         while changes and changes[0][0] < until:
             seconds, name = changes.pop(0)
             for sound, state in ongoing.items():
@@ -108,8 +118,9 @@ def wishes(
         yield from reminders(span.start)
         name = same_sound(span.text)
         known = ongoing.get(name)
-        if known is not None and not span.sustained and span.start < known.span.end:
-            continue  # a part of what goes on
+        part = known is not None and not span.sustained and span.start < known.span.end
+        if part and options.sensitivity < 1:
+            continue  # of what goes on
         again = known is not None and span.sustained and span.start - known.span.end <= SAME
         matters = relevance(span, name) >= 1 - options.sensitivity
         if again and known is not None:
@@ -124,7 +135,7 @@ def wishes(
         texts = wordings(
             span.text,
             style,
-            sustained=span.sustained,
+            sustained=span.sustained or span.background,
             onomatopoeia=options.onomatopoeia,
             again=again,
         )

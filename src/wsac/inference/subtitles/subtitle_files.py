@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from wsac.io.console import progress
 from wsac.io.files import write_bytes
 from wsac.types import AudioError, RecipeError, WsacError
 
+from .cues import Cue
 from .relevance import CueOptions
 from .soft_track import copy_path
 from .speech_file import SpeechFile
@@ -96,11 +98,18 @@ class Subtitled:
 class SubtitleWriter:
     """Works through files. reached: where it is, in words, for who stops it.
 
-    load: makes the captioner when the first file needs it.
+    load: makes the captioner when the first file needs it. on_cue: told each cue as soon as it is
+    settled.
     """
 
-    def __init__(self, job: SubtitleJob, load: Callable[[], Captioner], model: str = "") -> None:
-        self.job, self._load, self._model = job, load, model
+    def __init__(
+        self,
+        job: SubtitleJob,
+        load: Callable[[], Captioner],
+        model: str = "",
+        on_cue: Callable[[Cue], object] = lambda cue: None,
+    ) -> None:
+        self.job, self._load, self._model, self._on_cue = job, load, model, on_cue
         self.reached = ""
         self._taken: dict[Path, Path] = {}  # outputs of this run, and what they are of
 
@@ -129,24 +138,27 @@ class SubtitleWriter:
         ]
         if not missing:
             return Subtitled(sound, notes=tuple(notes))
-        spans, more = self._spans(sound, next(iter(paths.values())))
+        captioner, more = self._captioner, list[str]()
+        unfinished = self._unfinished(sound, next(iter(paths.values())))
         try:
             facts = video_facts(sound, self.job.audio_options.track)
-            subtitles = Subtitles.of(
-                (_later(span, facts.delay) for span in spans),
-                self.job.cue_options,
-                file=sound,
-                speech=self.job.speech,
-                cuts=facts.cuts,
-                frame_rate=facts.frame_rate or FRAME_RATE,
-                audio_options=self.job.audio_options,
-            )
+            with closing(self._spans(captioner, sound, unfinished, more)) as spans:
+                subtitles = Subtitles.of(
+                    (_later(span, facts.delay) for span in spans),
+                    self.job.cue_options,
+                    file=sound,
+                    speech=self.job.speech,
+                    cuts=facts.cuts,
+                    frame_rate=facts.frame_rate or FRAME_RATE,
+                    audio_options=self.job.audio_options,
+                    on_cue=self._on_cue,
+                )
             for name, path in missing.items():
                 more += self._write(subtitles, name, path)
         except BaseException:
-            self._unfinished.close(done=False)
+            unfinished.close(done=False)
             raise
-        self._unfinished.close(done=True)
+        unfinished.close(done=True)
         if subtitles.left_out:
             count = subtitles.left_out
             what = f"{count:,} sound{'s' * (count != 1)} left out"
@@ -163,17 +175,24 @@ class SubtitleWriter:
             raise RecipeError(f"{sound}: would be overwritten; give --out a folder")
         return paths
 
-    def _spans(self, sound: Path, target: Path) -> tuple[list[Span], list[str]]:
-        """(all spans, notes of the file); those of a run that was stopped are read back."""
+    def _unfinished(self, sound: Path, target: Path) -> Unfinished:
         status, options = sound.stat(), self.job.audio_options
         facts = {"size": status.st_size, "time": status.st_mtime, "model": self._model}
         facts |= {"wsac": __version__, "track": options.track, "channel": options.channel}
-        captioner = self._captioner
-        self._unfinished = unfinished = Unfinished(target, facts)
+        return Unfinished(target, facts)
+
+    def _spans(
+        self, captioner: Captioner, sound: Path, unfinished: Unfinished, notes: list[str]
+    ) -> Iterator[Span]:
+        """All spans; those of a run that was stopped are read back. notes: gets those of the sound.
+
+        What was kept is of no use for a sound that cannot be read.
+        """
         start, read = unfinished.position, 0.0
-        rate = captioner.clap.sample_rate
         try:
-            stream = LateStream(sound, rate, options, start)
+            yield from list(unfinished.spans)
+            rate = captioner.clap.sample_rate
+            stream = LateStream(sound, rate, self.job.audio_options, start)
             with stream:
                 declared = stream.declared_seconds or 0.0
                 whole = f" of {_clock(declared)}" if declared else ""
@@ -192,12 +211,12 @@ class SubtitleWriter:
                         span = replace(span, start=span.start + start, end=span.end + start)
                         unfinished.add(span)
                         self.reached = f"{sound}: stopped at {_clock(span.start)}{whole}"
-                notes = list(stream.notes)
-        except BaseException as error:
-            unfinished.close(done=isinstance(error, WsacError))
+                        yield span
+                notes += stream.notes
+        except WsacError:
+            unfinished.close(done=True)
             raise
         self.reached = ""
-        return unfinished.spans, notes
 
     def _write(self, subtitles: Subtitles, name: str, path: Path) -> list[str]:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ RATE = 16_000  # Hz of the picture, and of sound that browsers do not play as it
 COLUMNS = 2000  # pixels of the picture
 EMBEDDED = 24 << 20  # bytes of a file that goes into the page
 SPOKEN_SECONDS = 1800.0  # of a sound that is encoded for the page
+ALONE_SECONDS = 60.0  # of a sound with player and picture in a page that stands alone
 PIXELS = (4.0, 60.0)  # a second, on the timeline
 WIDEST = 24_000  # pixels of the timeline
 # what browsers play
@@ -56,8 +57,9 @@ def subtitle_page(
     *,
     beside: Path | None = None,
 ) -> str:
-    """The page. beside: its folder, for links to large files; None: no links."""
-    picture, seconds = _strip(audio, options)
+    """The page. beside: its folder, for links to large files; None: no links, and of a sound longer
+    than ALONE_SECONDS just timeline and cues."""
+    picture, seconds = _strip(audio, options, math.inf if beside else ALONE_SECONDS)
     seconds = max(seconds, *(cue.end for cue in cues), 0.1) if cues else max(seconds, 0.1)
     tag, media = _media(Path(audio), options, seconds, beside)
     rows, lanes = _blocks(cues, seconds)
@@ -110,6 +112,8 @@ def _media(
 ) -> tuple[str, str]:
     """(audio or video, its address)."""
     kind = MEDIA.get(path.suffix.lower(), "")
+    if beside is None and seconds > ALONE_SECONDS:
+        return "audio", ""
     if kind and path.stat().st_size <= EMBEDDED:
         return kind.split("/")[0], data_uri(kind, path.read_bytes())
     if not kind and seconds <= SPOKEN_SECONDS:
@@ -123,12 +127,14 @@ def _media(
     return tag, path.resolve().as_uri()
 
 
-def _strip(audio: str | Path, options: AudioOptions) -> tuple[str, float]:
-    """(picture as an address, seconds), streamed."""
+def _strip(audio: str | Path, options: AudioOptions, longest: float) -> tuple[str, float]:
+    """(picture as an address, seconds), streamed. longest: seconds; of more there is no picture."""
     import numpy as np
 
     columns, waiting = [], []
     with AudioStream(audio, RATE, options) as stream:
+        if (stream.declared_seconds or 0.0) > longest:
+            return "", stream.declared_seconds or 0.0
         hop = min(max((stream.declared_seconds or 600) / COLUMNS, 0.01), 1.0)
         piece = math.ceil(60 / hop) * round(hop * RATE)  # whole hops
         for block in stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -43,21 +43,26 @@ class Subtitles:
         *,
         file: str | Path = "",
         speech: str | Path | SpeechFile | None = None,
-        cuts: Collection[float] = (),
+        cuts: Iterable[float] = (),
         frame_rate: float = FRAME_RATE,
         audio_options: AudioOptions = AS_IS,
+        on_cue: Callable[[Cue], object] = lambda cue: None,
     ) -> Subtitles:
         """Choose, word and place what spans in the order of their start say.
 
         file: the video or sound, for the page and the player. speech: SRT, VTT or ASS that the cues
         are to be merged into. cuts: seconds of cuts of the video. frame_rate: of the video.
-        audio_options: how the file was read. Raises WsacError for a speech file that is none.
+        audio_options: how the file was read. on_cue: told each cue once it is settled, while spans
+        are still coming. Raises WsacError for a speech file that is none.
         """
         if isinstance(speech, (str, Path)):
             speech = SpeechFile(speech)
         layout = CueLayout(speech.busy if speech else (), frame_rate)
-        cues = tuple(layout.place(wishes(spans, options or CueOptions(), cuts)))
-        return Subtitles(cues, str(file), layout.left_out, speech, audio_options)
+        cues = list[Cue]()
+        for cue in layout.place(wishes(spans, options or CueOptions(), cuts)):
+            on_cue(cue)
+            cues.append(cue)
+        return Subtitles(tuple(cues), str(file), layout.left_out, speech, audio_options)
 
     def text(self, name: str = "srt") -> str:
         """The cues of sounds in a format: srt, vtt, ttml, ass, json, csv or audacity."""
@@ -98,7 +103,8 @@ class Subtitles:
         write_subtitle_page(path, self.cues, self.file, self.audio_options)
 
     def _repr_html_(self) -> str:
-        """The page in a frame, for notebooks; a table where the file cannot be read."""
+        """The page in a frame, for notebooks, with a player for a minute at most; a table where the
+        file is not there."""
         if self.file and Path(self.file).is_file():
             from .subtitle_page import subtitle_page
 
