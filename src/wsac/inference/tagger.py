@@ -69,8 +69,9 @@ class Tagger:
             raise RecipeError(f"prompts {prompts!r}: give a list with {{}} in each, for the label")
         self.temperature = clap.temperature
         self.calibration = clap.tagging if isinstance(clap, PocketClap) else None
-        known = embeddings is not None
-        self.label_embeddings = embeddings if known else embed_in_prompts(clap, texts, prompts)
+        if embeddings is None:
+            embeddings = embed_in_prompts(clap, texts, prompts)
+        self.label_embeddings = embeddings
 
     def tag(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -183,7 +183,7 @@ class SubtitleWriter:
 
     def _spans(
         self, captioner: Captioner, sound: Path, unfinished: Unfinished, notes: list[str]
-    ) -> Iterator[Span]:
+    ) -> Generator[Span, None, None]:
         """All spans; those of a run that was stopped are read back. notes: gets those of the sound.
 
         What was kept is of no use for a sound that cannot be read.
