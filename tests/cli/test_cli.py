@@ -321,9 +321,9 @@ def test_a_word_without_its_option_is_told_the_option(run, words, option):
 
 @pytest.mark.parametrize("words", [("-o", "rows.csv"), ("--out=rows.csv",)])
 def test_rows_go_to_stdout(run, words):
-    code, _, err = run("caption", "x.wav", *words)
+    code, _, err = run("tag", "x.wav", *words)
     assert code == 2
-    assert "rows go to stdout, as in wsac caption FILE --csv > rows.csv" in err
+    assert "rows go to stdout, as in wsac tag FILE --csv > rows.csv" in err
 
 
 def test_help_comes_before_words_without_an_option(run):

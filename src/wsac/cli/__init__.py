@@ -104,7 +104,7 @@ class Verb(TyperCommand):
     """A command that says which option a word without one belongs to, and where rows go."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if self.name in ("caption", "tag") and {"-o", "--out"} & {w.split("=")[0] for w in args}:
+        if self.name == "tag" and {"-o", "--out"} & {w.split("=")[0] for w in args}:
             example = f"wsac {self.name} FILE --csv > rows.csv"
             raise typer.BadParameter(f"no --out: rows go to stdout, as in {example}", ctx)
         if self.name in OPTION_OF and not {"-h", "--help"} & set(args):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from wsac.io.console import part_of, say
 from wsac.types import Caption, WsacError
 
 from . import common_options as common
@@ -36,6 +37,11 @@ def caption(
     as_jsonl: common.JsonLines = False,
     as_csv: common.Csv = False,
     csv_safe: common.Safe = False,
+    out: Annotated[
+        Path | None,
+        Option("--out", "-o", callback=common.new_file, help="Write rows to this .jsonl or .csv."),
+    ] = None,
+    resume: Annotated[bool, Option("--resume", help="Go on with the rows of --out.")] = False,
     device: common.Device = "auto",
 ) -> None:
     """Caption sound files.
@@ -47,11 +53,18 @@ def caption(
     from wsac.inference.captioner_folder import check_captioner
     from wsac.inference.sound_results import Results
 
-    from .rows import print_results
+    from .row_file import STYLES, RowFile
+    from .rows import CAPTION_ROW, print_results
 
     style = common.row_style(as_json, as_jsonl, as_csv, csv_safe, window)
+    if out is None and resume:
+        raise WsacError("--resume is for rows in a file; name it with --out")
+    if out is not None and style == "table":
+        style = STYLES.get(out.suffix.lower(), style)
     names = common.listed_files(files, files_from, null)
     check_captioner(model)
+    windowed = window is not None
+    row_file = out and RowFile(out, style, CAPTION_ROW, resume=resume, windowed=windowed)
 
     decoding = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples}
     options = common.overrides(decoding | {"precision": precision}, changes, "length_penalty=0.8")
@@ -61,7 +74,11 @@ def caption(
         "device": device,
     }
     settings |= {"audio_options": AudioOptions.parse(track, channel)}
-    settings |= {"names": (sounds := find_audio(files or (), names))}
+    sounds = find_audio(files or (), names)
+    if row_file is not None and row_file.files:
+        sounds = row_file.left(everything := sounds)
+        say(f"{out}: {part_of(len(everything) - len(sounds), len(everything), 'file')} done before")
+    settings |= {"names": sounds}
     settings |= {"model": model, "clap": clap, "gap": gap}
 
     def begin() -> Results[Caption]:
@@ -71,7 +88,12 @@ def caption(
         check_names(options)  # or --set model=x would reach stream_captions
         return stream_captions(**options, **settings)
 
-    print_results(Results.of("caption", sounds, begin), style, windowed=window is not None)
+    results = Results.of("caption", sounds, begin) if sounds else Results("caption", [], [])
+    try:
+        print_results(results, style, windowed=windowed, out=row_file or None)
+    finally:
+        if row_file is not None:
+            row_file.close()
 
 
 def tag(

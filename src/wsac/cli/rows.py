@@ -1,4 +1,5 @@
-"""Captions and tags on stdout, each as soon as it is made: as table, CSV, JSON or JSON lines."""
+"""Captions and tags on stdout or in a file, each as soon as it is made: as table, CSV, JSON or JSON
+lines."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from textwrap import indent
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from typer import Exit
 
@@ -20,6 +21,9 @@ from wsac.io.json_text import to_json
 from wsac.types import AudioError, Caption
 
 from .common_options import StoppedError
+
+if TYPE_CHECKING:
+    from .row_file import RowFile
 
 BAR = 20  # characters of a full probability bar
 SPAN = {"start": None, "end": None}
@@ -39,21 +43,27 @@ class Style(Protocol):
     def end(self) -> str: ...
 
 
-def print_results(results: Results[Any], style: str, *, windowed: bool) -> None:
+def print_results(
+    results: Results[Any], style: str, *, windowed: bool, out: RowFile | None = None
+) -> None:
     """Print results on stdout and errors on stderr, as they come; errors last on one terminal.
+
+    out: write them there instead, behind those that it has.
 
     style: "json" (an array), "jsonl", "csv" with a line for each tag, "csv-safe" for spreadsheets,
     or "table". windowed: a file may have several results. Ends with code 1 if a file failed. Raises
     StoppedError after Ctrl-C. However it ends, what is printed is whole.
     """
-    text = _style(results, style, windowed)
-    files, failed, file = 0, 0, ""
-    waiting: list[AudioError] | None = [] if on_one_terminal() else None
+    text = _style(results, style, windowed, out)
+    write = write_out if out is None else out.write
+    files, failed = (0, 0) if out is None else (out.files, out.failed)
+    before, total, file = files, files + len(results.files), ""
+    waiting: list[AudioError] | None = [] if out is None and on_one_terminal() else None
     try:
-        with closing(results.show()) as stream:
+        with closing(results.show(rows=out is None)) as stream:
             for result in stream:
                 with _whole():
-                    write_out(text.add(result))
+                    write(text.add(result))
                     files += result.file != file
                     file = result.file
                 if isinstance(result, AudioError):
@@ -62,15 +72,14 @@ def print_results(results: Results[Any], style: str, *, windowed: bool) -> None:
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         with suppress(OSError):  # the reader of a pipe may have ended, too
-            write_out(text.end() if files or interrupted else "")
+            write(text.end() if files or interrupted else "")
         _say_all(waiting)
         if interrupted:
-            files -= windowed and files > 0  # the last may be incomplete
-            raise StoppedError(
-                f"stopped after {part_of(files, len(results.files), 'file')}"
-            ) from None
+            files -= windowed and files > before  # the last may be incomplete
+            remedy = "" if out is None else f"; go on with -o {out.path} --resume"
+            raise StoppedError(f"stopped after {part_of(files, total, 'file')}{remedy}") from None
         raise
-    write_out(text.end())
+    write(text.end())
     _say_all(waiting)
     if failed:
         done = "captioned" if results.title == "caption" else "tagged"
@@ -110,7 +119,8 @@ def _whole() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _style(results: Results[Any], style: str, windowed: bool) -> Style:
+def _style(results: Results[Any], style: str, windowed: bool, out: RowFile | None) -> Style:
+    ascii_only = out is None and not is_utf8()
     empty = CAPTION_ROW if results.title == "caption" else TAG_ROW
 
     def row(result: AnyResult) -> dict[str, Any]:
@@ -121,24 +131,25 @@ def _style(results: Results[Any], style: str, windowed: bool) -> Style:
 
     match style:
         case "json":
-            return JsonArray(row)
+            return JsonArray(row, ascii_only)
         case "jsonl":
-            return JsonLines(row)
+            return JsonLines(row, ascii_only)
         case "table":
             return TableOfResults(max(len(str(path)) for path in results.files), windowed)
         case _:
             columns = CAPTION_ROW if results.title == "caption" else TAG_COLUMNS
-            return Csv(row, columns, safe=style == "csv-safe")
+            header = out is None or out.is_new
+            return Csv(row, columns, safe=style == "csv-safe", header=header)
 
 
 class JsonLines:
     """An object a line."""
 
-    def __init__(self, row: Row) -> None:
-        self._row = row
+    def __init__(self, row: Row, ascii_only: bool) -> None:
+        self._row, self._ascii_only = row, ascii_only
 
     def add(self, result: AnyResult) -> str:
-        return to_json(self._row(result), ensure_ascii=not is_utf8()) + "\n"
+        return to_json(self._row(result), ensure_ascii=self._ascii_only) + "\n"
 
     def end(self) -> str:
         return ""
@@ -147,11 +158,11 @@ class JsonLines:
 class JsonArray:
     """An indented array, as of all results at once."""
 
-    def __init__(self, row: Row) -> None:
-        self._row, self._before = row, "[\n"
+    def __init__(self, row: Row, ascii_only: bool) -> None:
+        self._row, self._ascii_only, self._before = row, ascii_only, "[\n"
 
     def add(self, result: AnyResult) -> str:
-        row = to_json(self._row(result), indent=2, ensure_ascii=not is_utf8())
+        row = to_json(self._row(result), indent=2, ensure_ascii=self._ascii_only)
         text = self._before + indent(row, "  ")
         self._before = ",\n"  # last, since Ctrl-C may come at any moment
         return text
@@ -163,9 +174,9 @@ class JsonArray:
 class Csv:
     """A line for each caption, tag or error."""
 
-    def __init__(self, row: Row, columns: Iterable[str], *, safe: bool) -> None:
+    def __init__(self, row: Row, columns: Iterable[str], *, safe: bool, header: bool) -> None:
         self._row, self._columns, self._safe = row, tuple(columns), safe
-        self._before = csv_line(self._columns)
+        self._before = csv_line(self._columns) if header else ""
 
     def add(self, result: AnyResult) -> str:
         row = self._row(result)
