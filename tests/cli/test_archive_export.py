@@ -35,8 +35,8 @@ def test_what_it_says(run, archive, tmp_path):
     command = ["archive", "export", archive.folder, "--to", "csv", "-o", "out.csv"]
     code, out, err = run(*command, "--exclude-eval", "eval.csv", "--exclude-like", "eval")
     assert (code, out) == (0, "")
-    assert "eval.csv: 1 ids (1 of its training part stay)\n" in err
-    left = "left out: 1 not captioned (error), 1 in eval.csv"
+    assert "eval.csv: 1 id (1 of its training part stay)\n" in err
+    left = "left out: 1 in eval.csv, 1 not captioned (error)"
     assert err.endswith(f"out.csv: 1 sound; {left}\n")
     with (tmp_path / "out.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)

@@ -51,7 +51,7 @@ def export(
     lists = list(map(IdList, exclude_eval or ()))
     for ids in lists:
         training = f" ({ids.skipped:,} of its training part stay)" if ids.skipped else ""
-        say(f"{ids.path}: {len(ids.ids):,} ids{training}")
+        say(f"{ids.path}: {(count := len(ids.ids)):,} id{'s' * (count != 1)}{training}")
     by_sound = []
     if exclude_like:
         from wsac.archive.export.fingerprints import copies_of
