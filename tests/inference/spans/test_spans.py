@@ -164,11 +164,14 @@ def test_kinds_can_be_skipped(scene: tuple) -> None:
         next(captioner.spans(scene[0], skip=["speach"]))
 
 
-@pytest.mark.parametrize("length", [1, 7, 150, 161, 420])
+@pytest.mark.parametrize("length", [1, 7, 150, 161, 420, 600])
 def test_the_floor_is_a_quantile_of_the_blocks_before_and_after(length: int) -> None:
     levels = np.random.default_rng(length).normal(size=(length, 3)).round(1).astype(np.float32)
     first, last = length // 3, length
     floors = floor_of(levels, first, last, NUMBERS)
+    if first:
+        behind = floor_of(levels, 0, first, NUMBERS)[1]
+        np.testing.assert_array_equal(floor_of(levels, first, last, NUMBERS, behind), floors)
     size, rank = 160, 40
     padded = np.pad(levels, ((size - 1, size - 1), (0, 0)), mode="symmetric")
     for place in range(first, last):

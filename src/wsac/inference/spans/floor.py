@@ -15,18 +15,29 @@ SMOOTH = 5  # frames that an excess is averaged over
 AT_ONCE = 16  # windows, which have the most in common
 
 
-def floor_of(blocks: np.ndarray, first: int, last: int, numbers: Thresholds) -> np.ndarray:
+def floor_of(
+    blocks: np.ndarray,
+    first: int,
+    last: int,
+    numbers: Thresholds,
+    behind: np.ndarray | None = None,
+) -> np.ndarray:
     """The floors before and after blocks ``first`` to ``last``: ``[2, last - first, bands]``.
 
     blocks: [N, bands] in dB. A floor is a low quantile of each band over ``look`` seconds that end
     or begin with the block. What begins and then goes on is soon the floor after it, and what
-    comes and goes is in neither.
+    comes and goes is in neither. behind: the floors after blocks 0 to ``first``, if they are known:
+    the window after one block is that before another.
     """
     size = round(numbers.look / BLOCK_SECONDS)
     rank = int(numbers.quiet * size)
     padded = np.pad(blocks, ((size - 1, size - 1), (0, 0)), mode="symmetric")
-    starts = (first, first + size - 1)
-    return np.stack([_ranked(padded[start:].T, last - first, size, rank) for start in starts])
+    count = last - first
+    after = _ranked(padded[first + size - 1 :].T, count, size, rank)
+    start = first - size + 1
+    if behind is not None and start >= 0:
+        return np.stack((np.concatenate((behind, after))[start : start + count], after))
+    return np.stack((_ranked(padded[first:].T, count, size, rank), after))
 
 
 def _ranked(bands: np.ndarray, count: int, size: int, rank: int) -> np.ndarray:

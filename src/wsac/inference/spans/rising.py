@@ -38,11 +38,12 @@ def risings(
     samples = np.zeros(0, np.float32)  # of the next stretch and all behind it
     frames = np.empty((0, BANDS), np.float32)  # from `before` blocks before the next stretch
     before = 0
+    behind = np.empty((0, BANDS), np.float32)  # floors after these blocks
 
     def cut(count: int) -> Rising:
-        nonlocal samples, frames, before
+        nonlocal samples, frames, before, behind
         means = frames[: len(frames) // BLOCK * BLOCK].reshape(-1, BLOCK, BANDS).mean(axis=1)
-        floors = floor_of(means, before, before + count, numbers)
+        floors = floor_of(means, before, before + count, numbers, behind)
         floor = floors.max(axis=0).repeat(BLOCK, axis=0)
         here = slice(before * BLOCK, (before + count) * BLOCK)
         length = count * BLOCK * spectrum.hop
@@ -55,6 +56,7 @@ def risings(
         )
         drop = max(0, before + count - look)
         samples, frames = samples[length:], frames[drop * BLOCK :]
+        behind = np.concatenate((behind, floors[1]))[drop:]
         before += count - drop
         return rising
 
