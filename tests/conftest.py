@@ -55,6 +55,10 @@ NEEDS = (
         "pip install '.[distributed]'",
     ),
     ("faiss", lambda: find_spec("faiss"), "approximate search", "pip install '.[search]'"),
+    ("webdataset", lambda: find_spec("webdataset"), "exports", "pip install webdataset"),
+    ("datasets", lambda: find_spec("datasets"), "exports", "pip install datasets"),
+    ("lhotse", lambda: find_spec("lhotse"), "exports", "pip install lhotse"),
+    ("aac-datasets", lambda: find_spec("aac_datasets"), "exports", "pip install aac-datasets"),
     ("onnxruntime", lambda: find_spec("onnxruntime"), "exports", "pip install '.[export]'"),
     (
         "sentence-transformers",
