@@ -48,7 +48,7 @@ def main() -> None:
     silent = {row.path for row in known} - {row.path for row in judged.known}
     rows = []
     for name in sorted(set(group) | {kinds.get(path, "silent") for path in silent}):
-        here = torch.tensor([one == name for one in group])
+        here = torch.tensor([kind == name for kind in group])
         quiet = sum(kinds.get(path, "silent") == name for path in silent)
         below = int((confidence[here] < threshold).sum()) + quiet
         count = int(here.sum()) + quiet

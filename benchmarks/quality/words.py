@@ -33,8 +33,8 @@ def main() -> None:
         rows = [row for row in csv.DictReader(file) if row["file"].startswith("esc50")]
     folds = [options.audio / row["file"] for row in rows if row["fold"] in ("1", "2", "3", "4")]
     paths = [*rng.sample(world, COUNT), *rng.sample(folds, COUNT)]
-    sounds = [one for one in embed_many(captioner.clap, paths) if not isinstance(one, AudioError)]
-    audio = torch.stack([one.embedding for one in sounds if not one.silent])
+    sounds = [x for x in embed_many(captioner.clap, paths) if not isinstance(x, AudioError)]
+    audio = torch.stack([sound.embedding for sound in sounds if not sound.silent])
     batches = [captioner.bridge(part) for part in audio.split(BATCH)]
     known = {word.lower() for word in captioner.words.words}
     tries = {"any words": None, "known words": captioner.words.trie(audio.device)}

@@ -61,10 +61,10 @@ def active(sound: np.ndarray) -> tuple[int, int]:
     """The samples from the first to the last audible frame of the loudest group of frames, which
     pauses of more than LONGEST_PAUSE part from others."""
     levels = frame_levels(sound)
-    heard = np.flatnonzero(levels > max(levels.max() + AUDIBLE, -70))
-    if not len(heard):
+    audible = np.flatnonzero(levels > max(levels.max() + AUDIBLE, -70))
+    if not len(audible):
         return 0, 0
-    groups = np.split(heard, np.flatnonzero(np.diff(heard) > LONGEST_PAUSE * 50) + 1)
+    groups = np.split(audible, np.flatnonzero(np.diff(audible) > LONGEST_PAUSE * 50) + 1)
     best = max(groups, key=lambda group: float((10 ** (levels[group] / 10)).sum()))
     return int(best[0]) * FRAME, (int(best[-1]) + 1) * FRAME
 
@@ -206,10 +206,10 @@ def _events(
         begin = int(at * RATE)
         mix[begin : begin + len(sound)] += sound
         levels = frame_levels(sound)
-        heard = np.flatnonzero(levels > max(levels.max() + AUDIBLE, floor - 12))
+        audible = np.flatnonzero(levels > max(levels.max() + AUDIBLE, floor - 12))
         yield {
-            "start": round(at + heard[0] / 50, 3),
-            "end": round(at + (heard[-1] + 1) / 50, 3),
+            "start": round(at + audible[0] / 50, 3),
+            "end": round(at + (audible[-1] + 1) / 50, 3),
             "text": text,
             "name": name,
             "kind": kind,

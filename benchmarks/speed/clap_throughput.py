@@ -77,7 +77,7 @@ def main() -> None:
             way()
             seconds.append(time.perf_counter() - began)
         ratios.append(seconds[0] / seconds[1])
-        rates = [len(files) / one for one in seconds]
+        rates = [len(files) / time_of_way for time_of_way in seconds]
         print(
             f"one clip at a time {rates[0]:.2f} clips/s, "
             f"batches of {options.batch} {rates[1]:.2f} clips/s"

@@ -178,7 +178,7 @@ def training(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
     once = 1 / rate(len(sample), lambda: world.clap.embed_text(sample))
     once += 1 / rate(len(sample), lambda: TokenRows.make(sample, world.tokenizer, published))
     whole = {
-        name: [EPOCHS / (once * (name in ours) + EPOCHS / one) for one in rates]
+        name: [EPOCHS / (once * (name in ours) + EPOCHS / step) for step in rates]
         for name, rates in results.items()
     }
     rows = compared(whole, "captions/s")
@@ -220,7 +220,7 @@ def decoding(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
 
     ways = {
         "baseline": lambda: rate(
-            subset, lambda: [baseline.decode(plain, one[None]) for one in embedding[:subset]]
+            subset, lambda: [baseline.decode(plain, row[None]) for row in embedding[:subset]]
         )
     }
     ways |= {
@@ -228,7 +228,7 @@ def decoding(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
         for count in (1, world.batch, 4 * world.batch)
     }
     rows = compared(rounds(ways, world.rounds), "clips/s")
-    wanted = [baseline.decode(plain, one[None]) for one in embedding[:subset]]
+    wanted = [baseline.decode(plain, row[None]) for row in embedding[:subset]]
     written = [one.tokens for one in generate(writer, embedding[: world.batch], options)][:subset]
     pairs = [
         pair
@@ -257,7 +257,7 @@ def projection(world: World, gemm: dict[str, float]) -> list[dict[str, Any]]:
 
         def theirs(memory=memory, subset=subset) -> float:
             return rate(
-                len(subset), lambda: [baseline.project(one[None], memory) for one in subset]
+                len(subset), lambda: [baseline.project(row[None], memory) for row in subset]
             )
 
         ways = {f"baseline, {size:,} memories": theirs}
@@ -340,9 +340,9 @@ def gemm_peak(kind: torch.dtype, size: int) -> float:
     """The most FLOP/s of a product of square matrices; slow where the processor lacks the
     precision.
     """
-    one, two = torch.randn(size, size).to(kind), torch.randn(size, size).to(kind)
-    one @ two
-    return max(rate(2 * size**3, lambda: one @ two) for _ in range(5))
+    left, right = torch.randn(size, size).to(kind), torch.randn(size, size).to(kind)
+    left @ right
+    return max(rate(2 * size**3, lambda: left @ right) for _ in range(5))
 
 
 def shown(value: Any) -> str:

@@ -103,7 +103,7 @@ def test_three_hundred_captions_of_a_workshop_are_of_use(tmp_path, capfd):
     verdict, err = verdict_of(workshop(300), tmp_path, capfd)
     assert verdict["grade"] in ("good", "behind")
     assert "it tells sounds apart" in verdict["text"][-1]
-    assert verdict["found"]["place"] < 0.4
+    assert verdict["places"]["place"] < 0.4
     assert "unlike those of sounds" not in err
 
 
@@ -124,7 +124,7 @@ def test_a_verdict_of_sounds_of_ones_own(captioner, captions, tmp_path):
         soundfile.write(paths[-1], samples, 16_000)
     verdict = judge(captioner, captions, [*paths, tmp_path / "missing.wav"])
     assert verdict.own
-    assert (verdict.found.count, len(verdict.shown)) == (12, 10)
+    assert (verdict.places.count, len(verdict.shown)) == (12, 10)
     assert verdict.grade == "useless"  # random weights
     assert verdict.lines()[10].startswith("of 12 sounds of yours, ")
 

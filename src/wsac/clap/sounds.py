@@ -156,9 +156,11 @@ def _batches_of_seconds(
 
 def check_list(sounds: Iterable[Item]) -> Iterable[Item]:
     """The sounds. Raises AudioError for one sound, which would be iterated as if it were many."""
-    one = isinstance(sounds, (str, bytes, Path, Mapping, AudioStream)) or hasattr(sounds, "read")
+    is_sound = isinstance(sounds, (str, bytes, Path, Mapping, AudioStream)) or hasattr(
+        sounds, "read"
+    )
     kind = getattr(getattr(sounds, "dtype", None), "kind", "f")  # torch has none
-    if one or (getattr(sounds, "ndim", 2) == 1 and kind in "fiuc"):  # else an array of names
+    if is_sound or (getattr(sounds, "ndim", 2) == 1 and kind in "fiuc"):  # else an array of names
         raise AudioError(f"{type(sounds).__name__}: one sound; give a list of sounds, such as [x]")
     return sounds
 

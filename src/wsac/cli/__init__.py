@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
 import sys
@@ -100,8 +101,23 @@ OPTION_OF = {
 }
 
 
+# types of Python, as they stand in typer's help, and what users call them
+TYPE = re.compile(r"<(?:list\[)?(str|Path|int|float)\]?>")
+CALLED = {"str": "text", "Path": "path", "int": "number", "float": "number"}
+
+
 class Verb(TyperCommand):
     """A command that says which option a word without one belongs to, and where rows go."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write = formatter.write_dl
+
+        def in_plain_words(rows: Any, *args: Any, **options: Any) -> None:
+            plain = [(TYPE.sub(lambda m: f"<{CALLED[m[1]]}>", name), text) for name, text in rows]
+            write(plain, *args, **options)
+
+        formatter.write_dl = in_plain_words
+        super().format_options(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if self.name == "tag" and {"-o", "--out"} & {w.split("=")[0] for w in args}:

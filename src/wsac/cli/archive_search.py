@@ -112,7 +112,7 @@ def _print(hits: list[Hit], style: str, null: bool) -> None:
                 cells = [list(map(spreadsheet_safe, line)) for line in cells]
             write_out("".join(map(csv_line, [COLUMNS, *cells])))
         case _:
-            columns = ("file", "score>", "seconds>", "caption", "sure>")
+            columns = ("file", "cosine>", "seconds>", "caption", "sure>")
             table("", columns, map(_cells, hits))
 
 

@@ -27,18 +27,22 @@ def train(
         str | None, Option(help="Continue from pocket (usual for few captions), a run, or none.")
     ] = None,
     recipe: common.Recipe = None,
-    epochs: Annotated[int | None, Option(help="Passes; 0: 4, more for few captions.")] = None,
+    epochs: Annotated[
+        int | None, Option(help="Passes over the captions. 0: as many as suit their number.")
+    ] = None,
     bridge: Annotated[str | None, Option(help="Such as shift+noise:variance=0.001.")] = None,
     noise: Annotated[float | None, Option(help="Short for --bridge noise:variance=…")] = None,
     gap: common.Gap = None,
     dedupe: Annotated[
-        float | None, Option(help="Near-duplicates leave the memory: 0.98 is a cosine.")
+        float | None, Option(help="Leave near-duplicates out of the memory: cosine, as 0.98.")
     ] = None,
     seed: common.Seed = None,
     changes: common.Set = None,
     fast: Fast = False,
-    sounds: Annotated[list[str] | None, Option(help="Sounds of yours for the verdict.")] = None,
-    verdict: Annotated[bool, Option(help="Say after training what it is worth.")] = True,
+    sounds: Annotated[
+        list[str] | None, Option(help="Your sounds, to judge the result by. Repeatable.")
+    ] = None,
+    verdict: Annotated[bool, Option(help="Judge the captioner after training.")] = True,
     as_json: common.Json = False,
     device: common.Device = "auto",
 ) -> None:

@@ -27,7 +27,7 @@ NAMES = "name the sounds yourself: wsac tag FILES --labels 'lathe, drill press, 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """grade: little, useless, behind or good. captions: of the training. shown: sounds and what was
-    written of them. different: of the captions of all sounds. found: how captions find their
+    written of them. different: of the captions of all sounds. places: how captions find their
     sounds; usual: the same of the built-in captioner. read_back: how captions of the training find
     themselves, read back by the built-in captioner if it has the same CLAP. own: whether the sounds
     are the user's.
@@ -37,7 +37,7 @@ class Verdict:
     captions: int
     shown: tuple[tuple[str, str], ...]
     different: int
-    found: Places
+    places: Places
     usual: Places
     read_back: Places
     own: bool
@@ -48,13 +48,14 @@ class Verdict:
 
     def lines(self) -> list[str]:
         """The verdict in a few sentences."""
-        found, usual, back, count = self.found, self.usual, self.read_back, self.found.count
+        usual, back, count = self.usual, self.read_back, self.places.count
         kind = "sounds of yours" if self.own else "synthesised scenes"
         return [
             *(f"  {name}: {text}" for name, text in self.shown),
-            f"of {count} {kind}, {self.different} captions differ; {found.first:.0%} find their "
-            f"own sound first (built-in captioner {usual.first:.0%}, chance {1 / count:.0%}), "
-            f"mean place {_place(found)} (built-in {_place(usual)}, chance "
+            f"of {count} {kind}, {self.different} captions differ; {self.places.first:.0%} find "
+            f"their own sound first (built-in captioner {usual.first:.0%}, "
+            f"chance {1 / count:.0%}), "
+            f"mean place {_place(self.places)} (built-in {_place(usual)}, chance "
             f"{(count + 1) / 2:.0f}) of {count}",
             f"its captions, read back from their own text, resemble themselves by "
             f"{back.likeness:.2f} (0.8 to 0.95 with the built-in CLAP); {back.first:.0%} find "
@@ -94,20 +95,20 @@ def judge(
     other = same or Captioner.load(device="cpu")
     theirs = audio if same else _sounds(other, sounds)[1]
     texts, others = (
-        [caption.text for caption in one.caption_embeddings(heard_by)]
-        for one, heard_by in ((captioner, audio), (other, theirs))
+        [caption.text for caption in writer.caption_embeddings(embeddings)]
+        for writer, embeddings in ((captioner, audio), (other, theirs))
     )
-    found, usual = (Places.of(captioner.clap.embed_text(own), audio) for own in (texts, others))
+    places, usual = (Places.of(captioner.clap.embed_text(own), audio) for own in (texts, others))
     back, different = read_back(same or captioner, captions), len(set(texts))
     grade = "good"
-    if found.place > LOST or (same and back.likeness < STRANGE) or 5 * different <= len(texts):
+    if places.place > LOST or (same and back.likeness < STRANGE) or 5 * different <= len(texts):
         grade = "useless"
     elif len(captions) < LITTLE:
         grade = "little"
-    elif found.place > usual.place + BEHIND:
+    elif places.place > usual.place + BEHIND:
         grade = "behind"
     shown = tuple(zip(names, texts, strict=True))[:: max(1, len(texts) // SHOWN)][:SHOWN]
-    return Verdict(grade, len(captions), shown, different, found, usual, back, own=bool(sounds))
+    return Verdict(grade, len(captions), shown, different, places, usual, back, own=bool(sounds))
 
 
 def _sounds(captioner: Captioner, paths: Sequence[str | Path]) -> tuple[list[str], Tensor]:
@@ -123,11 +124,13 @@ def _sounds(captioner: Captioner, paths: Sequence[str | Path]) -> tuple[list[str
             sounds.append(render_scene(scene, rng, SECONDS, captioner.clap.sample_rate))
     pairs = zip(names, embed_many(captioner.clap, sounds), strict=True)
     readable = [
-        (name, one) for name, one in pairs if not isinstance(one, AudioError) and not one.silent
+        (name, sound.embedding)
+        for name, sound in pairs
+        if not isinstance(sound, AudioError) and not sound.silent
     ]
     if len(readable) < 2:
         raise AudioError("a verdict needs two sounds or more that can be read; give others")
-    return [name for name, _ in readable], torch.stack([one.embedding for _, one in readable])
+    return [name for name, _ in readable], torch.stack([embedding for _, embedding in readable])
 
 
 def _place(places: Places) -> str:

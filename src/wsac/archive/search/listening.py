@@ -62,13 +62,14 @@ def write_search_page(path: str | Path, hits: Sequence[Hit], *, title: str) -> N
             lines.append(("cannot be played:", str(error)))
         if samples is not None and hit.end - hit.start > LONGEST:
             lines.append(("shortened:", f"the first {LONGEST:g} of {hit.end - hit.start:.1f} s"))
-        facts = [("place", str(place)), ("score", f"{hit.score:.3f}")]
+        facts = [("place", str(place)), ("cosine", f"{hit.score:.3f}")]
         facts.append(("from–to", f"{hit.start:.1f}–{hit.end:.1f} s"))
         if hit.confidence is not None:
             facts.append(("sure", f"{100 * hit.confidence:.0f} %"))
         caption = hit.caption or "(no caption)"
         cards.append(ClipCard(hit.file, caption, samples, PAGE_RATE, tuple(facts), tuple(lines)))
-    summary = f"{len(hits)} result{'s' * (len(hits) != 1)}, best first; score: cosine of the query."
+    results = f"{len(hits)} result{'s' * (len(hits) != 1)}"
+    summary = f"{results}, best first. Cosine: of the sound and the query."
     write_page(path, [PagePart(cards=cards)], title=f"Search: {title}", summary=summary)
 
 

@@ -97,8 +97,8 @@ def _table(
     if SEPARATOR.match(text):
         next(rows, None)
     line = next((line for line, row in rows if any(cell.strip() for cell in row)), 1)
-    kept = _without_headers(path, rows, written, faults)
-    return Records(_named(path, names, kept, faults, pad), names, f"line {line}")
+    rest = _without_headers(path, rows, written, faults)
+    return Records(_named(path, names, rest, faults, pad), names, f"line {line}")
 
 
 def _without_headers(
