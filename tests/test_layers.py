@@ -22,7 +22,7 @@ LAYERS = (
     ("clap", "decoder"),
     ("inference",),
     ("training",),
-    ("evaluation", "archive"),
+    ("evaluation", "archive", "serve"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -34,8 +34,8 @@ MOST_EMPTY_NAMES = 40  # lines that use such a word in its ordinary sense
 # `import wsac` and `wsac --help` load none of these: they take long to import.
 HEAVY = set(
     "accelerate av fsspec huggingface_hub jinja2 matplotlib numpy onnxruntime peft pyarrow "
-    "pydantic ray rich safetensors sentence_transformers soundfile soxr tokenizers torch "
-    "transformers".split()
+    "prometheus_client pydantic ray rich safetensors sentence_transformers soundfile soxr "
+    "starlette tokenizers torch transformers uvicorn".split()
 )
 # These are imported inside functions only.
 LATE = {
@@ -44,9 +44,13 @@ LATE = {
     "huggingface_hub",
     "onnxruntime",
     "peft",
+    "prometheus_client",
+    "python_multipart",
     "ray",
     "sentence_transformers",
+    "starlette",
     "transformers",
+    "uvicorn",
 }
 
 

@@ -60,13 +60,13 @@ def embed_sound(clap: ClapEncoder, audio: Audio, options: AudioOptions = AS_IS) 
     if hasattr(audio, "dtype"):  # all in memory already
         recording = load_audio(audio, clap.sample_rate, options=_for(clap, options))
         embedding = clap.embed_audio([torch.from_numpy(recording.samples)])[0]
-        return _whole(clap, audio, embedding, recording)
+        return whole_sound(clap, audio, embedding, recording)
     pool = WindowPool(clap)
     with AudioStream(audio, clap.sample_rate, _for(clap, options)) as stream:
         for windows in batches(stream.windows(clap.window_seconds), WINDOWS_AT_ONCE):
             pool.add([torch.from_numpy(window.samples) for window in windows])
             _report(stream)
-        return _whole(clap, audio, pool.embedding(), stream)
+        return whole_sound(clap, audio, pool.embedding(), stream)
 
 
 def embed_many(
@@ -90,7 +90,7 @@ def embed_many(
                 if isinstance(recording, AudioError):
                     raise recording
                 if recording.seconds <= LONG:
-                    yield _whole(clap, audio, next(embeddings), recording)
+                    yield whole_sound(clap, audio, next(embeddings), recording)
                 else:
                     yield embed_sound(clap, audio, options)
             except AudioError as error:
@@ -278,9 +278,10 @@ def _is_silent(samples: np.ndarray) -> bool:
     return float(np.abs(samples).max()) < SILENCE_PEAK
 
 
-def _whole(
+def whole_sound(
     clap: ClapEncoder, audio: Audio, embedding: Tensor, source: Recording | AudioStream
 ) -> AudioEmbedding:
+    """What is known of a whole sound. Raises AudioError for an embedding that is not finite."""
     _check_finite(clap, embedding, _name(audio))
     about = source.notes, source.silent, _file(audio), source.levels
     return AudioEmbedding(embedding, 0.0, source.seconds, *about)

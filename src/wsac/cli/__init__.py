@@ -33,6 +33,7 @@ from . import (
     evaluate,
     export,
     moments,
+    serve,
     subtitle,
     train,
 )
@@ -47,6 +48,7 @@ SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         moments.find,
         archive.archive,
         archive_search.search,
+        serve.serve,
         clap.embed,
         export.export,
         demo.demo,

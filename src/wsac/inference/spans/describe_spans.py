@@ -83,15 +83,22 @@ class Describer:
 
     def embedded_spans(self, stream: AudioStream) -> Iterator[tuple[Span, Tensor]]:
         """The same, each with its embedding [D], unit norm."""
+        for described in self.by_steps(stream):
+            yield from described
+
+    def by_steps(self, stream: AudioStream) -> Iterator[list[tuple[Span, Tensor]]]:
+        """The same, as a list for every few seconds that are read, often empty."""
         batch: list[Passage] = []
         at_once = 1
         for passages in find_by_steps(self.captioner.clap, stream, self.numbers):
             batch += passages
             late = bool(batch) and stream.seconds - batch[0].start > PATIENCE
             if late or len(batch) >= at_once:
-                yield from self.describe(batch, stream.file)
+                yield list(self.describe(batch, stream.file))
                 batch, at_once = [], AT_ONCE
-        yield from self.describe(batch, stream.file)
+            else:
+                yield []
+        yield list(self.describe(batch, stream.file))
 
     def describe(self, batch: list[Passage], file: str) -> Iterator[tuple[Span, Tensor]]:
         """The spans and embeddings of passages, without those that are unsure or to be skipped."""

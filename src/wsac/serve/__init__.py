@@ -1,0 +1,1 @@
+"""An HTTP server for captions, tags, spans, embeddings and search."""

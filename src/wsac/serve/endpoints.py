@@ -1,0 +1,251 @@
+"""What each address does with a request."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import math
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from wsac.data.audio.audio_options import AS_IS, AudioOptions
+from wsac.data.captions.labels import split_labels
+from wsac.inference.batch import rounded, unsure_hidden
+from wsac.inference.spans.span import Span
+from wsac.inference.subtitles.relevance import CueOptions
+from wsac.inference.subtitles.subtitles import Subtitles
+from wsac.types import WsacError
+
+from . import schemas
+from .answers import Answer, RefusalError
+from .serve_options import ServeOptions
+from .sound_engine import SoundEngine
+from .uploads import CURL, Upload, form_of, json_of
+
+Model = TypeVar("Model", bound=BaseModel)
+DATA = re.compile(r"data:[\w.+/-]*(;[\w.=-]+)*;base64,", re.ASCII)
+MEDIA = {"text": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
+
+
+@dataclass
+class Service:
+    """The parts that endpoints use. model: its name. search: None without an archive."""
+
+    engine: SoundEngine
+    options: ServeOptions
+    model: str
+    search: Callable[[schemas.SearchRequest], list[Any]] | None = None
+
+
+async def captions(service: Service, request: Any) -> Answer:
+    async def answer(form: schemas.CaptionForm, audio: AudioOptions) -> BaseModel:
+        hide = unsure_hidden(service.engine.captioner, form.min_confidence, service.model)
+        result = await service.engine.hear(form.file, audio, captioned=True)
+        caption = hide(rounded(result.caption))  # type: ignore[type-var]
+        names = ("file", "start", "end", "notes", "guess", "confidence", "logprob")
+        values = {name: getattr(caption, name) for name in names}
+        return schemas.CaptionAnswer(caption=caption.text, **values)
+
+    return await _of_sound(service, request, schemas.CaptionForm, answer)
+
+
+async def tags(service: Service, request: Any) -> Answer:
+    async def answer(form: schemas.TagForm, audio: AudioOptions) -> BaseModel:
+        sound = await service.engine.tags(form.file, split_labels(form.labels), audio)
+        best = tuple(map(rounded, sound.tags[: form.top]))
+        return _row(schemas.TagAnswer, rounded(replace(sound, tags=best)))
+
+    return await _of_sound(service, request, schemas.TagForm, answer)
+
+
+async def spans(service: Service, request: Any) -> Answer:
+    async def answer(form: schemas.SpanForm, audio: AudioOptions) -> BaseModel:
+        events, cues, seconds, notes = await _spans(service, form, audio, form.style, form.skip)
+        rows = [{"start": cue.start, "end": cue.end, "text": cue.text} for cue in cues.cues]
+        about: dict[str, Any] = {"file": form.file.name, "start": 0.0, "end": round(seconds, 3)}
+        about |= {"notes": notes, "cues": rows, "spans": [_span(span) for span in events]}
+        return schemas.SpanAnswer(**about)
+
+    return await _of_sound(service, request, schemas.SpanForm, answer)
+
+
+async def transcriptions(service: Service, request: Any) -> Answer:
+    async def answer(form: schemas.TranscriptionForm, audio: AudioOptions) -> BaseModel | Answer:
+        _, subtitles, seconds, _ = await _spans(service, form, audio, "sdh", ())
+        text = "\n".join(" ".join(cue.text.split()) for cue in subtitles.cues)
+        match form.response_format:
+            case "json":
+                return schemas.Transcription(text=text)
+            case "verbose_json":
+                segments = [_segment(i, cue) for i, cue in enumerate(subtitles.cues)]
+                return schemas.VerboseTranscription(
+                    text=text, duration=round(seconds, 3), segments=segments
+                )
+            case "text":
+                return Answer(f"{text}\n", MEDIA["text"])
+            case name:
+                return Answer(subtitles.text(name), MEDIA.get(name, MEDIA["text"]))
+
+    return await _of_sound(service, request, schemas.TranscriptionForm, answer)
+
+
+async def search(service: Service, request: Any) -> Answer:
+    body = await json_of(request, service.options.max_bytes, service.options.timeout)
+    wanted = _validated(schemas.SearchRequest.model_validate_json, body)
+    hits = await attended(request, service, service.engine.model.alone(service.search, wanted))
+    return _json(schemas.SearchAnswer(results=[_row(schemas.SearchHit, hit) for hit in hits]))
+
+
+async def embeddings(service: Service, request: Any) -> Answer:
+    body = await json_of(request, service.options.max_bytes, service.options.timeout)
+    wanted = _validated(schemas.EmbeddingRequest.model_validate_json, body)
+    del body
+    inputs = [wanted.input] if isinstance(wanted.input, str) else wanted.input
+    for text in inputs if wanted.modality == "text" else ():
+        if not text.strip() or len(text) > schemas.MOST_CHARACTERS:
+            most = f"{schemas.MOST_CHARACTERS:,} characters"
+            raise RefusalError(400, f"input: a text that is empty or above {most}; shorten it")
+    embed = service.engine.embed_texts if wanted.modality == "text" else None
+    work = embed(inputs) if embed else _embed_sounds(service.engine, inputs)
+    vectors = await attended(request, service, work)
+    rows = [
+        schemas.EmbeddingRow(index=i, embedding=_encoded(vector, wanted.encoding_format))
+        for i, vector in enumerate(vectors)
+    ]
+    return _json(schemas.EmbeddingAnswer(data=rows, model=service.model))
+
+
+async def models(service: Service, request: Any) -> Answer:
+    return _json(schemas.ModelList(data=[schemas.ModelRow(id=service.model)]))
+
+
+async def attended(request: Any, service: Service, work: Awaitable[Any]) -> Any:
+    """The result of work, which is cancelled when the client leaves (499) or time is up (504)."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    seconds = service.options.timeout
+    try:
+        both = {task, gone}
+        await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if gone.done():
+            raise RefusalError(499, "the client has left")
+        raise RefusalError(504, f"no result within {seconds:g} s; send a shorter sound, or later")
+    finally:
+        for other in (task, gone):
+            other.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await other
+
+
+async def _gone(request: Any) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _of_sound(
+    service: Service, request: Any, model: type[Model], answer: Callable[..., Awaitable[Any]]
+) -> Answer:
+    options = service.options
+    async with form_of(request, options.max_bytes, options.timeout) as form:
+        if form.upload is None:
+            raise RefusalError(400, f"file: no sound was sent; {CURL}")
+        values: Any = _validated(model.model_validate, form.fields | {"file": form.upload})
+        audio = AudioOptions.parse(values.track, values.channel)
+        result = await attended(request, service, answer(values, audio))
+    return result if isinstance(result, Answer) else _json(result)
+
+
+async def _spans(
+    service: Service, form: Any, audio: AudioOptions, style: str, skip: Any
+) -> tuple[list[Span], Subtitles, float, tuple[str, ...]]:
+    cue_options = CueOptions(style=style, skip=skip)
+    spans, seconds, notes = await service.engine.spans(form.file, audio)
+    spans = [rounded(span) for span in spans if span.kind not in skip]  # type: ignore[type-var]
+    name = form.file.name
+
+    def place() -> Subtitles:
+        return Subtitles.of(spans, cue_options, file=name)
+
+    return spans, await service.engine.in_worker(place), seconds, notes
+
+
+async def _embed_sounds(engine: SoundEngine, inputs: list[str]) -> list[list[float]]:
+    """The embeddings of sounds in base64, one on the disk at a time."""
+    vectors = []
+    for i, text in enumerate(inputs):
+        mark = DATA.match(text)
+        encoded = text[mark.end() if mark else 0 :]
+        if not mark and re.match(r"\w+:", text):
+            what = "an address; the server fetches nothing, so send the sound as base64"
+            raise RefusalError(400, f"input {i}: {what}")
+        upload = Upload(f"input {i}")
+        try:
+            upload.write(base64.b64decode(encoded, validate=True))
+            upload.end()
+            result = await engine.hear(upload, AS_IS)
+            vectors.append(result.embedding.embedding.tolist())
+        except binascii.Error as error:
+            raise RefusalError(
+                400, f"input {i}: not base64 ({error}); send base64 or data:"
+            ) from error
+        finally:
+            upload.remove()
+    return vectors
+
+
+def _validated(parse: Callable[[Any], Model], values: Any) -> Model:
+    """Raises RefusalError with the first thing that is wrong."""
+    try:
+        return parse(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        what = f"{place}: {first['msg']}" if place else first["msg"]
+        raise RefusalError(400, f"{what}; /openapi.json lists the fields") from None
+
+
+def _tag(tag: Any) -> schemas.TagRow:
+    return _row(schemas.TagRow, rounded(tag))
+
+
+def _row(model: type[Model], value: Any) -> Model:
+    return model.model_validate(value, from_attributes=True)
+
+
+def _span(span: Span) -> schemas.SpanRow:
+    names = set(schemas.SpanRow.model_fields) - {"caption", "tags"}
+    values: dict[str, Any] = {name: getattr(span, name) for name in names}
+    levels = {name: round(values[name], 2) for name in ("loudness", "prominence")}
+    tags = [_tag(tag) for tag in span.tags]
+    return schemas.SpanRow(**values | levels, caption=span.text, tags=tags)
+
+
+def _segment(number: int, cue: Any) -> schemas.Segment:
+    sure = [s.confidence for s in cue.spans if s.confidence is not None]
+    logprob = round(math.log(max(min(sure, default=1.0), 1e-6)), 4)
+    text = " ".join(cue.text.split())
+    return schemas.Segment(id=number, start=cue.start, end=cue.end, text=text, avg_logprob=logprob)
+
+
+def _encoded(vector: list[float], encoding: str) -> list[float] | str:
+    if encoding == "float":
+        return vector
+    return base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode("ascii")
+
+
+def _json(model: BaseModel) -> Answer:
+    return Answer(model.model_dump_json())
+
+
+def as_refusal(error: WsacError) -> RefusalError:
+    """A mistake of the request that was found while it was worked on."""
+    return error if isinstance(error, RefusalError) else RefusalError(400, str(error))
