@@ -44,7 +44,7 @@ def test_results_reach_their_owners(most):
 def test_what_fails_fails_alone(raises):
     def run(items):
         if raises and any(i % 7 == 3 for i in items):
-            raise ValueError(f"bad {[i for i in items if i % 7 == 3][0]}")
+            raise ValueError(f"bad {next(i for i in items if i % 7 == 3)}")
         return [ValueError(f"bad {i}") if i % 7 == 3 else i for i in items]
 
     async def talk(batcher):

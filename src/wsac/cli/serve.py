@@ -18,6 +18,7 @@ from . import common_options as common
 
 NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 KEY_VARIABLE = "WSAC_API_KEY"
+BACKLOG = 2048  # connections that wait to be taken
 GRACE = 30.0  # seconds beyond the timeout that running requests get at the end
 
 
@@ -79,6 +80,7 @@ def serve(
         app = create_app(captioner, options, model=name, search=search, quiet=quiet)
         if not local and not keys:
             say("note: without API keys, everyone who reaches this address can use it")
+        listener.listen(BACKLOG)  # so that who reads the next line is not refused
         shown = f"[{host}]" if ":" in host else host
         say(f"wsac serves {name} at http://{shown}:{listener.getsockname()[1]}/; Ctrl-C stops it")
         _run(app, listener, timeout + GRACE)
@@ -154,6 +156,7 @@ def _run(app: Any, listener: socket.socket, grace: float) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
+        backlog=BACKLOG,
         access_log=False,
         server_header=False,
         lifespan="on",

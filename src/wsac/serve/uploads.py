@@ -66,7 +66,7 @@ class Form:
     def add(self, name: str, value: str) -> None:
         """Keep the value of a field; one that is empty counts as left out."""
         if value and name.endswith("[]"):
-            self.fields.setdefault(name[:-2], []).append(value)
+            self.fields.setdefault(name, []).append(value)
         elif value:
             self.fields[name] = value
 
