@@ -184,6 +184,7 @@ def test_refusals_of_sounds(asked, wav, path, content, fields, status, words):
         ({"input": "https://example.org/dog.wav", "modality": "audio"}, "fetches nothing"),
         ({"input": "file:///etc/passwd", "modality": "audio"}, "fetches nothing"),
         ({"input": "no base64!", "modality": "audio"}, "input 0: not base64"),
+        ({"input": ["\u023e"], "modality": "audio"}, "input 0: not base64"),
         ({"input": "x", "modality": "image"}, "modality: Input should be"),
     ],
 )

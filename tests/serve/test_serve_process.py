@@ -196,7 +196,7 @@ def test_schemathesis_finds_no_undocumented_answer(model, tmp_path):
             "--phases",
             "examples,fuzzing",
         ]
-        command += ["--max-examples", "20", "--seed", "1", "--no-color"]
+        command += ["--max-examples", "60", "--seed", "1", "--no-color"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
 

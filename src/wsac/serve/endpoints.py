@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import math
 import re
 from collections.abc import Awaitable, Callable
@@ -193,7 +192,7 @@ async def _embed_sounds(engine: SoundEngine, inputs: list[str]) -> list[list[flo
             upload.end()
             result = await engine.hear(upload, AS_IS)
             vectors.append(result.embedding.embedding.tolist())
-        except binascii.Error as error:
+        except ValueError as error:  # of base64, or of letters beyond ASCII
             raise RefusalError(
                 400, f"input {i}: not base64 ({error}); send base64 or data:"
             ) from error

@@ -83,10 +83,11 @@ class Gate:
             seconds = time.monotonic() - begin
             self.metrics.requests.labels(path, str(answer.status)).inc()
             self.metrics.seconds.labels(path).observe(seconds)
-            size = request.headers.get("content-length", "")
-            self.metrics.received.inc(int(size) if size.isdecimal() else 0)
+            declared = request.headers.get("content-length", "")
+            size = int(declared) if declared.isdecimal() else 0
+            self.metrics.received.inc(size)
             about = {"method": request.method, "path": path, "status": answer.status}
-            self.log.write(id=name, **about, seconds=round(seconds, 4), bytes=size or None)
+            self.log.write(id=name, **about, seconds=round(seconds, 4), bytes=size)
             headers = SAFE | answer.headers | {"X-Request-ID": name}
             return Response(answer.content, answer.status, headers, answer.media_type)
 
