@@ -75,7 +75,7 @@ def serve(
             hosts=tuple(name.lower() for name in hosts),
         )
         captioner = Captioner.load(model, clap=clap, device=device)
-        search = None if archive is None else _search(archive, captioner)
+        search = None if archive is None else search_of(archive, captioner)
         name = "pocket" if model == "pocket" else folder.resolve().name
         app = create_app(captioner, options, model=name, search=search, quiet=quiet)
         if not local and not keys:
@@ -121,7 +121,7 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _search(folder: Path, captioner: Any) -> Callable[[Any], list[Any]]:
+def search_of(folder: Path, captioner: Any) -> Callable[[Any], list[Any]]:
     """Searches an archive. Raises WsacError for one of another CLAP, or an empty one."""
     from wsac.archive.archive_folder import Archive
     from wsac.archive.search.searching import ArchiveSearch, embed_query, parse_where

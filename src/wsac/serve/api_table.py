@@ -134,7 +134,8 @@ def openapi(table: tuple[Endpoint, ...], *, keys: bool) -> dict[str, Any]:
         responses = good | (answers_503 if path == "/readyz" else {}) | _errors(OPEN)
         paths[path] = {"get": {"operationId": path[1:], "responses": responses, "security": []}}
     info = {"title": "wsac", "version": __version__, "description": "Captions for sound."}
-    document = {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
+    document: dict[str, Any] = {"openapi": "3.1.0", "info": info, "paths": paths}
+    document["components"] = components
     if keys:
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}]

@@ -48,7 +48,7 @@ def create_app(
     metrics = Metrics()
     gate = Gate(options, metrics, RequestLog(quiet))
     engine = SoundEngine(captioner, options, metrics.batches.observe)
-    service = Service(engine, options, model, search)
+    service = Service(engine, options, model, *([search] if search else []))
     table = (*ENDPOINTS, *([SEARCH] if search else []))
     document = to_json(openapi(table, keys=bool(options.keys)))
 

@@ -35,12 +35,12 @@ MEDIA = {"text": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
 
 @dataclass
 class Service:
-    """The parts that endpoints use. model: its name. search: None without an archive."""
+    """The parts that endpoints use. model: its name. search: of the archive."""
 
     engine: SoundEngine
     options: ServeOptions
     model: str
-    search: Callable[[schemas.SearchRequest], list[Any]] | None = None
+    search: Callable[[schemas.SearchRequest], list[Any]] = lambda wanted: []
 
 
 async def captions(service: Service, request: Any) -> Answer:
