@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -122,6 +123,32 @@ def test_many_clients_get_their_own_answers(model, wav, tmp_path):
     logged = [json.loads(line) for line in lines if line.startswith("{")]
     assert sum(row["status"] in (200, 422) for row in logged) >= 200
     assert not [line for line in lines if "wav" in line and "serves" not in line]  # no names
+
+
+def answer_of(address, *parts, length=None):
+    """The status of an upload of which these parts come, half a second apart."""
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        size = f"Content-Length: {length}" if length else "Transfer-Encoding: chunked"
+        connection.sendall(
+            f"POST /v1/audio/captions HTTP/1.1\r\nHost: {host}\r\n{size}\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode()
+        )
+        for part in parts:
+            time.sleep(0.5)
+            mark = b"" if length else f"{len(part):x}\r\n".encode()
+            connection.sendall(mark + part + (b"" if length else b"\r\n"))
+        return int(connection.recv(100).split()[1])
+
+
+def test_uploads_that_never_end(model):
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    with running(model, "--quiet", "--timeout", "2", "--max-mb", "0.1") as (address, _, _):
+        assert answer_of(address, head, length=50_000) == 408
+        assert answer_of(address, head, b"0" * 250_000) == 413  # of a length that is not told
+        assert answer_of(address, length=10_000_000) == 413
+        assert answer_of(address, b"no form", length=7) == 400
+        assert "wsac_requests_inside 0.0" in httpx.get(f"{address}/metrics").text
 
 
 def test_sigterm_finishes_what_was_taken(model, wav):
