@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest.importorskip("starlette", reason="needs wsac[serve]")
-httpx = pytest.importorskip("httpx2", reason="needs httpx2, a client of HTTP")
-
 
 @pytest.fixture
 def wav():
@@ -30,6 +27,9 @@ def wav():
 @pytest.fixture
 def serve(captioner):
     """``with``-block of a client: ``async with serve(max_seconds=3) as client``."""
+    for module in ("starlette", "python_multipart", "prometheus_client"):
+        pytest.importorskip(module, reason="needs wsac[serve]")
+    httpx = pytest.importorskip("httpx2", reason="needs httpx2, a client of HTTP")
     from wsac.serve.app import create_app
     from wsac.serve.serve_options import ServeOptions
 
