@@ -64,7 +64,9 @@ def caption(
     names = common.listed_files(files, files_from, null)
     check_captioner(model)
     windowed = window is not None
-    row_file = out and RowFile(out, style, CAPTION_ROW, resume=resume, windowed=windowed)
+    row_file = None
+    if out is not None:
+        row_file = RowFile(out, style, CAPTION_ROW, resume=resume, windowed=windowed)
 
     decoding = {"bridge": bridge, "beam_size": beam, "choose": choose, "samples": samples}
     options = common.overrides(decoding | {"precision": precision}, changes, "length_penalty=0.8")
@@ -90,7 +92,7 @@ def caption(
 
     results = Results.of("caption", sounds, begin) if sounds else Results("caption", [], [])
     try:
-        print_results(results, style, windowed=windowed, out=row_file or None)
+        print_results(results, style, windowed=windowed, out=row_file)
     finally:
         if row_file is not None:
             row_file.close()
