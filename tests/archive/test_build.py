@@ -14,7 +14,7 @@ import soundfile
 from wsac.archive.archive_folder import Archive
 from wsac.archive.build import BuildOptions
 from wsac.archive.content import content_id
-from wsac.types import WsacError
+from wsac.types import RecipeError, WsacError
 
 
 def rows_of(folder) -> dict[str, dict]:
@@ -121,10 +121,28 @@ def test_errors_are_tried_again_when_asked(tmp_path, build, make_sounds):
     assert build().errors == 1
     (sounds / "001.wav").write_bytes(content)
     os.utime(sounds / "001.wav", ns=(time.st_atime_ns, time.st_mtime_ns))
-    assert build().rows == 0
+    again = build()
+    assert (again.rows, again.errors, again.standing) == (0, 0, 1)
     summary = build(retry_errors=True)
     assert (summary.rows, summary.errors, summary.counts["tried again"]) == (1, 0, 1)
     assert not any(row["error"] for row in rows_of(tmp_path / "archive").values())
+
+
+def test_errors_of_an_earlier_build_are_told_again(tmp_path, run, make_sounds, model):
+    sounds = make_sounds(tmp_path / "sounds", 2)
+    (sounds / "000.wav").write_bytes(b"no sound")
+    command = ("archive", "build", sounds, "--out", tmp_path / "a", "--model", model)
+    for rows in (2, 0):
+        code, _, err = run(*command, "--workers", 0)
+        assert code == 1
+        assert f"{max(0, rows - 1)} file" in err
+        assert "1 of 2 files could not be captioned; their errors are in the archive" in err
+
+
+def test_each_worker_has_memory():
+    with pytest.raises(RecipeError, match="4 workers in so little memory"):
+        BuildOptions(workers=4, max_memory=1 << 30)
+    assert BuildOptions(workers=2, max_memory=1 << 30).count_workers() == 2
 
 
 def test_a_list_keeps_its_other_columns(tmp_path, build, make_sounds):

@@ -53,6 +53,10 @@ class BuildOptions(RowOptions):
             raise RecipeError(f"{self.shard_files} files a shard: give 1 to {LARGEST_SHARD:,}")
         if self.max_memory is not None and self.max_memory < WORKER_BYTES // 2:
             raise RecipeError("so little memory: a worker needs about 1 GiB; give 512M or more")
+        count = self.workers or 0
+        if self.max_memory and self.max_memory < count * WORKER_BYTES // 2:
+            what = f"{count} workers in so little memory: each needs about 1 GiB"
+            raise RecipeError(f"{what}; give fewer, or {count * WORKER_BYTES >> 30}G")
 
     def count_workers(self) -> int:
         if self.workers is not None:
@@ -64,13 +68,15 @@ class BuildOptions(RowOptions):
 @dataclass
 class BuildSummary:
     """What a build did. counts: of files, as in Plan. rows, errors: of the shards that it wrote.
-    failed: files in shards that could not be written. error: an example."""
+    failed: files in shards that could not be written. error: an example. standing: errors that
+    were in the archive before, and are not tried again."""
 
     counts: dict[str, int] = field(default_factory=dict)
     listed: int = 0
     rows: int = 0
     errors: int = 0
     failed: int = 0
+    standing: int = 0
     error: str = ""
 
 
@@ -135,7 +141,7 @@ def _open(folder: Path, options: BuildOptions) -> Archive:
 
 def _work(archive: Archive, plan: Plan, options: BuildOptions) -> BuildSummary:
     """Write the shards that are to be done, with progress on stderr and in ``build.log``."""
-    summary = BuildSummary(plan.counts, len(plan.manifest))
+    summary = BuildSummary(plan.counts, len(plan.manifest), standing=plan.standing)
     total, began = plan.files_to_do, time.monotonic()
     say(_first_line(archive.folder, plan, total))
     if not total:
@@ -154,6 +160,7 @@ def _work(archive: Archive, plan: Plan, options: BuildOptions) -> BuildSummary:
                 line = f"part {event.number}: {event.rows} files, {event.errors} errors"
             else:
                 summary.failed += event.rows
+                tick(event.rows)
                 line = f"part {event.number}: not written ({event.reason})"
                 summary.error = summary.error or f"{archive.folder}: {line}"
             with suppress(OSError):  # a full disk shows elsewhere

@@ -31,12 +31,13 @@ class Plan:
     """manifest: every file of the archive, with the number of its shard. todo: the numbers of
     shards to write. edits: changes of rows in shards, by number and old path: new values, or None
     to remove the row. counts: of files; absent are those that are not in this input and still
-    exist."""
+    exist. standing: errors of files that are not tried again."""
 
     manifest: pa.Table
     todo: list[int]
     edits: dict[int, dict[str, dict[str, Any] | None]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    standing: int = 0
 
     def parts(self) -> Iterator[Part]:
         """The work, in the order of the numbers."""
@@ -92,6 +93,7 @@ def make_plan(archive: Archive, listed: pa.Table, *, shard_files: int, retry_err
         ]
     ).cast(manifest_schema())
     plan.manifest, plan.todo = manifest, sorted(set(part[fresh].tolist()))
+    plan.standing = int((keep & failed).sum()) + int(done["failed"].to_numpy()[stays].sum())
     renamed = sum(row[new] != old for new, old in moved.items())
     plan.counts = {
         "new": int((row[fresh] < 0).sum()),

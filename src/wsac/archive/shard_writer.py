@@ -74,6 +74,10 @@ class ShardWriter:
     def __init__(self, job: ArchiveJob) -> None:
         self.job = job
 
+    def load(self) -> None:
+        """Load the captioner now. Raises ModelError."""
+        _ = self.captioner
+
     def write(self, part: Part) -> PartDone:
         """Caption the files of a part and write its shard, in the place of an older one.
 
@@ -195,6 +199,6 @@ class ShardWriter:
                 for span, embedding in self._describer.embedded_spans(stream):
                     spans.append(asdict(span) | {"embedding": embedding.half().numpy()})
         except AudioError as error:
-            notes.append(f"no spans: {error}")
+            notes.append(f"no spans: {error}".replace(f"{place}: ", ""))
             return None
         return spans

@@ -78,10 +78,15 @@ def build(
         raise common.StoppedError(f"{out}: {what}") from None
     done = summary.rows - summary.errors
     say(f"{out}: {done:,} file{'s' * (done != 1)} captioned")
-    if failed := summary.errors + summary.failed:
+    if summary.error:
         say(f"error: {summary.error}")
-        what = f"{part_of(failed, summary.rows + summary.failed, 'file')} could not be captioned"
+    if summary.failed:
+        what = f"{part_of(summary.failed, summary.listed, 'file')} could not be written"
+        say(f"{what}; the same command tries them again")
+    if errors := summary.errors + summary.standing:
+        what = f"{part_of(errors, summary.listed, 'file')} could not be captioned"
         say(f"{what}; their errors are in the archive, and --retry-errors tries them again")
+    if summary.failed or errors:
         raise Exit(1)
 
 

@@ -62,7 +62,11 @@ def work(writer: ShardWriter, tasks: BinaryIO, answers: BinaryIO) -> None:
 
 
 def try_each(writer: ShardWriter, part: Part, answer: Callable[[int], None]) -> None:
-    """Tell the place of each file before it is tried, so that the last one told is to blame."""
+    """Tell the place of each file before it is tried, so that the last one told is to blame.
+
+    The captioner is loaded before: no file is to blame for that.
+    """
+    writer.load()
     for place, path in enumerate(part.files["path"].to_pylist()):
         if place not in part.set_aside:
             answer(place)
