@@ -94,7 +94,8 @@ def create_app(
         headers = {**(error.headers or {})}
         return Response(refusal.content, refusal.status, headers, refusal.media_type)
 
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: other})
+    handlers: Any = {HTTPException: other}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.state.gate = gate
     return app
 

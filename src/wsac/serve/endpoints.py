@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -20,7 +20,7 @@ from wsac.inference.batch import rounded, unsure_hidden
 from wsac.inference.spans.span import Span
 from wsac.inference.subtitles.relevance import CueOptions
 from wsac.inference.subtitles.subtitles import Subtitles
-from wsac.types import WsacError
+from wsac.types import Caption, WsacError
 
 from . import schemas
 from .answers import Answer, RefusalError
@@ -47,7 +47,7 @@ async def captions(service: Service, request: Any) -> Answer:
     async def answer(form: schemas.CaptionForm, audio: AudioOptions) -> BaseModel:
         hide = unsure_hidden(service.engine.captioner, form.min_confidence, service.model)
         result = await service.engine.hear(form.file, audio, captioned=True)
-        caption = hide(rounded(result.caption))  # type: ignore[type-var]
+        caption = hide(rounded(cast(Caption, result.caption)))
         names = ("file", "start", "end", "notes", "guess", "confidence", "logprob")
         values = {name: getattr(caption, name) for name in names}
         return schemas.CaptionAnswer(caption=caption.text, **values)
