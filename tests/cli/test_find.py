@@ -13,6 +13,7 @@ import soundfile
 
 from wsac.cli import main
 from wsac.data.soundworld import Event, render_event
+from wsac.types import WsacError
 
 RATE = 16_000
 
@@ -119,3 +120,28 @@ def test_mistakes_are_told_in_a_line(
     assert text in " ".join(output.err.split())
     assert "Traceback" not in output.err
     assert output.out == ""
+
+
+def test_silence_is_no_example(films: Path, capsys) -> None:
+    soundfile.write(films / "silence.wav", np.zeros(RATE), RATE)
+    assert main(["find", "--like", str(films / "silence.wav"), str(films / "one.wav")]) == 1
+    assert "silence.wav: silent, so nothing is like it" in capsys.readouterr().err
+
+
+def test_moments_are_shown_though_no_clip_can_be_written(films: Path, capsys, monkeypatch) -> None:
+    def full(*args: object) -> None:
+        raise WsacError("clips: no space left on the disk")
+
+    monkeypatch.setattr("wsac.inference.moments.moment_clips.write_clips", full)
+    words = [
+        "find",
+        "a dog barking",
+        str(films / "one.wav"),
+        "--cut",
+        str(films / "clips"),
+        "--json",
+    ]
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)[0]["file"].endswith("one.wav")
+    assert "error: clips: no space left on the disk" in err

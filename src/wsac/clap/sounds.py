@@ -69,6 +69,14 @@ def embed_sound(clap: ClapEncoder, audio: Audio, options: AudioOptions = AS_IS) 
         return whole_sound(clap, audio, pool.embedding(), stream)
 
 
+def embed_example(clap: ClapEncoder, audio: Audio) -> Tensor:
+    """[D] unit norm: a sound that others are to be like. Raises AudioError, also for silence."""
+    sound = embed_sound(clap, audio)
+    if sound.silent:
+        raise AudioError(f"{sound.file}: silent, so nothing is like it; give another --like")
+    return sound.embedding
+
+
 def embed_many(
     clap: ClapEncoder, sounds: Iterable[Audio], options: AudioOptions = AS_IS
 ) -> Iterator[AudioEmbedding | AudioError]:

@@ -75,14 +75,19 @@ def find(
     if not errors:
         moments, errors, stopped = _search(sounds, queries, (clap, top, device), options)
     moments = [m for m in moments if m.probability is None or m.probability >= min_probability]
-    clips = _clips(moments, cut, options)
+    clips, uncut = [""] * len(moments), list[WsacError]()
+    try:
+        clips = _clips(moments, cut, options)
+    except WsacError as error:  # a full disk, or a file that is gone; the moments are shown
+        uncut.append(error)
     _print(moments, clips, errors, style, labels=labels)
-    for error in errors:
-        say(f"error: {error}")
+    for failure in (*errors, *uncut):
+        say(f"error: {failure}")
     if stopped:
         raise common.StoppedError(stopped)
     if errors:
         say(f"{part_of(len(errors), len(sounds), 'file')} could not be searched")
+    if errors or uncut:
         raise Exit(1)
     if not moments:
         say(f"nothing fits with a probability of {min_probability:g} or more")

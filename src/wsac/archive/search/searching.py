@@ -185,7 +185,7 @@ def embed_query(
     import torch
     import torch.nn.functional as F
 
-    from wsac.clap.sounds import embed_sound
+    from wsac.clap.sounds import embed_example
     from wsac.inference.tagger import embed_in_prompts
 
     def of_text(text: str) -> torch.Tensor:
@@ -193,16 +193,10 @@ def embed_query(
             raise WsacError('an empty query; describe a sound, such as "dog barking far away"')
         return embed_in_prompts(clap, [text.strip()])[0]
 
-    wanted = [*map(of_text, texts), *(_like(embed_sound(clap, str(path))) for path in like)]
+    wanted = [*map(of_text, texts), *(embed_example(clap, path) for path in like)]
     if not wanted:
         raise WsacError("nothing to search for; give a text, or --like with a sound")
     query = torch.stack(wanted).mean(dim=0)
     if minus:
         query = query - MINUS * torch.stack(list(map(of_text, minus))).mean(dim=0)
     return np.asarray(F.normalize(query, dim=-1), dtype=np.float32)
-
-
-def _like(sound: Any) -> Any:
-    if sound.silent:
-        raise WsacError(f"{sound.file}: silent, so nothing is like it; give another --like")
-    return sound.embedding

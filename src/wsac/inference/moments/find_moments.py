@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import Audio, embed_sound
+from wsac.clap.sounds import Audio, embed_example
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.inference.spans.find_spans import find_spans
@@ -103,7 +103,7 @@ class MomentFinder:
 
     def _embed(self, query: Query) -> Tensor:
         if query.like:
-            return embed_sound(self.clap, query.like).embedding
+            return embed_example(self.clap, query.like)
         return self.scorer.embed_texts([query.wanted])[0]
 
     def _free_of(self, unwanted: Tensor, passages: Sequence[Passage], embeddings: Tensor) -> Tensor:
