@@ -62,11 +62,12 @@ def subtitle(
     """
     from wsac.data.audio.audio_options import AudioOptions
     from wsac.data.audio.find import find_audio
-    from wsac.inference.captioner_folder import check_captioner
+    from wsac.inference.captioner_folder import CARD, check_captioner
     from wsac.inference.subtitles.relevance import CueOptions
     from wsac.inference.subtitles.soft_track import MARK
     from wsac.inference.subtitles.speech_file import SpeechFile
     from wsac.inference.subtitles.subtitle_files import SubtitleJob, SubtitleWriter
+    from wsac.io.tensors import checksum_of
 
     sounds: list[Path] = []
     if watch is None:
@@ -83,7 +84,7 @@ def subtitle(
         raise WsacError(f"{watch}: no folder to watch; make it first")
     if merge is not None and len(sounds) != 1:
         raise BadParameter("--merge takes the speech of one file; name only that")
-    check_captioner(model)
+    card = check_captioner(model) / CARD
     speech = SpeechFile(merge) if merge is not None else None
     kinds = tuple(filter(None, (word.strip() for word in (skip or "").split(","))))
     job = SubtitleJob(
@@ -103,7 +104,8 @@ def subtitle(
 
         return Captioner.load(model, clap=clap, device=device)
 
-    writer = SubtitleWriter(job, load, str(model), _show_cue if show else lambda cue: None)
+    content = f"{checksum_of(card)} {clap or ''}"  # another model at the same place is another one
+    writer = SubtitleWriter(job, load, content, _show_cue if show else lambda cue: None)
     if watch is not None:
         _watch(writer, watch)
     else:
