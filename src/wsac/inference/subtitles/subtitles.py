@@ -46,7 +46,7 @@ class Subtitles:
         cuts: Iterable[float] = (),
         frame_rate: float = FRAME_RATE,
         audio_options: AudioOptions = AS_IS,
-        on_cue: Callable[[Cue], object] = lambda cue: None,
+        on_cue: Callable[[Cue], object] | None = None,
     ) -> Subtitles:
         """Choose, word and place what spans in the order of their start say.
 
@@ -60,7 +60,8 @@ class Subtitles:
         layout = CueLayout(speech.busy if speech else (), frame_rate)
         cues = list[Cue]()
         for cue in layout.place(wishes(spans, options or CueOptions(), cuts)):
-            on_cue(cue)
+            if on_cue is not None:
+                on_cue(cue)
             cues.append(cue)
         return Subtitles(tuple(cues), str(file), layout.left_out, speech, audio_options)
 
