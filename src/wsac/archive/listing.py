@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from wsac.data.audio.find import AUDIO_SUFFIXES, stream_audio
 from wsac.io.console import say
+from wsac.runtime.process import return_freed_memory
 from wsac.types import AudioError, CorpusError, WsacError
 
 from .schema import EXTRA, FILE_COLUMNS
@@ -49,7 +50,10 @@ def list_files(inputs: Sequence[str | Path]) -> pa.Table:
     table = pa.Table.from_batches(batches, schema=SCHEMA)
     if not len(table):
         raise WsacError("no sounds to archive; name files, folders, globs, addresses or a list")
-    return _each_once(table)
+    table = _each_once(table)
+    return_freed_memory()  # of the walk through the folders, and of what counted the paths
+    pa.default_memory_pool().release_unused()
+    return table
 
 
 def is_address(path: str) -> bool:
