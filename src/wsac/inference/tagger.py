@@ -134,12 +134,16 @@ class Tagger:
                 notes = sound.notes
                 if window_seconds and sound.silent and not any("silent: " in x for x in notes):
                     notes += (SILENT_WINDOW,)
-                none = None
-                if tags and self.calibration is not None:
-                    none = max(0.0, 1 - sum(tag.probability for tag in tags))
+                none = self.none_of(tags)
                 yield TaggedSound(sound.file, sound.start, sound.end, tuple(tags), notes, none)
 
         return map_sounds(tag, self.clap, sounds, window_seconds, hop_seconds, options)
+
+    def none_of(self, tags: Sequence[Tag]) -> float | None:
+        """The probability that none of all labels fits; None without a calibration."""
+        if not tags or self.calibration is None:
+            return None
+        return max(0.0, 1 - sum(tag.probability for tag in tags))
 
     def tag_embeddings(self, sounds: Sequence[AudioEmbedding]) -> list[list[Tag]]:
         """The tags of embedded sounds. Equal scores are in alphabetical order."""

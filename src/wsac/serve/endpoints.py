@@ -20,7 +20,7 @@ from wsac.inference.batch import rounded, unsure_hidden
 from wsac.inference.spans.span import Span
 from wsac.inference.subtitles.relevance import CueOptions
 from wsac.inference.subtitles.subtitles import Subtitles
-from wsac.types import Caption, WsacError
+from wsac.types import Caption
 
 from . import schemas
 from .answers import Answer, RefusalError
@@ -243,8 +243,3 @@ def _encoded(vector: list[float], encoding: str) -> list[float] | str:
 
 def _json(model: BaseModel) -> Answer:
     return Answer(model.model_dump_json())
-
-
-def as_refusal(error: WsacError) -> RefusalError:
-    """A mistake of the request that was found while it was worked on."""
-    return error if isinstance(error, RefusalError) else RefusalError(400, str(error))

@@ -97,9 +97,7 @@ class SoundEngine:
         tagger = await self.model.alone(self._tagger, tuple(labels))
         sound = (await self.hear(upload, options)).embedding
         tags = (await self.model.alone(tagger.tag_embeddings, [sound]))[0]
-        none = None
-        if tags and tagger.calibration is not None:
-            none = max(0.0, 1 - sum(tag.probability for tag in tags))
+        none = tagger.none_of(tags)
         return TaggedSound(sound.file, sound.start, sound.end, tuple(tags), sound.notes, none)
 
     async def spans(
