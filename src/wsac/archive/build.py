@@ -12,7 +12,7 @@ from typing import Any
 from wsac.inference.captioner_folder import CARD as CAPTIONER_CARD
 from wsac.inference.captioner_folder import check_captioner
 from wsac.io.checked_json import CHECKSUM
-from wsac.io.console import progress, say
+from wsac.io.console import count_of, progress, say
 from wsac.io.files import read_json
 from wsac.io.locks import alone_in, sweep
 from wsac.io.tensors import checksum_of
@@ -186,8 +186,7 @@ def _events(
 def _first_line(folder: Path, plan: Plan, total: int) -> str:
     counts = [f"{count:,} {name}" for name, count in plan.counts.items() if count]
     changes = f" ({', '.join(counts)})" if counts else ""
-    files = len(plan.manifest)
-    return f"{folder}: {files:,} file{'s' * (files != 1)}, {total:,} to do{changes}"
+    return f"{folder}: {count_of(len(plan.manifest), 'file')}, {total:,} to do{changes}"
 
 
 def _rate(done: int, total: int, began: float) -> str:

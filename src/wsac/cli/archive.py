@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Exit, Option
 
-from wsac.io.console import part_of, say
+from wsac.io.console import count_of, part_of, say
 from wsac.types import WsacError
 
 from . import common_options as common
@@ -77,7 +77,7 @@ def build(
         what = "stopped; the same command goes on from the last whole shard"
         raise common.StoppedError(f"{out}: {what}") from None
     done = summary.rows - summary.errors
-    say(f"{out}: {done:,} file{'s' * (done != 1)} captioned")
+    say(f"{out}: {count_of(done, 'file')} captioned")
     if summary.error:
         say(f"error: {summary.error}")
     if summary.failed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Exit, Option
 
-from wsac.io.console import say
+from wsac.io.console import count_of, say
 
 from . import common_options as common
 from .archive_contents import Folder
@@ -51,7 +51,7 @@ def export(
     lists = list(map(IdList, exclude_eval or ()))
     for ids in lists:
         training = f" ({ids.skipped:,} of its training part stay)" if ids.skipped else ""
-        say(f"{ids.path}: {(count := len(ids.ids)):,} id{'s' * (count != 1)}{training}")
+        say(f"{ids.path}: {count_of(len(ids.ids), 'id')}{training}")
     by_sound = []
     if exclude_like:
         from wsac.archive.export.fingerprints import copies_of
@@ -71,8 +71,7 @@ def export(
     except KeyboardInterrupt:
         raise common.StoppedError(f"{out}: stopped, and nothing is written") from None
     reasons = summary.reasons()
-    plural = "s" * (summary.rows != 1)
-    say(f"{out}: {summary.rows:,} sound{plural}; left out: {reasons or 'none'}")
+    say(f"{out}: {count_of(summary.rows, 'sound')}; left out: {reasons or 'none'}")
     if summary.error:
         say(f"error: {summary.error}")
         raise Exit(1)

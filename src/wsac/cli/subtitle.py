@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import BadParameter, Exit, Option
 
-from wsac.io.console import part_of, say, write_out
+from wsac.io.console import count_of, part_of, say, write_out
 from wsac.types import WsacError
 
 from . import common_options as common
@@ -136,7 +136,7 @@ def _watch(writer: SubtitleWriter, folder: Path) -> None:
             if result.paths or result.error is not None:  # what is there already is no news
                 count += not _show(result)
     except KeyboardInterrupt:
-        say(f"{writer.reached or 'stopped'}; {count:,} file{'s' * (count != 1)} seen")
+        say(f"{writer.reached or 'stopped'}; {count_of(count, 'file')} seen")
 
 
 def _show_cue(cue: Cue) -> None:
@@ -155,7 +155,7 @@ def _show(result: Subtitled) -> bool:
     for path in result.paths:
         write_out(f"{path}\n")
     if result.paths:
-        say(f"{result.file}: {result.cues:,} cue{'s' * (result.cues != 1)}")
+        say(f"{result.file}: {count_of(result.cues, 'cue')}")
     return False
 
 

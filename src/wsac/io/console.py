@@ -47,7 +47,12 @@ def say(message: str) -> None:
 
 def part_of(part: int, whole: int, noun: str) -> str:
     """Such as: 1 of 1 file, 2 of 3,007 files."""
-    return f"{part:,} of {whole:,} {noun}{'s' * (whole != 1)}"
+    return f"{part:,} of {count_of(whole, noun)}"
+
+
+def count_of(count: int, noun: str) -> str:
+    """Such as: 1 file, 3,007 files."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def write_out(text: str) -> None:

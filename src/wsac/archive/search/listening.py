@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from wsac.data.audio.stream import AudioStream
-from wsac.io.console import printable, say
+from wsac.io.console import count_of, printable, say
 from wsac.io.files import write_wav
 from wsac.io.html import ClipCard, PagePart, write_page
 from wsac.types import AudioError, WsacError
@@ -68,8 +68,7 @@ def write_search_page(path: str | Path, hits: Sequence[Hit], *, title: str) -> N
             facts.append(("sure", f"{100 * hit.confidence:.0f} %"))
         caption = hit.caption or "(no caption)"
         cards.append(ClipCard(hit.file, caption, samples, PAGE_RATE, tuple(facts), tuple(lines)))
-    results = f"{len(hits)} result{'s' * (len(hits) != 1)}"
-    summary = f"{results}, best first. Cosine: of the sound and the query."
+    summary = f"{count_of(len(hits), 'result')}, best first. Cosine: of the sound and the query."
     write_page(path, [PagePart(cards=cards)], title=f"Search: {title}", summary=summary)
 
 

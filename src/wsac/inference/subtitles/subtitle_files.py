@@ -13,7 +13,7 @@ from wsac import __version__
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.local_files import STDIN, local_file
 from wsac.inference.spans.span import Span
-from wsac.io.console import progress
+from wsac.io.console import count_of, progress
 from wsac.io.files import write_bytes
 from wsac.types import AudioError, RecipeError, WsacError
 
@@ -160,8 +160,7 @@ class SubtitleWriter:
             raise
         unfinished.close(done=True)
         if subtitles.left_out:
-            count = subtitles.left_out
-            what = f"{count:,} sound{'s' * (count != 1)} left out"
+            what = f"{count_of(subtitles.left_out, 'sound')} left out"
             more.append(f"{what}: no room between other cues")
         return Subtitled(sound, tuple(missing.values()), len(subtitles.cues), (*notes, *more))
 

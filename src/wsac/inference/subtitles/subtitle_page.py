@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream, load_audio
+from wsac.io.console import count_of
 from wsac.io.files import write_bytes
 from wsac.io.html import data_uri, encode_audio, render
 from wsac.io.plots import mel_power, strip_png
@@ -65,7 +66,7 @@ def subtitle_page(
     rows, lanes = _blocks(cues, seconds)
     values: dict[str, Any] = {"tag": tag, "media": media, "picture": picture, "cues": rows}
     values |= {"title": Path(audio).name, "seconds": seconds, "lanes": lanes}
-    values |= {"about": f"{_clock(seconds)}, {len(cues):,} cue{'s' * (len(cues) != 1)}"}
+    values |= {"about": f"{_clock(seconds)}, {count_of(len(cues), 'cue')}"}
     values |= {"width": round(seconds * _pixels(seconds))}
     texts = [{"start": cue.start, "end": cue.end, "text": cue.text} for cue in cues]
     data = {"name": Path(audio).stem, "seconds": seconds, "cues": texts}
