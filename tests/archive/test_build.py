@@ -31,6 +31,7 @@ def contents(folder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "shards").iterdir()}
 
 
+@pytest.mark.slow
 def test_rows_are_what_the_captioner_says(tmp_path, build, make_sounds, captioner):
     sounds = make_sounds(tmp_path / "sounds", 6)
     soundfile.write(sounds / "silence.wav", np.zeros(24_000), 48_000)

@@ -114,6 +114,7 @@ def test_a_changed_copy_is_found(kind, change, originals, tmp_path):
     assert originals.find(copy).name == f"{kind.__name__}1.wav"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_other_sounds_of_the_same_kind_are_none(kind, originals, tmp_path):
     for seed in range(100, 108):

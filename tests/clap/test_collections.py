@@ -56,6 +56,7 @@ def test_a_collection_is_embedded_once(clap_folder, sounds, tmp_path, capsys):
     assert not np.array_equal(first[2], second[2])
 
 
+@pytest.mark.slow
 def test_a_collection_is_not_lost_to_another(clap_folder, sounds, tmp_path, capsys):
     out = tmp_path / "emb"
     command = ["embed", "audio", "-o", str(out), "--clap", str(clap_folder)]

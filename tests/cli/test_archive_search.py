@@ -81,6 +81,7 @@ def test_a_sound_finds_itself(run, archive, clap):
     assert rows_of(out)[0] == ("low.wav", pytest.approx(1, abs=1e-3))
 
 
+@pytest.mark.slow
 def test_conditions_leave_files_out(run, archive):
     words = ("search", "archive", "rain", "--paths", "--where")
     assert set(run(*words, "duration >= 3")[1].split("\n")) == {"noise.wav", NAMES[3], ""}

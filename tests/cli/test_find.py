@@ -122,12 +122,14 @@ def test_mistakes_are_told_in_a_line(
     assert output.out == ""
 
 
+@pytest.mark.slow
 def test_silence_is_no_example(films: Path, capsys) -> None:
     soundfile.write(films / "silence.wav", np.zeros(RATE), RATE)
     assert main(["find", "--like", str(films / "silence.wav"), str(films / "one.wav")]) == 1
     assert "silence.wav: silent, so nothing is like it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_moments_are_shown_though_no_clip_can_be_written(films: Path, capsys, monkeypatch) -> None:
     def full(*args: object) -> None:
         raise WsacError("clips: no space left on the disk")

@@ -117,6 +117,7 @@ def test_errors_in_one_line(content, style, resume, words, tmp_path):
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_the_command(run, captioner, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     captioner.save(tmp_path / "model")

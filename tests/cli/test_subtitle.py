@@ -32,6 +32,7 @@ def sound(tmp_path) -> Path:
     return tmp_path / "a.wav"
 
 
+@pytest.mark.slow
 def test_paths_on_stdout_the_rest_on_stderr(run, loud, sound):
     code, out, err = run("subtitle", sound, "-f", "srt,ttml", "--page")
     folder = sound.parent

@@ -240,6 +240,7 @@ def test_a_licence_is_shown_and_asked_for(server, get, monkeypatch, tmp_path, ca
     assert len(answers) == 2  # once declined, once accepted
 
 
+@pytest.mark.slow
 def test_the_hub_is_out_of_reach(hub, get, tmp_path):
     hub.server.shutdown()
     hub.server.server_close()

@@ -133,6 +133,7 @@ def test_mappers_make_as_many_soft_tokens_as_they_are_told(kind, embeddings):
     assert all(parameter.grad is not None for parameter in mapper.parameters())
 
 
+@pytest.mark.slow
 def test_only_what_is_trained_is_saved_and_learns(make, embeddings, captions):
     for name, learns in (
         ("gpt2", ("mapper.",)),

@@ -190,6 +190,7 @@ def test_compare_does_not_mix_metrics_of_other_models(run, files):
     assert "cider_d: not compared, as it is not the same metric" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["value", "item", "candidate", "name", "checksum"])
 def test_an_evaluation_with_a_changed_figure_is_refused(run, files, change):
     for name in ("good", "poor"):
@@ -235,6 +236,7 @@ def test_compare_wants_whole_evaluations(run, tmp_path, content, what):
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_wrong_usage(run, files):
     for words, what in (
         (["evaluate", "-c", files / "good.csv", "--metrics", "cider"], "only CIDEr-D: cider_d"),

@@ -574,7 +574,7 @@ def server():
         def log_message(self, *_: object) -> None: ...
 
     made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
+    threading.Thread(target=made.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{made.server_port}", content
     made.shutdown()
     made.server_close()

@@ -86,6 +86,7 @@ def test_a_recipe_refuses_them_before_anything_is_made(folder, run, clap_folder)
             load_recipe(Recipe, overrides={key: ODD})
 
 
+@pytest.mark.slow
 def test_labels_and_texts_have_to_be_utf8(clap, folder, run):
     with pytest.raises(RecipeError, match="not UTF-8 text"):
         Tagger(clap, [f"dog {ODD}", "rain"])

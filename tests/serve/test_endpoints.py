@@ -40,6 +40,7 @@ def error_of(response) -> str:
     return message
 
 
+@pytest.mark.slow
 def test_captions_are_those_of_the_library(asked, captioner, wav, tmp_path):
     sounds = [wav(seed, 0.5 + seed % 3) for seed in range(12)]
 

@@ -232,6 +232,7 @@ def test_patience_ends_a_run_that_no_longer_improves(tiny_recipe, tmp_path):
     assert all(loss >= min(losses[:-2]) for loss in losses[-2:])
 
 
+@pytest.mark.slow
 def test_near_duplicates_leave_the_memory(tiny_recipe, tmp_path, capsys):
     recipe = tiny_recipe(**{"training.epochs": 1, "memory.dedupe": 0.98})
     text = Path(recipe.corpus.captions[0])

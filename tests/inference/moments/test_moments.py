@@ -108,6 +108,7 @@ def test_moments_like_another_sound(scene: np.ndarray, tmp_path: Path) -> None:
         Captioner.load().find(scene, like=tmp_path / "nothing.wav")
 
 
+@pytest.mark.slow
 def test_silence_has_no_moments() -> None:
     assert Captioner.load().find(np.zeros(5 * RATE, np.float32), "a dog") == []
 
@@ -144,6 +145,7 @@ def test_a_label_track_is_sorted_and_on_one_line_each() -> None:
     assert label_track(moments) == ("1.250000\t2.000000\td\n5.000000\t6.500000\ta b c (93 %)\n")
 
 
+@pytest.mark.slow
 def test_probabilities_are_of_the_clap_they_were_fitted_for(monkeypatch) -> None:
     clap = load_clap()
     query, passages = torch.eye(2, clap.embed_dim)[:1], torch.eye(2, clap.embed_dim)

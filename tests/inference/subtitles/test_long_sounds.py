@@ -54,6 +54,7 @@ def test_memory_does_not_grow_with_the_sound(tmp_path):
     assert long - short <= 40
 
 
+@pytest.mark.slow
 def test_the_first_cue_comes_long_before_the_sound_is_read(tmp_path):
     """By samples that are read, which does not depend on the machine."""
     with AudioStream(write_long(tmp_path / "long.flac", 20), RATE) as stream:

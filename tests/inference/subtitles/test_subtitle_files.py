@@ -101,6 +101,7 @@ def test_what_another_sound_or_a_crash_left_is_no_help(tmp_path):
     assert captioner.listened == 31
 
 
+@pytest.mark.slow
 def test_a_cue_is_told_long_before_the_sound_is_read(tmp_path):
     sound = write_wav(tmp_path / "long.wav", 600, range(1, 600, 20))
     captioner, listened = LoudSeconds(), []
@@ -319,6 +320,7 @@ def test_the_object_says_the_same_in_every_form(tmp_path):
         subtitles.merged()
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_player_and_timeline(tmp_path):
     subtitles = Subtitles.of([Span(1, 2, "A dog barks")], file=write_wav(tmp_path / "a.wav"))
     html = subtitles._repr_html_()
