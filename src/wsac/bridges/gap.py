@@ -55,7 +55,7 @@ class Gap:
 
     @classmethod
     def load(cls, path: str | Path, *, fingerprint: str = "", checksum: str | None = None) -> Gap:
-        """Read what ``save`` wrote, with this checksum if one is given.
+        """Read what ``save`` wrote, with this checksum if there is one.
 
         Raises ModelError for other files, damaged ones and gaps of other CLAPs.
         """

@@ -63,7 +63,7 @@ def demo(
         samples, truth = load_audio(path, SAMPLE_RATE).samples, (("Truth", scene.captions[0]),)
         cards.append(ClipCard(name, caption.text, samples, SAMPLE_RATE, facts, truth))
         rows.append((name, caption.text, logprob, spent))
-    table("Eight recordings that the captioner has never heard", COLUMNS, rows)
+    table("Eight recordings that the captioner does not know", COLUMNS, rows)
     parts = [PagePart(cards=cards)]
     write_page(page, parts, title="wsac: captions from text alone", summary=SUMMARY)
     say(f"{page}: players, pictures and captions; open it in a browser")

@@ -33,7 +33,7 @@ def serve(
     max_mb: Annotated[float, Option(help="Megabytes of an upload, at most.")] = 64.0,
     max_seconds: Annotated[float, Option(help="Seconds of a sound, at most.")] = 600.0,
     queue: Annotated[int, Option(help="Requests at a time; more get 429.")] = 64,
-    batch: Annotated[int, Option(help="Sounds that are heard together.")] = 16,
+    batch: Annotated[int, Option(help="Sounds in one batch at most.")] = 16,
     wait_ms: Annotated[float, Option(help="A sound waits so long for others.")] = 5.0,
     timeout: Annotated[float, Option(help="Seconds for an upload or an answer.")] = 120.0,
     api_key_file: Annotated[

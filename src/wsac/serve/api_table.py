@@ -88,7 +88,7 @@ ENDPOINTS = (
         "POST",
         "/v1/audio/spans",
         endpoints.spans,
-        "Tell what is heard from when to when",
+        "List the sounds with their starts and ends",
         schemas.SpanAnswer,
         schemas.SpanForm,
         "-F file=@dog.wav -F 'skip[]=music'",

@@ -29,7 +29,7 @@ class Metrics:
         )
         self.inside = Gauge("wsac_requests_inside", "Requests that are worked on.", **own)
         self.batches = Histogram(
-            "wsac_batch_sounds", "Sounds heard together.", buckets=(1, 2, 4, 8, 16, 32, 64), **own
+            "wsac_batch_sounds", "Sounds in one batch.", buckets=(1, 2, 4, 8, 16, 32, 64), **own
         )
         self.received = Counter("wsac_received_bytes", "Bytes of bodies.", **own)
 

@@ -1,4 +1,4 @@
-"""From uploads to results: decoded in threads, heard by one model in batches."""
+"""From uploads to results: decoded in threads, described by one model in batches."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .serve_options import ServeOptions
 from .uploads import Upload
 
 LONG_AT_ONCE = 2  # sounds above 30 seconds that are in memory together
-TAGGERS = 32  # sets of labels whose embeddings are kept
+TAGGERS = 32  # sets of labels whose embeddings are cached
 
 
 @dataclass(frozen=True, slots=True)

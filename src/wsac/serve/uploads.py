@@ -164,7 +164,7 @@ async def form_of(request: Any, limit: int, seconds: float) -> AsyncIterator[For
         except FormParserError as error:
             raise RefusalError(400, f"a form that cannot be read ({error}); {CURL}") from error
         except OSError as error:
-            what = f"the upload cannot be kept ({error.strerror}); try again later"
+            what = f"the upload cannot be stored ({error.strerror}); try again later"
             raise RefusalError(503, what, Retry_After="30") from error
         yield parts.form
     finally:

@@ -1,4 +1,4 @@
-"""Copies of sounds, found by ear: re-encoded, louder or fainter, and trimmed ones.
+"""Copies of sounds, recognised by ear: re-encoded, louder or fainter, and trimmed ones.
 
 A sound is 62 words of 32 bits a second: a bit says whether the difference of two neighbouring bands
 of the spectrum rises or falls. Words are looked up by their halves; sounds that share several at

@@ -98,7 +98,7 @@ class AudioTower(nn.Module):
         return self.project(pool(self.moments(log_mel)))
 
     def moments(self, log_mel: Tensor) -> Tensor:
-        """What is heard every 0.32 s: ``[B, moments, width]``."""
+        """An embedding every 0.32 s: ``[B, moments, width]``."""
         x = self.input_norm(log_mel).unsqueeze(1).to(memory_format=torch.channels_last)
         x = self.stages(F.relu(self.stem_norm(self.stem(x))))  # [B, C, bands, moments]
         x = self.narrow(x.permute(0, 3, 1, 2).flatten(2))

@@ -27,7 +27,7 @@ _by_object: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 
 
 def sound_name(audio: Any) -> str:
-    """The name of a path or a file object as it was given, "" for anything else."""
+    """The name of a path or a file object, as the caller wrote it; "" for anything else."""
     name = audio if isinstance(audio, (str, Path)) else getattr(audio, "name", "")
     if not isinstance(name, (str, Path)) or not (hasattr(audio, "read") or audio is name):
         return ""
@@ -102,7 +102,7 @@ def _stdin() -> Path:
 
 
 def _copied_object(source: BinaryIO) -> tuple[Path, bool]:
-    """A copy of a file object. One that cannot seek is copied once, and kept until the end."""
+    """A copy of a file object. One that cannot seek is copied once, for all readings."""
     with suppress(TypeError):  # no weak references to it
         if (copy := _by_object.get(source)) is not None:
             return copy, False

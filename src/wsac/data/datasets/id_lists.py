@@ -31,7 +31,7 @@ class IdList:
 
     A sound is on it by its name, whatever its suffix, case, punctuation and ``Y``; by its video,
     also another part of it; or as the same recording on Freesound. An id with folders may also be
-    found by its name alone, unless that is a mere number. Raises CorpusError for a file that
+    matched by its name alone, unless that is a mere number. Raises CorpusError for a file that
     cannot be read or holds no id.
     """
 

@@ -60,7 +60,7 @@ def sound_rows(
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """(path of the sound, row) of a table with these columns; the ``filled`` may not be empty.
 
-    columns: audio, of which other names are known too, and one for what is said about it. column:
+    columns: audio, of which other names are known too, and one for its caption. column:
     the name of the latter, if it is another. A relative path of a sound counts from the table's
     folder if a file is there, else from the working folder. faults: collects rows that cannot be
     used. Raises CorpusError with the file and line.

@@ -44,7 +44,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What can be said of one kind of sound.
+    """The words for one kind of sound.
 
     nouns: names of the sound without a verb ("the barking of a dog"), to which any adjective fits.
     stroke: ("bark", "barks", "of a dog"), for kinds that are counted. body: adjectives of the

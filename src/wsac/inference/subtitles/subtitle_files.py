@@ -185,7 +185,7 @@ class SubtitleWriter:
     ) -> Generator[Span, None, None]:
         """All spans; those of a run that was stopped are read back. notes: gets those of the sound.
 
-        What was kept is of no use for a sound that cannot be read.
+        The unfinished part is of no use for a sound that cannot be read.
         """
         start, read = unfinished.position, 0.0
         try:

@@ -14,7 +14,7 @@ NEW = 0.12  # mean difference of two thumbnails, of the full range: another scen
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
     """frame_rate: a second; None without a video. delay: seconds by which the sound begins after
-    the pictures. cuts: seconds at which another scene is shown, found while they are asked for."""
+    the pictures. cuts: seconds at which another scene is shown, sought while they are asked for."""
 
     frame_rate: float | None = None
     delay: float = 0.0

@@ -16,7 +16,7 @@ class ClapRecipe(VerbRecipe):
     scenes: the same, perhaps with ``negative``, a false caption; captions fit the whole sound.
     validation: the same; each file is evaluated on its own every ``evaluate_every`` steps.
     text: caption files for the text tower; captions of one clip are paraphrases of each other.
-    segments: a folder of sounds that a tagger has heard; the audio tower learns from it in
+    segments: a folder of sounds with a tagger's scores; the audio tower learns from it in
     ``segment_share`` of the steps (``wsac.training.clap.distillation``). The text tower stays.
     teacher: a folder or Hub id of a sentence encoder whose geometry the text tower learns first.
     start: a pocket CLAP to continue from, a folder or a name; it sets shape and vocabulary.
