@@ -67,6 +67,7 @@ NEEDS = (
     ("webdataset", lambda: find_spec("webdataset"), "exports", "pip install webdataset"),
     ("datasets", lambda: find_spec("datasets"), "exports", "pip install datasets"),
     ("lhotse", lambda: find_spec("lhotse"), "exports", "pip install lhotse"),
+    ("duckdb", lambda: find_spec("duckdb"), "archives", "pip install duckdb"),
     ("aac-datasets", lambda: find_spec("aac_datasets"), "exports", "pip install aac-datasets"),
     ("onnxruntime", lambda: find_spec("onnxruntime"), "exports", "pip install '.[export]'"),
     (

@@ -2,8 +2,9 @@
 
 A page is run from top to bottom in a folder of its own; its python blocks share one namespace.
 Other commands (make, pip, git) are left out. To leave a block out, write
-``<!-- not run: the reason -->`` on the line above it. In the folder there are dog.wav, rain.wav,
-siren.wav, recordings/, captions.txt, clotho.csv and audiocaps.csv.
+``<!-- not run: the reason -->`` on the line above it, or ``<!-- not run without duckdb -->`` to run
+it where that library is installed. In the folder there are dog.wav, rain.wav, siren.wav,
+recordings/, captions.txt, clotho.csv and audiocaps.csv.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,9 @@ def blocks(text: str) -> list[Block]:
         i += 1
         language = opening["info"].split()[0].lower() if opening["info"].split() else ""
         reason = mark["reason"].strip() if mark else None
+        library = re.fullmatch(r"without (\w+)", reason or "")
+        if library and find_spec(library[1]):
+            reason = None
         fenced.append(Block(language, body, start + 1, reason, closed))
     return fenced
 
@@ -211,6 +216,14 @@ def test_the_reader_of_blocks():
         ```python
         x = 1
         ```
+        <!-- not run without json -->
+        ```python
+        x = 2
+        ```
+        <!-- not run without wings -->
+        ```python
+        x = 3
+        ```
         <!-- not run: needs a GPU -->
 
         ```bash
@@ -231,9 +244,10 @@ def test_the_reader_of_blocks():
           ```
         """
     )
-    code, shell, console, dialogue = blocks(page)
+    code, here, missing, shell, console, dialogue = blocks(page)
     assert (code.language, code.text, code.line, code.skip) == ("python", "x = 1\n", 3, None)
+    assert (here.skip, missing.skip) == (None, "without wings")
     assert shell.skip == "needs a GPU"
-    assert commands(shell) == [(9, "wsac train \\\n  --out run"), (11, "make demo")]
-    assert commands(console) == [(14, "wsac caption dog.wav")]
+    assert commands(shell) == [(17, "wsac train \\\n  --out run"), (19, "make demo")]
+    assert commands(console) == [(22, "wsac caption dog.wav")]
     assert python_of(dialogue).split("\n")[:2] == ["y = x + 1", "y"]

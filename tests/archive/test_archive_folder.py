@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from miniatures.archives import write_archive
+from test_docs import blocks
 from wsac.archive.archive_folder import Archive, embeddings_of
 from wsac.archive.schema import shard_schema
 from wsac.io.checked_json import write_record
 from wsac.types import WsacError
 
+PAGE = Path(__file__).parents[2] / "docs" / "archive.md"
 ROWS = [
     {"caption": "Rain", "tags": [{"label": "rain", "score": 0.5, "probability": 0.9}]},
     {"error": "1.wav: no audio samples"},
@@ -36,6 +39,22 @@ def test_what_is_written_is_read_back(tmp_path):
     first = archive.read(archive.shards()[0])
     assert first.schema.equals(shard_schema(16))
     assert archive.read(archive.shards()[0], ["path"]).column_names == ["path"]
+
+
+def test_duckdb_answers_the_question_of_the_docs(tmp_path, monkeypatch):
+    """The ten loudest files with thunder."""
+    pytest.importorskip("duckdb", reason="needs duckdb (pip install duckdb)")
+    captions = ["Thunder rumbles", "Rain", "A storm with thunder", None]
+    rows = [{"caption": captions[i % 4], "loudness": -((7.0 * i) % 41)} for i in range(40)]
+    write_archive(tmp_path / "sounds.archive", rows, shard_rows=9)
+    monkeypatch.chdir(tmp_path)
+    [block] = [b for b in blocks(PAGE.read_text(encoding="utf-8")) if "import duckdb" in b.text]
+    tables = []
+    exec(block.text, {"print": tables.append})
+    thunder = [i for i in range(40) if i % 2 == 0]
+    loudest = sorted(thunder, key=lambda i: -rows[i]["loudness"])[:10]
+    expected = [(f"{i}.wav", rows[i]["loudness"], rows[i]["caption"]) for i in loudest]
+    assert tables[0].fetchall() == expected
 
 
 def test_embeddings_are_arrays_with_zeros_for_errors(tmp_path):

@@ -186,7 +186,7 @@ def test_webdataset_tars(export, sounds, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore")  # of the library
 def test_webdataset_reads_its_tars(export, sounds):
-    webdataset = pytest.importorskip("webdataset", reason="pip install webdataset")
+    webdataset = pytest.importorskip("webdataset", reason="needs webdataset")
     out, _ = export("webdataset")
     data = webdataset.WebDataset(str(out / "000000.tar"), shardshuffle=False)
     samples = list(data)
@@ -217,10 +217,11 @@ def test_a_sound_that_is_too_large_for_a_cell(export, sounds, monkeypatch):
     assert "export as webdataset instead" in summary.error
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the library
 def test_datasets_reads_it(export, sounds, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    datasets = pytest.importorskip("datasets", reason="pip install datasets")
+    datasets = pytest.importorskip("datasets", reason="needs datasets (pip install datasets)")
     out, _ = export("huggingface")
     data = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
     assert isinstance(data.features["audio"], datasets.Audio)
@@ -245,9 +246,10 @@ def test_manifests_for_lhotse(export, sounds):
     assert supervisions[0]["custom"]["extra"]["author"] == "Ann"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_lhotse_reads_them(export, sounds):
-    lhotse = pytest.importorskip("lhotse", reason="pip install lhotse")
+    lhotse = pytest.importorskip("lhotse", reason="needs lhotse (pip install lhotse)")
     out, _ = export("lhotse")
     recordings = lhotse.load_manifest(out / "recordings.jsonl.gz")
     supervisions = lhotse.load_manifest(out / "supervisions.jsonl.gz")
