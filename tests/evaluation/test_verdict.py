@@ -94,7 +94,7 @@ def test_thirty_captions_are_little(tmp_path, capfd):
     assert verdict["grade"] == "little"
     assert "verdict: 30 captions are little" in verdict["text"][-1]
     assert "wsac tag" in verdict["text"][-1]
-    assert "30 captions are few, so the decoder continues from the built-in captioner's" in err
+    assert "only 30 captions, so the decoder continues from the built-in captioner's" in err
     assert "unlike those of sounds" not in err
 
 

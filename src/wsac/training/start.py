@@ -14,7 +14,7 @@ from wsac.decoder.decoder_options import DecoderOptions
 from wsac.inference.captioner import Captioner
 from wsac.inference.captioner_folder import find_captioner
 from wsac.inference.read_back import STRANGE, built_in, read_back
-from wsac.io.console import say
+from wsac.io.console import count_of, say
 from wsac.runtime.seeding import seed_for
 from wsac.types import RecipeError
 
@@ -35,8 +35,8 @@ def origin(recipe: Recipe, clap: ClapEncoder, count: int) -> str:
     if count >= FEW or not plain or built_in(clap) is None:
         return ""
     say(
-        f"{count:,} captions are few, so the decoder continues from the built-in captioner's "
-        "(CC BY-NC 4.0); --start none begins anew"
+        f"only {count_of(count, 'caption')}, so the decoder continues from the built-in "
+        "captioner's (CC BY-NC 4.0); --start none begins anew"
     )
     return "pocket"
 

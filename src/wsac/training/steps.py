@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wsac.bridges.bridge import Bridge
 from wsac.decoder import CaptionDecoder
 from wsac.inference.captioner import Captioner
-from wsac.io.console import say
+from wsac.io.console import count_of, say
 from wsac.runtime.seeding import generator_for, seed_for
 
 from .distributed import Processes
@@ -82,15 +82,15 @@ class DecoderTraining:
         size = sum(map(torch.numel, self.decoder.parameters())) / 1e6
         passes = self.total // self.steps_per_epoch
         say(
-            f"{len(material.train_rows):,} captions to train on, "
+            f"{count_of(len(material.train_rows), 'caption')} to train on, "
             f"{len(material.validation_rows):,} held out; vocabulary "
             f"{self.decoder.vocab_size:,}, {size:.1f} M parameters, {self.total:,} steps "
             f"({passes:,} pass{'es' * (passes != 1)} over the captions)"
         )
         if count < FEW_CAPTIONS:
             say(
-                f"note: only {count} different captions, and the captioner can say nothing else; "
-                "is the column right?"
+                f"note: only {count_of(count, 'different caption')}, and the captioner can say "
+                "nothing else; is the column right?"
             )
         if self.total < FEW_STEPS:
             say(
