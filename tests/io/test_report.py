@@ -145,6 +145,14 @@ def test_pictures_of_silence_short_and_broken_sounds():
         log_mel(np.zeros(0), RATE)
 
 
+def test_log_mel_of_windows_that_lie_apart():
+    """A column each half second, as every fiftieth of those each 10 ms."""
+    samples = np.concatenate([tone(300, 10.0), tone(3000, 10.0)])
+    fine, coarse = (log_mel(samples, RATE, hop_seconds=hop) for hop in (0.01, 0.5))
+    assert coarse.shape == (MELS, 41)
+    np.testing.assert_array_equal(coarse.argmax(0)[1:-1], fine[:, ::50].argmax(0)[1:-1])
+
+
 def test_curve_png_draws_and_wants_points():
     series = {
         "train": [(float(x), 1 / (1 + x)) for x in range(50)],

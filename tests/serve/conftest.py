@@ -34,8 +34,9 @@ def serve(captioner):
     from wsac.serve.serve_options import ServeOptions
 
     @asynccontextmanager
-    async def start(search=None, **options):
-        app = create_app(captioner, ServeOptions(**options), search=search, quiet=True)
+    async def start(search=None, others=None, **options):
+        more = {"search": search, "others": others, "quiet": True}
+        app = create_app(captioner, ServeOptions(**options), **more)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://local") as client:

@@ -25,7 +25,9 @@ GRACE = 30.0  # seconds beyond the timeout that running requests get at the end
 def serve(
     host: Annotated[str, Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    model: common.Model = "pocket",
+    model: Annotated[
+        list[str], Option("--model", help="A run folder, or pocket. Repeatable: clients choose.")
+    ] = ["pocket"],  # noqa: B006
     clap: common.MovedClap = None,
     archive: Annotated[
         Path | None, Option(callback=common.existing, help="Also search this archive.")
@@ -54,7 +56,13 @@ def serve(
     if missing := [name for name in NEEDED if not find_spec(name)]:
         what = f"wsac serve needs {', '.join(missing)}"
         raise WsacError(f"{what}: pip install 'wsac[serve]'")
-    folder = check_captioner(model)
+    folders = [check_captioner(name) for name in model]
+    names = [
+        "pocket" if name == "pocket" else folder.resolve().name
+        for name, folder in zip(model, folders, strict=True)
+    ]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise WsacError(f"--model: two are called {twice[0]}; rename one of the folders")
     keys = _keys(api_key_file)
     listener = _listener(host, port)
     with listener:
@@ -74,10 +82,11 @@ def serve(
             keys=keys,
             hosts=tuple(name.lower() for name in hosts),
         )
-        captioner = Captioner.load(model, clap=clap, device=device)
+        captioners = [Captioner.load(path, clap=clap, device=device) for path in model]
+        captioner, name = captioners[0], names[0]
         search = None if archive is None else search_of(archive, captioner)
-        name = "pocket" if model == "pocket" else folder.resolve().name
-        app = create_app(captioner, options, model=name, search=search, quiet=quiet)
+        others = dict(zip(names[1:], captioners[1:], strict=True))
+        app = create_app(captioner, options, model=name, others=others, search=search, quiet=quiet)
         if not local and not keys:
             say("note: without API keys, everyone who reaches this address can use it")
         listener.listen(BACKLOG)  # so that who reads the next line is not refused

@@ -27,6 +27,7 @@ from wsac.data.audio.stream import AudioStream
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder
 from wsac.decoder.generation import Words, generate_best, generate_samples, prepare
+from wsac.decoder.generation.generation_options import MAX_BEAMS
 from wsac.types import AudioError, Caption
 
 from . import bundle
@@ -268,29 +269,51 @@ class Captioner:
         captions: list[Caption] = []
         for audio in embeddings.split(EMBEDDINGS_AT_ONCE) if len(embeddings) else ():
             batch = [Caption(*written) for written in self._write(audio)]
-            if self.calibration is not None:
-                confidence = self.calibration(self.features(audio, batch)).tolist()
-                batch = [replace(c, confidence=p) for c, p in zip(batch, confidence, strict=True)]
-            captions += batch
+            captions += self._sure(audio, batch)
         return captions
 
-    @torch.inference_mode()
+    def alternatives(self, embedding: Tensor, count: int = 3) -> list[Caption]:
+        """Other captions of a sound, likeliest first: up to ``count`` that differ from its caption
+        and from one another. embedding: [D], unit norm."""
+        size = self.options.generation.beam_size
+        beam = {"beam_size": max(size, min(count + 1, MAX_BEAMS)), "groups": 1}
+        writer = self.with_options(**beam, choose="", samples=0)
+        texts = {self._write(embedding[None])[0][0].lower()}
+        captions = []
+        for text, logprob in writer._candidates(embedding[None], count + 1)[0]:
+            if text.lower() not in texts:
+                texts.add(text.lower())
+                captions.append(Caption(text, logprob))
+        return self._sure(embedding.expand(len(captions), -1), captions)[:count]
+
+    def _sure(self, audio: Tensor, captions: list[Caption]) -> list[Caption]:
+        """The captions of audio embeddings [N, D], with their confidences where there is any."""
+        if self.calibration is None or not captions:
+            return captions
+        confidence = self.calibration(self.features(audio, captions)).tolist()
+        return [replace(c, confidence=p) for c, p in zip(captions, confidence, strict=True)]
+
     def _write(self, audio: Tensor) -> list[tuple[str, float]]:
         """Captions with their log-probabilities, from audio embeddings [B, D]."""
+        candidates = self._candidates(audio, self.options.candidates if self.options.choose else 1)
+        places = choose(self.clap, audio, candidates, self.options.choose)
+        return [row[place] for row, place in zip(candidates, places, strict=True)]
+
+    @torch.inference_mode()
+    def _candidates(self, audio: Tensor, count: int) -> list[list[tuple[str, float]]]:
+        """Up to ``count`` texts for each, or as many as are sampled."""
         options, decoder, prompt = self.options, self._writer(), None
         device = next(decoder.parameters()).device
         if self.prompter is not None:
             prompt = self.prompter.write(self.prompter.nearest(audio)).to(device)
         generation = replace(options.generation, max_tokens=decoder.max_tokens)
-        generate, count = generate_best, options.candidates if options.choose else 1
+        generate = generate_best
         if options.samples:
             generate, count = generate_samples, options.samples
         words = None if self.words is None or not options.only_words else self.words.trie(device)
         rows = generate(decoder, self.bridge(audio).to(device), generation, count, prompt, words)
         texts = iter(self.tokenizer.decode(h.tokens for row in rows for h in row))
-        candidates = [[(next(texts), h.logprob) for h in row] for row in rows]
-        places = choose(self.clap, audio, candidates, options.choose)
-        return [row[place] for row, place in zip(candidates, places, strict=True)]
+        return [[(next(texts), h.logprob) for h in row] for row in rows]
 
     def features(self, embeddings: Tensor, captions: Sequence[Caption]) -> Tensor:
         """[B, F] of audio embeddings [B, D] and their captions, as in ``confidence``."""

@@ -48,11 +48,12 @@ def mel_power(samples: np.ndarray, sample_rate: int, *, hop_seconds: float = 0.0
         remedy = "give one channel [T] with at least one sample"
         raise ValueError(f"samples have shape {samples.shape}: {remedy}")
     window = max(64, round(0.032 * sample_rate))
-    size = 1 << (2 * window - 1).bit_length()  # zero-padded: each of the narrow low bands has a bin
     hop = max(1, round(hop_seconds * sample_rate))
-    padded = np.pad(samples, (window // 2, window // 2 + window % 2))
-    shape = np.hanning(window)
-    power, hertz, _ = specgram(padded, window, sample_rate, None, shape, window - hop, size)
+    length = max(window, hop)  # specgram knows no gaps: those between windows are a part of them
+    size = 1 << (2 * length - 1).bit_length()  # zero-padded: each of the narrow low bands has a bin
+    padded = np.pad(samples, (window // 2, window // 2 + window % 2 + length - window))
+    shape = np.pad(np.hanning(window), (0, length - window))
+    power, hertz, _ = specgram(padded, length, sample_rate, None, shape, length - hop, size)
     edges = np.linspace(_to_mel(LOWEST_HZ), _to_mel(sample_rate / 2), MELS + 2)
     distance = np.abs(_to_mel(hertz)[None, :] - edges[1:-1, None]) / (edges[1] - edges[0])
     filters = np.clip(1 - distance, 0, None)  # [M, F] triangles

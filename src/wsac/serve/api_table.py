@@ -13,6 +13,7 @@ from wsac import __version__
 
 from . import endpoints, schemas
 from .answers import Answer
+from .offers import about
 
 REASONS = {
     400: "A field is missing, unknown or impossible.",
@@ -44,7 +45,7 @@ class Endpoint:
     path: str
     handle: Callable[[endpoints.Service, Any], Awaitable[Answer]]
     summary: str
-    answer: type[BaseModel]
+    answer: type[BaseModel] | str  # or a media type of bytes
     request: type[BaseModel] | None = None
     curl: str = ""
     example: Any = None
@@ -113,21 +114,32 @@ ENDPOINTS = (
         "-H 'Content-Type: application/json' -d '{\"input\": \"a dog barks\"}'",
         {"input": ["a dog barks", "rain"], "modality": "text"},
     ),
-    Endpoint("GET", "/v1/models", endpoints.models, "The model", schemas.ModelList),
+    Endpoint(
+        "POST",
+        "/v1/audio/pictures",
+        endpoints.pictures,
+        "The log-mel spectrogram of a sound, from its start to its end",
+        "image/png",
+        schemas.PictureForm,
+        "-F file=@dog.wav --output dog.png",
+    ),
+    Endpoint("GET", "/v1/models", endpoints.models, "The models", schemas.ModelList),
+    Endpoint("GET", "/v1/about", about, "What this server offers", schemas.About),
 )
 
 
 def openapi(table: tuple[Endpoint, ...], *, keys: bool) -> dict[str, Any]:
     """The document of OpenAPI 3.1. keys: whether the API is opened by keys."""
     requests = [entry.request for entry in table if entry.request]
-    answers = [*(entry.answer for entry in table), schemas.Transcription, schemas.State]
+    models = [entry.answer for entry in table if not isinstance(entry.answer, str)]
+    answers = [*models, schemas.Transcription, schemas.State]
     wanted: list[Any] = [(model, "validation") for model in requests]
     wanted += [(model, "serialization") for model in (*answers, schemas.ErrorAnswer)]
     _, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
     components: dict[str, Any] = {"schemas": definitions["$defs"]}
     paths: dict[str, Any] = {}
     for entry in table:
-        paths[entry.path] = {entry.method.lower(): _operation(entry)}
+        paths.setdefault(entry.path, {})[entry.method.lower()] = _operation(entry)
     for path in ("/healthz", "/readyz"):
         answers_503 = {"503": _response("It stops.", {"application/json": schemas.State})}
         good = {"200": _response("It works.", {"application/json": schemas.State})}
@@ -144,6 +156,8 @@ def openapi(table: tuple[Endpoint, ...], *, keys: bool) -> dict[str, Any]:
 
 def _operation(entry: Endpoint) -> dict[str, Any]:
     media: dict[str, Any] = {"application/json": entry.answer}
+    if isinstance(entry.answer, str):
+        media = {entry.answer: bytes}
     if entry.answer is schemas.VerboseTranscription:
         media["application/json"] = (schemas.VerboseTranscription, schemas.Transcription)
     media |= dict.fromkeys(entry.texts, str)
@@ -172,6 +186,8 @@ def _response(description: str, media: dict[str, Any]) -> dict[str, Any]:
 def _schema(model: Any) -> dict[str, Any]:
     if isinstance(model, tuple):
         return {"anyOf": [_reference(part) for part in model]}
+    if model is bytes:
+        return {"type": "string", "format": "binary"}
     return {"type": "string"} if model is str else _reference(model)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,16 +17,17 @@ from .api_table import ENDPOINTS, SEARCH, openapi
 from .endpoints import Service
 from .gate import Gate
 from .observing import Metrics, RequestLog
+from .pictures import EXAMPLES, example_wav
 from .schemas import State
 from .serve_options import ServeOptions
 from .sound_engine import SoundEngine
 
 PAGE = Path(__file__).with_name("page")
-FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+TYPES |= {".json": "application/json", ".svg": "image/svg+xml"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "img-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -34,11 +36,13 @@ def create_app(
     options: ServeOptions | None = None,
     *,
     model: str = "pocket",
+    others: Mapping[str, Captioner] | None = None,
     search: Callable[[Any], list[Any]] | None = None,
     quiet: bool = False,
 ) -> Any:
-    """An ASGI application (Starlette). model: the name of the captioner. search: of an archive;
-    ``/v1/search`` is there only with it. quiet: without a log."""
+    """An ASGI application (Starlette). model: the name of the captioner. others: more of them, by
+    their names. search: of an archive; ``/v1/search`` is there only with it. quiet: without a log.
+    """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.responses import Response
@@ -47,8 +51,11 @@ def create_app(
     options = options or ServeOptions()
     metrics = Metrics()
     gate = Gate(options, metrics, RequestLog(quiet))
-    engine = SoundEngine(captioner, options, metrics.batches.observe)
-    service = Service(engine, options, model, *([search] if search else []))
+    engines = {
+        name: SoundEngine(one, options, metrics.batches.observe)
+        for name, one in {model: captioner, **(others or {})}.items()
+    }
+    service = Service(engines, options, search)
     table = (*ENDPOINTS, *([SEARCH] if search else []))
     document = to_json(openapi(table, keys=bool(options.keys)))
 
@@ -64,12 +71,17 @@ def create_app(
         "/healthz": lambda: Answer(State(status="ok").model_dump_json()),
         "/readyz": ready,
         "/openapi.json": lambda: Answer(document),
-        **{f"/{path}": partial(_file, name) for path, name in FILES.items()},
+        "/": partial(_file, PAGE / "index.html"),
     }
+    for path in (file for file in PAGE.rglob("*.*") if file.suffix in TYPES):
+        contents[f"/{path.relative_to(PAGE).as_posix()}"] = partial(_file, path)
     routes = [
         Route(path, gate.open(path, partial(answer, content)), methods=["GET"])
         for path, content in contents.items()
     ]
+    for name in EXAMPLES:
+        address = f"/examples/{name}.wav"
+        routes.append(Route(address, gate.open(address, partial(_example, name))))
     measured = gate.guarded(
         "/metrics", partial(answer, lambda: Answer(*metrics.text())), queued=False
     )
@@ -82,9 +94,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        engine.start()
+        for engine in engines.values():
+            engine.start()
         yield
-        await engine.close()
+        for engine in engines.values():
+            await engine.close()
 
     async def other(request: Any, error: HTTPException) -> Response:
         what = "no such address" if error.status_code == 404 else "not with this method"
@@ -100,8 +114,11 @@ def create_app(
     return app
 
 
-def _file(name: str) -> Answer:
-    path = PAGE / name
+async def _example(name: str, request: Any) -> Answer:
+    return Answer(await asyncio.to_thread(example_wav, name), "audio/wav")
+
+
+def _file(path: Path) -> Answer:
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
     media = f"{TYPES[path.suffix]}; charset=utf-8"
     return Answer(path.read_bytes(), media, headers=headers)

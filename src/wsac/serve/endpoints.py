@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.captions.labels import split_labels
 from wsac.inference.batch import rounded, unsure_hidden
+from wsac.inference.closer_look import nearest_captions
 from wsac.inference.spans.span import Span
 from wsac.inference.subtitles.relevance import CueOptions
 from wsac.inference.subtitles.subtitles import Subtitles
@@ -24,8 +25,10 @@ from wsac.types import Caption
 
 from . import schemas
 from .answers import Answer, RefusalError
+from .offers import checked_bridge
+from .pictures import picture_of
 from .serve_options import ServeOptions
-from .sound_engine import SoundEngine
+from .sound_engine import Heard, SoundEngine
 from .uploads import CURL, Upload, form_of, json_of
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,29 +38,46 @@ MEDIA = {"text": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
 
 @dataclass
 class Service:
-    """The parts that endpoints use. model: its name. search: of the archive."""
+    """The parts that endpoints use. engines: by the names of their models; the first is the usual
+    one. search: of the archive."""
 
-    engine: SoundEngine
+    engines: dict[str, SoundEngine]
     options: ServeOptions
-    model: str
-    search: Callable[[schemas.SearchRequest], list[Any]] = lambda wanted: []
+    search: Callable[[schemas.SearchRequest], list[Any]] | None = None
+
+    @property
+    def model(self) -> str:
+        """The name of the first."""
+        return next(iter(self.engines))
+
+    def engine_of(self, name: str = "") -> SoundEngine:
+        """Of a model; of the first for any other name, such as whisper-1."""
+        return self.engines.get(name) or self.engines[self.model]
 
 
 async def captions(service: Service, request: Any) -> Answer:
     async def answer(form: schemas.CaptionForm, audio: AudioOptions) -> BaseModel:
-        hide = unsure_hidden(service.engine.captioner, form.min_confidence, service.model)
-        result = await service.engine.hear(form.file, audio, captioned=True)
+        engine = service.engine_of(form.model)
+        bridge = checked_bridge(engine, form.bridge)
+        hide = unsure_hidden(engine.captioner, form.min_confidence, form.model or service.model)
+        result = await engine.hear(form.file, audio, captioned=not bridge)
+        more: dict[str, Any] = {}
+        if bridge or form.alternatives or form.nearest:
+            counts = form.alternatives, form.nearest
+            result, more = await engine.model.alone(_closer, engine, result, bridge, *counts)
         caption = hide(rounded(cast(Caption, result.caption)))
         names = ("file", "start", "end", "notes", "guess", "confidence", "logprob")
         values = {name: getattr(caption, name) for name in names}
-        return schemas.CaptionAnswer(caption=caption.text, **values)
+        return schemas.CaptionAnswer(caption=caption.text, **values, **more)
 
     return await _of_sound(service, request, schemas.CaptionForm, answer)
 
 
 async def tags(service: Service, request: Any) -> Answer:
     async def answer(form: schemas.TagForm, audio: AudioOptions) -> BaseModel:
-        sound = await service.engine.tags(form.file, split_labels(form.labels), audio)
+        sound = await service.engine_of(form.model).tags(
+            form.file, split_labels(form.labels), audio
+        )
         best = tuple(map(rounded, sound.tags[: form.top]))
         return _row(schemas.TagAnswer, rounded(replace(sound, tags=best)))
 
@@ -95,10 +115,19 @@ async def transcriptions(service: Service, request: Any) -> Answer:
     return await _of_sound(service, request, schemas.TranscriptionForm, answer)
 
 
+async def pictures(service: Service, request: Any) -> Answer:
+    async def answer(form: schemas.PictureForm, audio: AudioOptions) -> Answer:
+        picture = await service.engine_of(form.model).use(form.file, audio, picture_of)
+        return Answer(picture, "image/png")
+
+    return await _of_sound(service, request, schemas.PictureForm, answer)
+
+
 async def search(service: Service, request: Any) -> Answer:
     body = await json_of(request, service.options.max_bytes, service.options.timeout)
     wanted = _validated(schemas.SearchRequest.model_validate_json, body)
-    hits = await attended(request, service, service.engine.model.alone(service.search, wanted))
+    assert service.search is not None  # else there is no such address
+    hits = await attended(request, service, service.engine_of().model.alone(service.search, wanted))
     return _json(schemas.SearchAnswer(results=[_row(schemas.SearchHit, hit) for hit in hits]))
 
 
@@ -111,8 +140,10 @@ async def embeddings(service: Service, request: Any) -> Answer:
         if not text.strip() or len(text) > schemas.MOST_CHARACTERS:
             most = f"{schemas.MOST_CHARACTERS:,} characters"
             raise RefusalError(400, f"input: a text that is empty or above {most}; shorten it")
-    embed = service.engine.embed_texts if wanted.modality == "text" else None
-    work = embed(inputs) if embed else _embed_sounds(service.engine, inputs)
+    engine = service.engine_of(wanted.model)
+    work: Awaitable[Any] = (
+        engine.embed_texts(inputs) if wanted.modality == "text" else _embed_sounds(engine, inputs)
+    )
     vectors = await attended(request, service, work)
     rows = [
         schemas.EmbeddingRow(index=i, embedding=_encoded(vector, wanted.encoding_format))
@@ -122,7 +153,7 @@ async def embeddings(service: Service, request: Any) -> Answer:
 
 
 async def models(service: Service, request: Any) -> Answer:
-    return _json(schemas.ModelList(data=[schemas.ModelRow(id=service.model)]))
+    return _json(schemas.ModelList(data=[schemas.ModelRow(id=name) for name in service.engines]))
 
 
 async def attended(request: Any, service: Service, work: Awaitable[Any]) -> Any:
@@ -167,14 +198,35 @@ async def _spans(
     service: Service, form: Any, audio: AudioOptions, style: str, skip: Any
 ) -> tuple[list[Span], Subtitles, float, tuple[str, ...]]:
     cue_options = CueOptions(style=style, skip=skip)
-    spans, seconds, notes = await service.engine.spans(form.file, audio)
+    engine = service.engine_of(form.model)
+    bridge = checked_bridge(engine, getattr(form, "bridge", ""))
+    spans, seconds, notes = await engine.spans(form.file, audio, bridge)
     spans = [rounded(span) for span in spans if span.kind not in skip]  # type: ignore[type-var]
     name = form.file.name
 
     def place() -> Subtitles:
         return Subtitles.of(spans, cue_options, file=name)
 
-    return spans, await service.engine.in_worker(place), seconds, notes
+    return spans, await engine.in_worker(place), seconds, notes
+
+
+def _closer(
+    engine: SoundEngine, result: Heard, bridge: str, alternatives: int, near: int
+) -> tuple[Heard, dict[str, Any]]:
+    """In the thread of the model: the caption by a bridge, and what else is to be told of it."""
+    sound, captioner = result.embedding, engine.captioner
+    if bridge:
+        captioner = captioner.with_options(bridge=bridge)
+        result = Heard(sound, captioner.describe([sound])[0])
+    more: dict[str, list[BaseModel]] = {"alternatives": [], "nearest": []}
+    if alternatives and not sound.silent:
+        for other in map(rounded, captioner.alternatives(sound.embedding, alternatives)):
+            sure = {"confidence": other.confidence, "logprob": other.logprob}
+            more["alternatives"].append(schemas.AlternativeRow(caption=other.text, **sure))
+    if near and not sound.silent:
+        for text, score in nearest_captions(captioner, sound.embedding, near):
+            more["nearest"].append(schemas.NearRow(caption=text, score=score))
+    return result, more
 
 
 async def _embed_sounds(engine: SoundEngine, inputs: list[str]) -> list[list[float]]:

@@ -23,6 +23,7 @@ from .serve_options import ServeOptions
 REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 DRAIN_SECONDS = 5.0
 DRAINED = 1 << 20  # bytes of the body of a refused request that are read, so that it sees why
+FOREIGN = ("cross-site", "same-site")
 SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -74,6 +75,7 @@ class Gate:
             name = wanted if REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
             try:
                 _check_host(request, self.options.hosts)
+                _check_origin(request)
                 answer = await handle(request)
             except ClientDisconnect:
                 answer = refusal_answer(RefusalError(499, "the client has left"))
@@ -118,6 +120,12 @@ class Gate:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _check_origin(request: Any) -> None:
+    """Against pages of other sites that post forms here; they could not read the answer."""
+    if request.method != "GET" and request.headers.get("sec-fetch-site") in FOREIGN:
+        raise RefusalError(403, "sent by a page of another site; open this server's own page")
 
 
 def _check_host(request: Any, hosts: Sequence[str]) -> None:

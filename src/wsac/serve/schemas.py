@@ -24,12 +24,19 @@ class Strict(BaseModel):
 
 class SoundForm(Strict):
     file: File
-    model: str = Field("", description="Any name; the server has one model.")
+    model: str = Field("", description="One of /v1/models; any other name means the first.")
     track: int | None = Field(None, ge=1, description="Audio track. Default: the loudest.")
     channel: str | None = Field(None, description="Number or mix. Default: mix.")
 
 
+class PictureForm(SoundForm):
+    pass
+
+
 class CaptionForm(SoundForm):
+    bridge: str = Field("", description="One of those that /v1/about names.", max_length=200)
+    alternatives: int = Field(0, ge=0, le=8, description="Other captions of the sound.")
+    nearest: int = Field(0, ge=0, le=20, description="Captions of the memory nearest to it.")
     min_confidence: Share = Field(None, description="Below it the caption is a guess.")
 
 
@@ -39,6 +46,7 @@ class TagForm(SoundForm):
 
 
 class SpanForm(SoundForm):
+    bridge: str = Field("", description="One of those that /v1/about names.", max_length=200)
     skip: list[Literal["sound", "speech", "music"]] = Field([], alias="skip[]")
     style: str = Field("sdh", description="Of the cues: sdh, dcmp, netflix, bbc or plain.")
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -68,7 +76,7 @@ class EmbeddingRequest(BaseModel):
         examples=["a dog barks"],
         description="Texts, or sounds as base64 or data: addresses. Nothing is fetched.",
     )
-    model: str = Field("", description="Any name; the server has one model.")
+    model: str = Field("", description="One of /v1/models; any other name means the first.")
     modality: Literal["text", "audio"] = "text"
     encoding_format: Literal["float", "base64"] = "float"
     model_config = ConfigDict(extra="ignore")
@@ -98,11 +106,24 @@ class SoundAnswer(BaseModel):
     notes: list[str] = Field(description="What is wrong with the sound.")
 
 
+class AlternativeRow(BaseModel):
+    caption: str
+    confidence: float | None
+    logprob: float
+
+
+class NearRow(BaseModel):
+    caption: str = Field(description="As the decoder reads it back from the memory.")
+    score: float = Field(description="Cosine of sound and caption.")
+
+
 class CaptionAnswer(SoundAnswer):
     caption: str = Field(description="Empty when the model is unsure; see guess.")
     guess: str
     confidence: float | None = Field(description="Probability that the caption is right.")
     logprob: float = Field(description="Mean per token, in nats.")
+    alternatives: list[AlternativeRow] = []
+    nearest: list[NearRow] = []
 
 
 class TagAnswer(SoundAnswer):
@@ -201,6 +222,25 @@ class ModelRow(BaseModel):
 class ModelList(BaseModel):
     object: Literal["list"] = "list"
     data: list[ModelRow]
+
+
+class AboutModel(BaseModel):
+    id: str
+    bridges: list[str] = Field(description="Of captions; the first is the usual one.")
+    memory: int = Field(description="Captions in its memory.")
+    calibrated: bool = Field(description="Whether it tells its confidence.")
+
+
+class About(BaseModel):
+    """What this server offers. examples: names under /examples/."""
+
+    models: list[AboutModel]
+    styles: list[str] = Field(description="Of cues.")
+    examples: list[str]
+    search: bool
+    teach: bool
+    max_bytes: int
+    max_seconds: float
 
 
 class State(BaseModel):

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class SoundEngine:
             self._hear, most=options.batch, wait=options.wait, observe=observe
         )
         self._taggers: OrderedDict[tuple[str, ...], Tagger] = OrderedDict()
+        self._describers: dict[str, Describer] = {}
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
     def start(self) -> None:
@@ -101,15 +102,16 @@ class SoundEngine:
         return TaggedSound(sound.file, sound.start, sound.end, tuple(tags), sound.notes, none)
 
     async def spans(
-        self, upload: Upload, options: AudioOptions
+        self, upload: Upload, options: AudioOptions, bridge: str = ""
     ) -> tuple[list[Span], float, tuple[str, ...]]:
-        """The spans, the seconds and the notes of a sound. Others get the model between steps."""
+        """The spans, the seconds and the notes of a sound. Others get the model between steps.
+        bridge: one of the captioner's ``usable_bridges``; "": the usual one."""
 
         async def listen(recording: Recording) -> tuple[list[Span], float, tuple[str, ...]]:
             spans: list[Span] = []
             rate = recording.sample_rate
             stream = AudioStream(recording.samples, rate, AudioOptions(sample_rate=rate))
-            steps = await self.model.alone(lambda: self._describer.by_steps(stream))
+            steps = await self.model.alone(lambda: self._describer(bridge).by_steps(stream))
             while (step := await self.model.alone(next, steps, None)) is not None:
                 spans += (replace(span, file=upload.name) for span, _ in step)
             return spans, recording.seconds, recording.notes
@@ -126,9 +128,19 @@ class SoundEngine:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._decoders, function, *arguments)
 
-    @cached_property
-    def _describer(self) -> Describer:
-        return Describer(self.captioner)
+    async def use(
+        self, upload: Upload, options: AudioOptions, function: Callable[[Recording], Any]
+    ) -> Any:
+        """What a function that needs no model makes of the decoded sound, in a worker thread."""
+        work = partial(self.in_worker, function)
+        return await self._with_recording(upload, options, work)
+
+    def _describer(self, bridge: str) -> Describer:
+        """In the thread of the model."""
+        if bridge not in self._describers:
+            captioner = self.captioner.with_options(bridge=bridge) if bridge else self.captioner
+            self._describers[bridge] = Describer(captioner)
+        return self._describers[bridge]
 
     def _tagger(self, labels: tuple[str, ...]) -> Tagger:
         """In the thread of the model."""
