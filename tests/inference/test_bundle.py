@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -122,3 +124,14 @@ def test_wrong_folders_are_explained(folder, tmp_path):
     (folder / "captioner.json").write_text("{")
     with pytest.raises(WsacError, match="not valid JSON"):
         Captioner.load(folder)
+
+
+@pytest.mark.slow
+def test_loading_imports_no_compiler():
+    """torch._dynamo and sympy take two seconds and 70 MB."""
+    code = (
+        "import sys; from wsac import Captioner; Captioner.load();"
+        "print(*sorted({'torch._dynamo', 'torch._inductor', 'sympy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

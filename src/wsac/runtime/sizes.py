@@ -12,15 +12,21 @@ from torch.overrides import TorchFunctionMode
 
 LARGEST = 1 << 20  # sizes up to here need not be in the weights, such as a length
 DEEPEST = 64  # layers that a model may leave unused
-DRAWS = (torch.Tensor.normal_, nn.init.normal_)
+# what changes numbers, not sizes
+VALUES = (
+    *(torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.mul, torch.Tensor.log),
+    *(nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_),
+)
 
 
-class _NoDraws(TorchFunctionMode):
-    """Random draws do nothing: on the meta device their first use imports for two seconds."""
+class _SizesOnly(TorchFunctionMode):
+    """Numbers are neither drawn nor scaled: on the meta device the first time that this is done
+    imports ``torch._dynamo``, for two seconds and into 100 MB."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in DRAWS:
+        if func in VALUES:
             return args[0] if args else kwargs["tensor"]
+        func = torch.empty if func is torch.randn else func
         return func(*args, **(kwargs or {}))
 
 
@@ -41,7 +47,7 @@ def check_shapes(make: Callable[[], nn.Module], shapes: Mapping[str, tuple[int, 
 
     No memory is taken for it.
     """
-    with torch.device("meta"), _NoDraws():
+    with torch.device("meta"), _SizesOnly():
         sizes = {name: tuple(value.shape) for name, value in make().state_dict().items()}
     for name in {**sizes, **shapes}:
         if sizes.get(name) != shapes.get(name):

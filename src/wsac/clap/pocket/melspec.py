@@ -33,8 +33,13 @@ class LogMel(nn.Module):
     ) -> None:
         super().__init__()
         self.n_fft, self.hop = n_fft, hop
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        filters = mel_filters(sample_rate, n_fft, n_mels, low, sample_rate / 2)
+        if torch.get_default_device().type == "meta":
+            # for its sizes alone, see runtime/sizes.py: arithmetic there takes two seconds
+            window, filters = torch.empty(n_fft), torch.empty(n_mels, n_fft // 2 + 1)
+        else:
+            window = torch.hann_window(n_fft)
+            filters = mel_filters(sample_rate, n_fft, n_mels, low, sample_rate / 2)
+        self.register_buffer("window", window, persistent=False)
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
