@@ -37,6 +37,7 @@ NEEDS = (
     ),
     ("Java", lambda: which("java"), "METEOR and SPICE", "apt-get install default-jre-headless"),
     ("Chromium", lambda: which("chromium"), "pages in a browser", "apt-get install chromium"),
+    ("ffmpeg", lambda: which("ffmpeg"), "soft tracks", "apt-get install ffmpeg"),
     ("playwright", lambda: find_spec("playwright"), "pages in a browser", "pip install playwright"),
     (
         "axe",

@@ -8,11 +8,16 @@ from types import SimpleNamespace
 
 import av
 import numpy as np
+import soundfile
 
 from wsac.inference.spans.span import Span
+from wsac.inference.subtitles.subtitle_files import SubtitleJob, SubtitleWriter
 
 RATE = 16_000  # Hz
 FRAME_RATE = 10
+SPEECH = (
+    "1\n00:00:00,500 --> 00:00:02,400\nWhere is the dog?\n\n2\n00:00:08,000 --> 00:00:09,000\nOh.\n"
+)
 
 
 def write_film(
@@ -81,3 +86,12 @@ class LoudSeconds:
                 if np.sqrt(np.square(rest[:RATE]).mean()) > 0.1:
                     yield Span(second, second + 1.0, self.text, prominence=30, file=stream.file)
                 rest, second = rest[RATE:], second + 1
+
+
+def write_wav(path: Path, seconds: int = 12, loud: Collection[int] = (2, 6)) -> Path:
+    soundfile.write(path, tone(seconds, loud), RATE)
+    return path
+
+
+def writer(captioner: LoudSeconds | None = None, **job) -> SubtitleWriter:
+    return SubtitleWriter(SubtitleJob(**job), lambda: captioner or LoudSeconds())

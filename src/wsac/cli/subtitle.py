@@ -21,6 +21,9 @@ Merge = Annotated[
     Path | None,
     Option(callback=common.existing, help="Subtitles of speech to merge with; they stay as is."),
 ]
+Place = Annotated[
+    str, Option(help="Sounds during speech: 'gaps' leaves them out; 'line' shows them apart.")
+]
 Format = Annotated[
     str | None, Option("--format", "-f", help="srt, vtt, ttml, ass, json, csv, audacity; a,b.")
 ]
@@ -43,6 +46,7 @@ def subtitle(
     min_confidence: Annotated[float, Option(help="Leave out sounds below it (0-1).")] = 0.0,
     onomatopoeia: Annotated[bool, Option("--onomatopoeia", help="As in: woof, woof.")] = False,
     merge: Merge = None,
+    place: Place = "gaps",
     only_sounds: Annotated[bool, Option("--only-sounds", help="Write no cues of speech.")] = False,
     embed: Annotated[bool, Option("--embed", help="Also copy the video, with a track.")] = False,
     page: Annotated[bool, Option("--page", help="Also a page to see and edit the cues.")] = False,
@@ -91,6 +95,7 @@ def subtitle(
         formats=_formats(output_format, speech.kind if speech and not only_sounds else "srt"),
         options=CueOptions(style, sensitivity, kinds, min_confidence, onomatopoeia),
         speech=speech,
+        place=place,
         only_sounds=only_sounds,
         embed=embed,
         page=page,

@@ -94,13 +94,15 @@ def _remove_leftover(path: Path) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def alone_in(folder: Path, *, wait: bool = False, lock_name: str = LOCK) -> Iterator[None]:
     """Hold a folder for this process; it is made if needed, and then removed if it stays empty.
 
-    wait: until another process lets go of it. Raises WsacError, which names the holder, if another
-    process has it, or if the folder cannot be written.
+    wait: until another process lets go of it. lock_name: another one holds only what goes by that
+    name, not the folder. Raises WsacError, which names the holder, if another process has it, or if
+    the folder cannot be written.
     """
-    path, told, lock, new = folder / LOCK, False, None, not folder.exists()
+    path, told, lock, new = folder / lock_name, False, None, not folder.exists()
+    held = folder if lock_name == LOCK else path
     while lock is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -111,9 +113,9 @@ def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
         if lock is None:
             who = _holder(path)
             if not wait:
-                raise WsacError(f"{folder}: in use by {who}; wait for it, or use another folder")
+                raise WsacError(f"{held}: in use by {who}; wait for it, or use another folder")
             if not told:
-                say(f"{folder}: waiting for {who}")
+                say(f"{held}: waiting for {who}")
             told = True
             time.sleep(PAUSE)
     try:

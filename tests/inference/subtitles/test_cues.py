@@ -58,6 +58,23 @@ def test_no_cue_touches_speech(spans, busy):
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50)
+@given(span_lists(), st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200)), max_size=20))
+def test_on_a_line_of_its_own_a_cue_has_room_during_speech(spans, busy):
+    layout = CueLayout(busy, place="line")
+    cues = list(layout.place(wishes(spans, CueOptions(sensitivity=1))))
+    check_cues(rows(cues))
+    check_cues(rows([cue for cue in cues if not cue.aside]), busy)
+    for cue in cues:
+        near = [pair for pair in busy if min(pair) < cue.end + 0.1 and cue.start < max(pair) + 0.1]
+        assert near or not cue.aside
+    always = CueLayout([(0, 1e6)], place="line")
+    only_speech = list(always.place(wishes(spans, CueOptions(sensitivity=1))))
+    assert rows(only_speech) == rows(cues_of(spans, sensitivity=1))
+    assert all(cue.aside for cue in only_speech)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=50)
 @given(span_lists())
 def test_a_cue_is_near_its_sound(spans):
     for cue in cues_of(spans, sensitivity=1):
@@ -184,6 +201,11 @@ def test_impossible_options_are_named(options, words):
 def test_an_impossible_frame_rate_is_named():
     with pytest.raises(RecipeError, match="frame rate 0"):
         CueLayout(frame_rate=0)
+
+
+def test_an_unknown_place_is_named():
+    with pytest.raises(RecipeError, match="place 'lines': did you mean 'line'"):
+        CueLayout(place="lines")
 
 
 def test_the_first_cue_comes_before_the_last_span():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import product
 
+import pysubs2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from miniatures.cue_laws import TEXTS, check_cues
+from miniatures.generated_speech import generated_speech
 from miniatures.speech_files import WILD
 from wsac.inference.spans.span import Span
-from wsac.inference.subtitles.cues import Cue, CueLayout
+from wsac.inference.subtitles.cues import Cue, CueLayout, Place
 from wsac.inference.subtitles.relevance import CueOptions, wishes
 from wsac.inference.subtitles.speech_file import SpeechFile
 from wsac.types import WsacError
@@ -27,8 +30,9 @@ def sounds(seed: int, seconds: float = 120.0) -> list[Span]:
     ]
 
 
-def place(speech: SpeechFile, spans: list[Span]) -> list[Cue]:
-    return list(CueLayout(speech.busy).place(wishes(spans, CueOptions(sensitivity=1))))
+def placed(speech: SpeechFile, spans: list[Span], place: Place = "gaps") -> list[Cue]:
+    layout = CueLayout(speech.busy, place=place)
+    return list(layout.place(wishes(spans, CueOptions(sensitivity=1))))
 
 
 def without(merged: bytes, cues: list[Cue], kind: str, codec: str) -> bytes:
@@ -37,22 +41,26 @@ def without(merged: bytes, cues: list[Cue], kind: str, codec: str) -> bytes:
     for cue in cues:
         words = re.escape(cue.text.replace("\n", "\0")).replace("\0", r"(?:\r\n|\n|\r|\\N)")
         if kind == "ass":
-            block = rf"Dialogue: [^\n]*?,{words}\r?\n"
+            block = rf"Dialogue: [^\n\r]*?,(?:{{\\an8}})?{words}(?:\r\n|\n|\r)"
         else:
             time = r"\d+:\d\d:\d\d[.,]\d{3}"
             number = r"\d+(?:\r\n|\n|\r)" if kind == "srt" else ""
             end = r"(?:\r\n|\n|\r)"
-            block = rf"{number}{time} --> {time}{end}{words}{end}{end}"
+            block = rf"{number}{time} --> {time}(?: line:0)?{end}(?:{{\\an8}})?{words}{end}{end}"
         text, count = re.subn(block, "\0", text, count=1)
         assert count == 1, (cue, text)
     return text.encode(codec)
 
 
-def check(path, seed: int = 0) -> None:
+def check(path, seed: int = 0, place: Place = "gaps") -> bytes:
+    """The merged file, after its laws are checked."""
     content = path.read_bytes()
     speech = SpeechFile(path)
-    cues = place(speech, sounds(seed))
-    check_cues([(c.start, c.end, c.text) for c in cues], speech.busy)
+    cues = placed(speech, sounds(seed), place)
+    if place == "gaps":
+        assert not any(cue.aside for cue in cues)
+    check_cues([(c.start, c.end, c.text) for c in cues if not c.aside], speech.busy)
+    check_cues([(c.start, c.end, c.text) for c in cues])
     merged = speech.merged(cues)
     codec = "utf-16-le" if content[:2] == b"\xff\xfe" else "latin-1"
     rest = without(merged, cues, speech.kind, codec).decode(codec)
@@ -73,67 +81,38 @@ def check(path, seed: int = 0) -> None:
     wanted = [*speech.busy, *((cue.start, cue.end) for cue in cues)]
     assert times == [pytest.approx(pair, abs=1e-6) for pair in sorted(wanted)]
     assert speech.merged([]) == content
+    return merged
 
 
 @pytest.mark.parametrize("name", sorted(WILD))
 def test_files_of_several_tools_keep_every_byte(name, tmp_path):
     (tmp_path / name).write_bytes(WILD[name])
-    for seed in range(5):
-        check(tmp_path / name, seed)
-
-
-def generated(seed: int) -> tuple[str, bytes]:
-    """A file of speech with random habits: kind, line ends, mark, numbers, gaps, overlaps."""
-    rng = random.Random(seed)
-    kind, end = rng.choice(("srt", "vtt", "ass")), rng.choice(("\n", "\r\n"))
-    start, rows = rng.uniform(-1, 5), []
-    for i in range(rng.randint(1, 30)):
-        length = rng.choice((0.0, 0.5, 2.0, 6.0))
-        words = rng.choice(
-            ("Hello.", "<i>Who</i>?", "- One\n- Two", "{\\an8}Up", "12", "\u00e9t\u00e9")
-        )
-        rows.append((i, max(start, 0.0), max(start, 0.0) + length, words))
-        start += length + rng.choice((-1.0, 0.0, 0.05, 1.5, 8.0))
-    if rng.random() < 0.2:
-        rng.shuffle(rows)
-
-    def time(seconds: float, mark: str, digits: int = 3) -> str:
-        whole, rest = divmod(round(seconds * 10**digits), 10**digits)
-        hours = f"{whole // 3600}" if kind == "ass" else f"{whole // 3600:02}"
-        return f"{hours}:{whole // 60 % 60:02}:{whole % 60:02}{mark}{rest:0{digits}}"
-
-    if kind == "ass":
-        lines = [
-            "[Script Info]",
-            "Title: x",
-            "",
-            "[V4+ Styles]",
-            "Format: Name",
-            "Style: Default",
-            "",
-        ]
-        lines += ["[Events]", "Format: Layer, Start, End, Style, Text"]
-        for _, low, high, words in rows:
-            text = words.replace("\n", "\\N")
-            lines.append(f"Dialogue: 0,{time(low, '.', 2)},{time(high, '.', 2)},Default,{text}")
-        text = "\n".join(lines) + "\n" * rng.randint(0, 2)
-    else:
-        mark, blocks = ("," if kind == "srt" else "."), []
-        for i, low, high, words in rows:
-            head = f"{i + 1}\n" if kind == "srt" else rng.choice(("", f"cue {i}\n"))
-            blocks.append(f"{head}{time(low, mark)} --> {time(high, mark)}\n{words}\n")
-        text = "\n".join(blocks) + "\n" * rng.randint(0, 2)
-        text = ("WEBVTT\n\n" if kind == "vtt" else "") + text
-    text = text.rstrip("\n") if rng.random() < 0.2 else text
-    bom = "\ufeff" if rng.random() < 0.3 else ""
-    return f"speech.{kind}", (bom + text.replace("\n", end)).encode()
+    for seed, place in product(range(5), ("gaps", "line")):
+        check(tmp_path / name, seed, place)
 
 
 @pytest.mark.parametrize("seed", range(100))
 def test_generated_files_keep_every_byte(seed, tmp_path):
-    name, content = generated(seed)
-    (tmp_path / name).write_bytes(content)
-    check(tmp_path / name, seed)
+    speech = generated_speech(seed)
+    path = tmp_path / f"speech.{speech.kind}"
+    path.write_bytes(speech.content)
+    for place in ("gaps", "line"):
+        merged, at = check(path, seed, place), 0
+        for block in speech.blocks:
+            at = merged.find(block, at)
+            assert at >= 0, block
+            at += len(block)
+
+
+def test_the_generated_files_are_of_many_kinds():
+    files = [generated_speech(seed) for seed in range(100)]
+    assert {file.kind for file in files} == {"srt", "vtt", "ass"}
+    assert min(len(file.blocks) for file in files) == 2
+    assert max(len(file.blocks) for file in files) >= 250
+    for mark in (b"\xef\xbb\xbf", b"\xff\xfe"):
+        assert sum(file.content.startswith(mark) for file in files) >= 10
+    for part in (b"\r\n", b"NOTE", b"STYLE", b"{\\an8}", b"<i>", b"line:0", b"Comment: "):
+        assert sum(part in file.content for file in files) >= 5, part
 
 
 PIECES = (
@@ -167,7 +146,7 @@ def test_any_file_is_refused_or_keeps_its_bytes(tmp_path, pieces, codec):
     except WsacError:
         return
     assert speech.merged([]) == path.read_bytes()
-    cues = place(speech, sounds(0, 20))
+    cues = placed(speech, sounds(0, 20))
     assert len(speech.merged(cues)) >= len(path.read_bytes()) + 10 * len(cues)
 
 
@@ -215,3 +194,41 @@ def test_what_is_no_file_of_speech_is_refused(content, words, tmp_path):
     with pytest.raises(WsacError, match=words) as error:
         SpeechFile(path)
     assert str(path) in str(error.value)
+
+
+MARKED = {"srt": "{\\an8}[rain falling]", "vtt": " line:0\n[rain", "ass": "{\\an8}[rain falling]"}
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt", "ass"])
+def test_what_has_no_gap_stands_at_the_top(kind, tmp_path):
+    document = pysubs2.SSAFile()
+    document.append(pysubs2.SSAEvent(start=0, end=60_000, text="Long talk"))
+    document.save(str(tmp_path / f"speech.{kind}"))
+    speech = SpeechFile(tmp_path / f"speech.{kind}")
+    spans = [Span(9, 30, "Rain falls", sustained=True), Span(70, 71, "A dog barks")]
+    assert [cue.start for cue in placed(speech, spans)] == [70]
+    cues = placed(speech, spans, "line")
+    assert [(cue.start, cue.aside) for cue in cues] == [(9, True), (70, False)]
+    merged = speech.merged(cues).decode()
+    assert MARKED[kind] in merged
+    assert merged.count("an8") + merged.count("line:0") == 1
+    texts = [event.plaintext for event in pysubs2.SSAFile.from_string(merged)]
+    assert texts == ["Long talk", "[rain falling]", "[dog barks]"]
+
+
+@pytest.mark.parametrize(
+    "speech",
+    [
+        "1\n00:00:00,000 --> 00:01:00,000\n{\\an8}Long talk\n\n",
+        "WEBVTT\n\n00:00.000 --> 01:00.000 line:0\nLong talk\n\n",
+        "WEBVTT\n\n00:00.000 --> 01:00.000 line:10% align:start\nLong talk\n\n",
+    ],
+)
+def test_below_speech_that_stands_at_the_top(speech, tmp_path):
+    path = tmp_path / "speech.txt"
+    path.write_text(speech)
+    cue = Cue(9, 16, "[rain falling]", aside=True)
+    added = SpeechFile(path).merged([cue]).decode().removeprefix(speech)
+    assert "[rain falling]" in added
+    assert "an8" not in added
+    assert "line" not in added

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
-import av
 import pytest
-import soundfile
 
-from miniatures.films import RATE, LoudSeconds, tone, write_film
+from miniatures.films import SPEECH, LoudSeconds, write_film, write_wav, writer
 from wsac.inference.sound_results import Tag
 from wsac.inference.spans.span import Span
 from wsac.inference.subtitles.relevance import CueOptions
-from wsac.inference.subtitles.soft_track import copy_path
 from wsac.inference.subtitles.speech_file import SpeechFile
 from wsac.inference.subtitles.subtitle_files import SubtitleJob, SubtitleWriter
 from wsac.inference.subtitles.subtitles import Subtitles
@@ -25,19 +20,6 @@ from wsac.inference.subtitles.unfinished import Unfinished
 from wsac.inference.subtitles.video_facts import video_facts
 from wsac.inference.subtitles.watching import complete_files
 from wsac.types import RecipeError, WsacError
-
-SPEECH = (
-    "1\n00:00:00,500 --> 00:00:02,400\nWhere is the dog?\n\n2\n00:00:08,000 --> 00:00:09,000\nOh.\n"
-)
-
-
-def write_wav(path: Path, seconds: int = 12, loud=(2, 6)) -> Path:
-    soundfile.write(path, tone(seconds, loud), RATE)
-    return path
-
-
-def writer(captioner=None, **job) -> SubtitleWriter:
-    return SubtitleWriter(SubtitleJob(**job), lambda: captioner or LoudSeconds())
 
 
 def names(folder: Path) -> set[str]:
@@ -129,6 +111,17 @@ def test_spans_are_read_back_as_they_were(tmp_path):
     assert names(tmp_path) == set()
 
 
+def test_two_runs_do_not_write_one_file(tmp_path):
+    sound = write_wav(tmp_path / "a.wav")
+    other = Unfinished(tmp_path / "a.srt", {})
+    with pytest.raises(WsacError, match=r"\.a\.srt\.lock: in use by .*process"):
+        writer().write(sound)
+    assert writer().write(write_wav(tmp_path / "b.wav")).cues == 2
+    other.close(done=False)
+    assert writer().write(sound).cues == 2
+    assert names(tmp_path) == {"a.wav", "a.srt", "b.wav", "b.srt"}
+
+
 def test_one_bad_file_takes_no_other_with_it(tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF nothing")
     files = [tmp_path / "bad.wav", tmp_path / "none.wav", write_wav(tmp_path / "good.wav")]
@@ -163,6 +156,19 @@ def test_speech_is_merged_and_stays(tmp_path):
     assert "00:00:02.490" in only.paths[0].read_text()
 
 
+def test_sounds_during_speech_have_a_line_of_their_own(tmp_path):
+    sound = write_wav(tmp_path / "a.wav")
+    (tmp_path / "speech.srt").write_text("1\n00:00:00,000 --> 00:00:05,000\nLong talk\n")
+    speech = SpeechFile(tmp_path / "speech.srt")
+    result = writer(speech=speech, place="line").write(sound)
+    assert result.notes == ()
+    text = result.paths[0].read_text()
+    assert "00:00:02,000 --> 00:00:03,000\n{\\an8}[dog barks]\n" in text
+    assert "00:00:06,000 --> 00:00:07,000\n[dog barks]\n" in text
+    (result,) = writer(speech=speech, place="line", embed=True).write_all([tmp_path / "a.mp4"])
+    assert "a.mp4" in str(result.error)
+
+
 def test_sounds_without_room_are_counted(tmp_path):
     sound = write_wav(tmp_path / "a.wav", 12, (2, 6))
     (tmp_path / "speech.srt").write_text("1\n00:00:00,000 --> 00:00:05,000\nLong talk\n")
@@ -175,6 +181,9 @@ def test_sounds_without_room_are_counted(tmp_path):
     [
         ({"formats": ("str",)}, "did you mean 'srt'"),
         ({"formats": ("vtt",), "speech": True}, "what is merged with srt is srt"),
+        ({"place": "lin", "speech": True}, "did you mean 'line'"),
+        ({"place": "line"}, "place 'line': for a merged file"),
+        ({"place": "line", "speech": True, "only_sounds": True}, "not --only-sounds"),
     ],
 )
 def test_what_contradicts_itself_is_refused(job, words, tmp_path):
@@ -182,83 +191,6 @@ def test_what_contradicts_itself_is_refused(job, words, tmp_path):
     speech = SpeechFile(tmp_path / "speech.srt") if "speech" in job else None
     with pytest.raises(RecipeError, match=words):
         SubtitleJob(**job | {"speech": speech})
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "codec", "kind"),
-    [
-        ("a.mp4", "mpeg4", "mov_text"),
-        ("a.mov", "mpeg4", "mov_text"),
-        ("a.mkv", "mpeg4", "srt"),
-        ("a.mkv", "", "srt"),
-        ("a.webm", "libvpx", "webvtt"),
-    ],
-)
-def test_a_copy_of_the_video_holds_the_track(name, codec, kind, tmp_path):
-    if codec and codec not in av.codecs_available:
-        pytest.skip(f"needs an FFmpeg with {codec}")
-    film = write_film(tmp_path / name, video=codec)
-    before = film.read_bytes()
-    paths = writer(embed=True).write(film).paths
-    copy = copy_path(film)
-    assert [path.name for path in paths] == ["a.srt", copy.name]
-    assert film.read_bytes() == before
-    with av.open(str(copy)) as source:
-        track = source.streams.subtitles[0]
-        assert track.codec_context.name == kind
-        assert track.metadata["language"] == "eng"
-        cues = []
-        for packet in source.demux(track):
-            words = [part.dialogue.decode() for part in packet.decode()] if packet.size > 2 else []
-            if words:
-                start = float(packet.pts * packet.time_base)
-                cues.append((start, float(packet.duration * packet.time_base), *words))
-        assert [cue[2] for cue in cues] == ["[dog barks]"] * 2
-        assert [cue[:2] for cue in cues] == [pytest.approx(t, abs=0.05) for t in ((2, 1), (6, 1))]
-    assert packets(film) == packets(copy)
-    if shutil.which("ffmpeg"):
-        command = ["ffmpeg", "-v", "error", "-i", str(copy), "-map", "0:s:0", "-f", "srt", "-"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout.count("[dog barks]") == 2
-
-
-def packets(path: Path) -> list[bytes]:
-    """What pictures and sounds are made of."""
-    with av.open(str(path)) as source:
-        streams = [stream for stream in source.streams if stream.type in ("video", "audio")]
-        return sorted(bytes(packet) for packet in source.demux(*streams) if packet.size)
-
-
-def test_a_merged_track_holds_the_speech_too(tmp_path):
-    film = write_film(tmp_path / "a.mp4")
-    (tmp_path / "speech.srt").write_text(SPEECH)
-    writer(embed=True, speech=SpeechFile(tmp_path / "speech.srt")).write(film)
-    with av.open(str(copy_path(film))) as source:
-        texts = [
-            part.dialogue.decode()
-            for packet in source.demux(source.streams.subtitles[0])
-            if packet.size > 2
-            for part in packet.decode()
-        ]
-    assert texts == ["Where is the dog?", "[dog barks]", "[dog barks]", "Oh."]
-
-
-def test_a_sound_takes_no_track_and_nothing_is_begun(tmp_path):
-    sound = write_wav(tmp_path / "a.wav")
-    captioner = LoudSeconds()
-    (result,) = writer(captioner, embed=True).write_all([sound])
-    assert "a track can be put into .mp4" in str(result.error)
-    assert captioner.listened == 0
-    assert names(tmp_path) == {"a.wav"}
-
-
-def test_a_broken_video_leaves_no_copy(tmp_path):
-    subtitles = Subtitles.of([Span(0, 2, "A dog barks")], file=tmp_path / "a.mp4")
-    (tmp_path / "a.mp4").write_bytes(b"no video")
-    with pytest.raises(WsacError, match="cannot copy it"):
-        subtitles.embed()
-    assert names(tmp_path) == {"a.mp4"}
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])

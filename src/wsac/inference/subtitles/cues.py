@@ -8,12 +8,13 @@ Requirements). Times are whole hundredths of a second, so that they hold in ever
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from wsac.inference.spans.span import Span
-from wsac.types import RecipeError
+from wsac.types import RecipeError, did_you_mean
 
 from .wording import same_sound
 
@@ -24,16 +25,21 @@ TOGETHER = 100  # hundredths between the starts of two sounds that share a cue
 NEVER = 1 << 60
 
 Interval = tuple[int, int]
+Place = Literal["gaps", "line"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What is shown from start to end, in seconds. text: 1 or 2 lines. spans: what it is about."""
+    """What is shown from start to end, in seconds. text: 1 or 2 lines. spans: what it is about.
+
+    aside: not where speech stands, which is shown then or two frames before or after.
+    """
 
     start: float
     end: float
     text: str
     spans: tuple[Span, ...] = ()
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +64,19 @@ class _Draft:
     spans: tuple[Span, ...]
     limit: int
 
-    @property
-    def cue(self) -> Cue:
-        return Cue(self.start / 100, self.end / 100, self.texts[0], self.spans)
-
     def ended_by(self, end: int) -> _Draft | None:
         """The same ending by ``end``, with a shorter text if need be; None if none is so short."""
         for i, text in enumerate(self.texts):
             if self.start + time_to_read(text) <= end:
                 return replace(self, end=min(self.end, end), texts=self.texts[i:])
         return None
+
+
+def check_place(place: str) -> None:
+    """Raises RecipeError for what is no Place."""
+    if place not in get_args(Place):
+        hint = did_you_mean(place, get_args(Place))
+        raise RecipeError(f"place {place!r}: {hint}there are {', '.join(get_args(Place))}")
 
 
 def time_to_read(text: str) -> int:
@@ -78,27 +87,40 @@ def time_to_read(text: str) -> int:
 class CueLayout:
     """Places wishes, in the order of their starts, and yields cues as soon as they are settled.
 
-    busy: seconds [start, end] of speech that no cue may touch. frame_rate: of the video. left_out:
-    how many wishes had no room.
+    busy: seconds [start, end] of speech. place: "gaps" between speech only, or also on a "line" of
+    its own, where there is none. frame_rate: of the video. left_out: how many wishes had no room.
     """
 
-    def __init__(self, busy: Iterable[tuple[float, float]] = (), frame_rate: float = 24.0) -> None:
+    def __init__(
+        self,
+        busy: Iterable[tuple[float, float]] = (),
+        frame_rate: float = 24.0,
+        place: Place = "gaps",
+    ) -> None:
+        check_place(place)
         if not 1 <= frame_rate <= 1000:
             raise RecipeError(f"frame rate {frame_rate:g}: give frames a second, such as 25")
         self.gap = math.ceil(200 / frame_rate)
         self.left_out = 0
         self._free = _free(busy, self.gap)
         self._ends = [end for _, end in self._free]
+        self._starts = [start for start, _ in self._free]
+        self._aside = [(0, NEVER)] if place == "line" else []
 
     def place(self, wishes: Iterable[Wish]) -> Iterator[Cue]:
-        """Cues of the wishes, in order, none overlapping another or speech."""
+        """Cues of the wishes, in order, none overlapping another, nor speech unless ``aside``."""
         draft: _Draft | None = None
         for wish in wishes:
             before, draft = self._next(draft, wish)
             if before is not None:
-                yield before.cue
+                yield self._cue(before)
         if draft is not None:
-            yield draft.cue
+            yield self._cue(draft)
+
+    def _cue(self, draft: _Draft) -> Cue:
+        low, high = self._free[bisect_left(self._ends, draft.end)]
+        aside = not low <= draft.start <= draft.end <= high
+        return Cue(draft.start / 100, draft.end / 100, draft.texts[0], draft.spans, aside)
 
     def _next(self, draft: _Draft | None, wish: Wish) -> tuple[_Draft | None, _Draft | None]:
         """(the cue before, now settled; the cue that is open now)."""
@@ -126,11 +148,14 @@ class CueLayout:
         return None, draft
 
     def _placed(self, wish: Wish, earliest: int) -> _Draft | None:
-        """The wish in the first gap that has room, while its sound lasts or just after."""
+        """The wish in the first gap that has room, while its sound lasts or just after; with a
+        line of its own, it waits for a gap no longer than LATE."""
         until = round(100 * wish.span.end)
-        latest = max(round(100 * wish.start) + LATE, until - SHORTEST)
-        for i in range(bisect_left(self._ends, earliest), len(self._free)):
-            low, limit = self._free[i]
+        soon = round(100 * wish.start) + LATE
+        latest = max(soon, until - SHORTEST)
+        first = bisect_left(self._ends, earliest)
+        last = bisect_right(self._starts, soon if self._aside else latest)
+        for low, limit in (*self._free[first:last], *self._aside):
             start = max(low, earliest)
             if start > latest:
                 return None

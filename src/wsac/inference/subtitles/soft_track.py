@@ -18,6 +18,7 @@ CONTAINERS = {
     ".mkv": ("matroska", "srt"),
     ".webm": ("webm", "vtt"),
 }
+PLAIN_TEXT = (".mp4", ".m4v", ".mov")  # of one place, and one cue at a time
 MARK = ".subtitled"  # film.mp4 becomes film.subtitled.mp4
 # what the writer of mov_text wants to know about styles
 ASS_HEADER = b"""[Script Info]

@@ -28,6 +28,8 @@ COLUMNS = "Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Te
 LARGEST = 64 << 20  # bytes
 BOMS = ("\ufeff", "\u00ef\u00bb\u00bf")  # of UTF-16, and of UTF-8 read as latin-1
 
+# at the top: of SRT and ASS, whose {\\a5} is older, and of VTT
+HIGH = re.compile(r"\\an[789]|\\a[567](?!\d)|-->[^\r\n]*\bline:(\d(?!\d)|[1-4]?\d(\.\d+)?%)")
 BLOCKS = ("WEBVTT", "NOTE", "STYLE", "REGION")  # of VTT, that are no names of cues
 
 Kind = Literal["srt", "vtt", "ass"]
@@ -105,7 +107,11 @@ class SpeechFile:
     def _block(self, cue: Cue, number: int, before: str) -> str:
         """before: the text that the block comes behind, "" at the beginning."""
         line, text = self._newline, cue.text
-        text = escape(text, quote=False) if self.kind == "vtt" else text
+        high = cue.aside and not self._high_at(cue)
+        if self.kind == "vtt":
+            text = escape(text, quote=False)
+        elif high:
+            text = "{\\an8}" + text
         if self._codec == "latin-1":
             text = text.encode(self._new, "replace").decode("latin-1")
         ended = "" if not before or before.endswith("\n") else line
@@ -115,7 +121,17 @@ class SpeechFile:
         head = f"{number}{line}" if self.kind == "srt" else ""
         comma = "," if self.kind == "srt" else "."
         times = " --> ".join(_time(seconds, comma) for seconds in (cue.start, cue.end))
+        times += " line:0" * (high and self.kind == "vtt")
         return f"{ended}{blank}{head}{times}{line}{text.replace(chr(10), line)}{line}{line}"
+
+    def _high_at(self, cue: Cue) -> bool:
+        """Whether all that is shown with a cue stands at the top, so that it belongs below."""
+        texts = []
+        for i, other in enumerate(self.cues):
+            if other.start < cue.end and cue.start < other.end:
+                after = self.cues[i + 1].place if i + 1 < len(self.cues) else None
+                texts.append(self._view[other.place : after])
+        return bool(texts) and all(map(HIGH.search, texts))
 
     def _dialogue(self, cue: Cue, text: str) -> str:
         """In the columns of the file, and in its most used style."""

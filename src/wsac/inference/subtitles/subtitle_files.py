@@ -17,9 +17,9 @@ from wsac.io.console import count_of, progress
 from wsac.io.files import write_bytes
 from wsac.types import AudioError, RecipeError, WsacError
 
-from .cues import Cue
+from .cues import Cue, Place, check_place
 from .relevance import CueOptions
-from .soft_track import copy_path
+from .soft_track import PLAIN_TEXT, copy_path
 from .speech_file import SpeechFile
 from .subtitle_formats import SUFFIXES, check_format
 from .subtitles import FRAME_RATE, Subtitles
@@ -38,7 +38,8 @@ class SubtitleJob:
     """What is written for each file, and where.
 
     formats: of SUFFIXES. speech: a file that is merged with; its format is that of the result.
-    only_sounds: write the sounds alone, also with speech. embed: a copy of the video with a track.
+    place: of sounds during speech, as in CueLayout. only_sounds: write the sounds alone, also with
+    speech. embed: a copy of the video with a track.
     page: an HTML page. out: a folder; None for that of each file. overwrite: replace what is there.
     Raises RecipeError for what contradicts itself.
     """
@@ -46,6 +47,7 @@ class SubtitleJob:
     formats: Sequence[str] = ("srt",)
     options: CueOptions = field(default_factory=CueOptions)
     speech: SpeechFile | None = None
+    place: Place = "gaps"
     only_sounds: bool = False
     embed: bool = False
     page: bool = False
@@ -60,6 +62,11 @@ class SubtitleJob:
         if merges and self.speech is not None and set(self.formats) - {self.speech.kind}:
             what = f"what is merged with {self.speech.kind} is {self.speech.kind}"
             raise RecipeError(f"{what}; give no other format, or only sounds")
+        check_place(self.place)
+        if self.place == "line" and not merges:
+            raise RecipeError(
+                "place 'line': for a merged file; give --merge, and not --only-sounds"
+            )
 
     @property
     def cue_options(self) -> CueOptions:
@@ -78,6 +85,9 @@ class SubtitleJob:
             paths[PAGE] = folder / f"{stem}.html"
         if self.embed:
             paths[COPY] = folder / copy_path(sound).name
+            if self.place == "line" and paths[COPY].suffix.lower() in PLAIN_TEXT:
+                what = "a track in it has no second line"
+                raise WsacError(f"{sound}: {what}; give --place gaps, or a copy as .mkv")
         return paths
 
 
@@ -150,6 +160,7 @@ class SubtitleWriter:
                     speech=self.job.speech,
                     cuts=facts.cuts,
                     frame_rate=facts.frame_rate or FRAME_RATE,
+                    place=self.job.place,
                     audio_options=self.job.audio_options,
                     on_cue=self._on_cue,
                 )

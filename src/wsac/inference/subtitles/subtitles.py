@@ -12,7 +12,7 @@ from wsac.inference.spans.span import Span
 from wsac.io.files import write_bytes
 from wsac.types import RecipeError
 
-from .cues import Cue, CueLayout
+from .cues import Cue, CueLayout, Place
 from .relevance import CueOptions, wishes
 from .soft_track import CONTAINERS, copy_path, embed
 from .speech_file import SpeechFile
@@ -45,6 +45,7 @@ class Subtitles:
         speech: str | Path | SpeechFile | None = None,
         cuts: Iterable[float] = (),
         frame_rate: float = FRAME_RATE,
+        place: Place = "gaps",
         audio_options: AudioOptions = AS_IS,
         on_cue: Callable[[Cue], object] | None = None,
     ) -> Subtitles:
@@ -52,12 +53,12 @@ class Subtitles:
 
         file: the video or sound, for the page and the player. speech: SRT, VTT or ASS that the cues
         are to be merged into. cuts: seconds of cuts of the video. frame_rate: of the video.
-        audio_options: how the file was read. on_cue: told each cue once it is settled, while spans
-        are still coming. Raises WsacError for a speech file that is none.
+        place: as in CueLayout. audio_options: how the file was read. on_cue: told each cue once it
+        is settled, while spans are still coming. Raises WsacError for a speech file that is none.
         """
         if isinstance(speech, (str, Path)):
             speech = SpeechFile(speech)
-        layout = CueLayout(speech.busy if speech else (), frame_rate)
+        layout = CueLayout(speech.busy if speech else (), frame_rate, place)
         cues = list[Cue]()
         for cue in layout.place(wishes(spans, options or CueOptions(), cuts)):
             if on_cue is not None:

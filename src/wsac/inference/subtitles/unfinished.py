@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from wsac.data.audio.audio_options import AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.inference.sound_results import Tag
 from wsac.inference.spans.span import Span
+from wsac.io.locks import alone_in
 from wsac.types import WsacError
 
 
@@ -21,12 +23,14 @@ class Unfinished:
     """A hidden file of spans beside the subtitles to come, a JSON object a line.
 
     facts: what they depend on, such as size and time of the sound; others begin anew. spans: of an
-    earlier run. position: seconds from which on to listen. Raises WsacError where it cannot be
-    written.
+    earlier run. position: seconds from which on to listen. Held until it is closed: raises
+    WsacError while another process makes these subtitles, and where it cannot be written.
     """
 
     def __init__(self, target: Path, facts: dict[str, Any]) -> None:
         self.path = target.with_name(f".{target.name}.unfinished")
+        self._held = ExitStack()
+        self._held.enter_context(alone_in(target.parent, lock_name=f".{target.name}.lock"))
         self._head = json.dumps(facts, sort_keys=True)
         self.spans: list[Span] = []
         lines = self._lines()
@@ -36,9 +40,9 @@ class Unfinished:
         # what starts there is looked for again: more may start at the same time
         self.spans = [span for span in self.spans if span.start < self.position]
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w", encoding="utf-8", errors="surrogateescape")
         except OSError as error:
+            self._held.close()
             what = f"cannot write here ({error.strerror}); give --out a folder"
             raise WsacError(f"{self.path.parent}: {what}") from error
         self._write(self._head, *(json.dumps(asdict(span)) for span in self.spans))
@@ -53,6 +57,7 @@ class Unfinished:
         self._file.close()
         if done or not self.spans:
             self.path.unlink(missing_ok=True)
+        self._held.close()
 
     def _lines(self) -> list[str]:
         try:
