@@ -55,6 +55,13 @@ NEEDS = (
         "several processes",
         "pip install '.[distributed]'",
     ),
+    (
+        "mosquitto",
+        lambda: which("mosquitto") or which("mosquitto", path="/usr/sbin"),
+        "MQTT with a broker",
+        "apt-get install mosquitto",
+    ),
+    ("paho-mqtt", lambda: find_spec("paho"), "MQTT", "pip install '.[mqtt]'"),
     ("starlette", lambda: find_spec("starlette"), "the server", "pip install '.[serve]'"),
     ("httpx2", lambda: find_spec("httpx2"), "the server", "pip install httpx2"),
     ("openai", lambda: find_spec("openai"), "the server", "pip install openai"),

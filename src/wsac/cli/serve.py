@@ -16,9 +16,10 @@ from wsac.types import WsacError
 
 from . import common_options as common
 
-NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
+NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "websockets")
 KEY_VARIABLE = "WSAC_API_KEY"
 BACKLOG = 2048  # connections that wait to be taken
+LARGEST_MESSAGE = 4 << 20  # bytes of a WebSocket
 GRACE = 30.0  # seconds beyond the timeout that running requests get at the end
 
 
@@ -169,7 +170,8 @@ def _run(app: Any, listener: socket.socket, grace: float) -> None:
         access_log=False,
         server_header=False,
         lifespan="on",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_MESSAGE,
         timeout_graceful_shutdown=round(grace),
     )
     try:

@@ -16,6 +16,7 @@ from .answers import Answer, RefusalError, refusal_answer
 from .api_table import ENDPOINTS, SEARCH, openapi
 from .endpoints import Service
 from .gate import Gate
+from .listen_socket import ListenSocket
 from .observing import Metrics, RequestLog
 from .pictures import EXAMPLES, example_wav
 from .schemas import State
@@ -46,7 +47,7 @@ def create_app(
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.responses import Response
-    from starlette.routing import Route
+    from starlette.routing import Route, WebSocketRoute
 
     options = options or ServeOptions()
     metrics = Metrics()
@@ -91,6 +92,7 @@ def create_app(
             entry.path, partial(entry.handle, service), queued=bool(entry.request)
         )
         routes.append(Route(entry.path, handle, methods=[entry.method]))
+    routes.append(WebSocketRoute("/v1/listen", ListenSocket(engines, gate).serve))
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:

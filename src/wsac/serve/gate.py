@@ -10,7 +10,7 @@ import re
 import time
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -48,7 +48,7 @@ class Gate:
 
     def guarded(self, path: str, handle: Handler, *, queued: bool = True) -> Any:
         async def enter(request: Any) -> Answer:
-            self._check_key(request)
+            self.check_key(request)
             if not queued:
                 return await handle(request)
             if self._inside >= self.options.queue:
@@ -74,7 +74,7 @@ class Gate:
             begin, wanted = time.monotonic(), request.headers.get("x-request-id", "")
             name = wanted if REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
             try:
-                _check_host(request, self.options.hosts)
+                self.check_host(request)
                 _check_origin(request)
                 answer = await handle(request)
             except ClientDisconnect:
@@ -95,14 +95,22 @@ class Gate:
 
         return respond
 
-    def _check_key(self, request: Any) -> None:
+    def check_key(self, request: Any, other: str = "") -> None:
+        """other: where the key may be too. Raises RefusalError without a valid one."""
         if not self._keys:
             return
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        digest = _digest(key.strip() if scheme.lower() == "bearer" else "")
+        digest = _digest(key.strip() if scheme.lower() == "bearer" else other)
         if not sum(hmac.compare_digest(digest, own) for own in self._keys):  # all are compared
             what = "no valid API key; send the header Authorization: Bearer KEY"
             raise RefusalError(401, what, WWW_Authenticate="Bearer")
+
+    def check_host(self, request: Any) -> None:
+        """Against pages of the web whose name is made to point here (DNS rebinding)."""
+        host = request.headers.get("host", "").strip().lower()
+        if self.options.hosts and re.sub(r":\d+$", "", host) not in self.options.hosts:
+            what = "addressed by another name; start wsac serve with --allow-host NAME"
+            raise RefusalError(403, what)
 
     def _refusal(self, error: Exception, name: str) -> RefusalError:
         match error:
@@ -126,15 +134,6 @@ def _check_origin(request: Any) -> None:
     """Against pages of other sites that post forms here; they could not read the answer."""
     if request.method != "GET" and request.headers.get("sec-fetch-site") in FOREIGN:
         raise RefusalError(403, "sent by a page of another site; open this server's own page")
-
-
-def _check_host(request: Any, hosts: Sequence[str]) -> None:
-    """Against pages of the web whose name is made to point here (DNS rebinding)."""
-    host = request.headers.get("host", "").strip().lower()
-    name = re.sub(r":\d+$", "", host)
-    if hosts and name not in hosts:
-        what = "addressed by another name; start wsac serve with --allow-host NAME"
-        raise RefusalError(403, what)
 
 
 async def _drain(request: Any) -> None:

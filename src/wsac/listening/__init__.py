@@ -1,0 +1,1 @@
+"""Listening: sounds that never end, what is in them now, and what is done about it."""

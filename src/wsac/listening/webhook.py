@@ -1,0 +1,51 @@
+"""Events to an address of the web, as JSON."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.request
+from urllib.parse import urlsplit
+
+from wsac import __version__
+from wsac.io.json_text import to_json
+from wsac.types import RecipeError, WsacError
+
+from .sinks import Deliveries, Sink
+from .sound_event import Event
+
+TIMEOUT = 5.0  # seconds for one delivery
+
+
+class Webhook(Sink):
+    """POSTs each event when it begins and when it has ended. Raises RecipeError for an address that
+    is not http or https."""
+
+    def __init__(self, address: str) -> None:
+        self.address = checked_address(address)
+        self._deliveries = Deliveries(f"webhook {urlsplit(address).netloc}")
+
+    def event(self, event: Event) -> None:
+        if event.state != "lasts":
+            self._deliveries.add(lambda: post(self.address, event))
+
+    def close(self) -> None:
+        self._deliveries.close()
+
+
+def checked_address(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise RecipeError(f"webhook '{address}': give an address such as http://server/path")
+    return address
+
+
+def post(address: str, event: Event) -> None:
+    """Raises WsacError or OSError when the event is not taken."""
+    headers = {"Content-Type": "application/json", "User-Agent": f"wsac/{__version__}"}
+    body = to_json(event.fields()).encode()
+    request = urllib.request.Request(address, body, headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            answer.read(1024)
+    except http.client.HTTPException as error:
+        raise WsacError(f"no proper answer ({type(error).__name__})") from error
