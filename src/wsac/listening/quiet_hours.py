@@ -27,9 +27,9 @@ class QuietHours:
         """Of text such as ``22:00-07:00``. Raises RecipeError."""
         match = HOURS.fullmatch(text.replace(" ", ""))
         try:
-            hours = [int(part) for part in match.groups()] if match else []
-            start, end = time(*hours[:2]), time(*hours[2:])
-        except (ValueError, IndexError):
+            a, b, c, d = map(int, match.groups() if match else "")
+            start, end = time(a, b), time(c, d)
+        except ValueError:
             start = end = time()
         if start == end:
             raise RecipeError(f"quiet hours '{text}': give two times, such as 22:00-07:00")

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from wsac.io.json_text import to_json
 from wsac.types import RecipeError, WsacError
@@ -77,7 +78,7 @@ class RuleSink(Sink):
             key = (event.number, place)
             if is_meant and event.confidence >= rule.least and key not in self._obeyed:
                 self._obeyed.add(key)
-                self._deliveries.add(lambda rule=rule: self._obey(rule, event))
+                self._deliveries.add(partial(self._obey, rule, event))
         if event.state == "ended":
             self._obeyed = {key for key in self._obeyed if key[0] != event.number}
 

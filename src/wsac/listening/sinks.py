@@ -16,8 +16,8 @@ LAST_SECONDS = 5.0  # for what still waits at the end
 
 
 class Sink:
-    """Takes the results of listening. ``event`` is called when an event begins, lasts and has ended; a failure
-    is a WsacError or an OSError, and never stops the listening."""
+    """Takes the results of listening. ``event`` is called when an event begins, lasts and has
+    ended; a failure is a WsacError or an OSError, and never stops the listening."""
 
     def now(self, now: Now) -> None: ...
 
