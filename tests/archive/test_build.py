@@ -140,6 +140,16 @@ def test_errors_of_an_earlier_build_are_told_again(tmp_path, run, make_sounds, m
         assert "1 of 2 files could not be captioned; their errors are in the archive" in err
 
 
+def test_each_of_a_few_errors_is_told(tmp_path, run, make_sounds, model):
+    sounds = make_sounds(tmp_path / "sounds", 3)
+    for name in ("000.wav", "002.wav"):
+        (sounds / name).write_bytes(b"no sound")
+    command = ("archive", "build", sounds, "--out", tmp_path / "a", "--model", model)
+    code, _, err = run(*command, "--workers", 0)
+    assert code == 1
+    assert [name in err for name in ("000.wav: ", "001.wav", "002.wav: ")] == [True, False, True]
+
+
 def test_each_worker_has_memory():
     with pytest.raises(RecipeError, match="4 workers in so little memory"):
         BuildOptions(workers=4, max_memory=1 << 30)
@@ -215,7 +225,7 @@ def no_workers(build, folder):
     ("cause", "words"),
     [
         (no_column, "list.csv: no column that names sounds; call it one of path, file"),
-        (other_options, "built with another choice of options"),
+        (other_options, "built with other options (--spans not given, now given); use the same"),
         (other_folder, "there is something here, and no archive; name a new folder"),
         (no_address, "memory://nothing/here: cannot list this"),
         (no_workers, "-1 workers: give 1 or more"),

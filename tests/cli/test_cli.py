@@ -187,6 +187,25 @@ def test_ctrl_c_in_a_training_knows_of_its_checkpoint(
     assert message in err
 
 
+def test_ctrl_c_before_a_verb_begins(run, monkeypatch):
+    def stopped(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsac.cli.app", stopped)
+    assert run("bridges") == (130, "", "interrupted\n")
+
+
+def test_the_list_of_verbs_cuts_no_sentence(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "..." not in run("--help")[1].split("Use a captioner:")[1]
+
+
+def test_help_names_kinds_of_values_in_words(run):
+    for words in (("archive", "build"), ("serve",), ("caption",)):
+        _, out, _ = run(*words, "-h")
+        assert re.findall(r"<(?:list|str|int|float|Path)\b.*", out) == []
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource limits")
 def test_a_disk_that_is_full_is_one_line_and_nothing_half_written(tmp_path, captions):

@@ -96,6 +96,21 @@ def test_nothing_is_made_before_the_first_row(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_takes_no_rows_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "rows.csv"
+    out = RowFile(path, "csv", CAPTION_ROW, resume=False, windowed=False)
+    with pytest.raises(WsacError, match=r"rows\.csv: cannot write \(there is a file in the place"):
+        out.write("a")
+
+
+def test_a_table_is_not_for_a_file(run, tmp_path):
+    code, _, err = run("caption", tmp_path, "-o", tmp_path / "rows.txt")
+    assert code == 1
+    assert "name the file .csv, .jsonl or .json, or add --csv" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("content", "style", "resume", "words"),
     [

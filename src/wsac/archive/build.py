@@ -68,8 +68,8 @@ class BuildOptions(RowOptions):
 @dataclass
 class BuildSummary:
     """What a build did. counts: of files, as in Plan. rows, errors: of the shards that it wrote.
-    failed: files in shards that could not be written. error: an example. standing: errors that
-    were in the archive before, and are not tried again."""
+    failed: files in shards that could not be written. examples: some of the errors. standing:
+    errors that were in the archive before, and are not tried again."""
 
     counts: dict[str, int] = field(default_factory=dict)
     listed: int = 0
@@ -77,7 +77,7 @@ class BuildSummary:
     errors: int = 0
     failed: int = 0
     standing: int = 0
-    error: str = ""
+    examples: list[str] = field(default_factory=list)
 
 
 def build_archive(
@@ -118,12 +118,17 @@ def _open(folder: Path, options: BuildOptions) -> Archive:
     }
     if (folder / CARD).is_file():
         archive = Archive.open(folder)
-        before, now = archive.card, {"model_fingerprint": fingerprint, "options": settings}
-        for name, value in now.items():
-            if before.get(name) != value:
-                what = f"built with another {'model' if 'model' in name else 'choice of options'}"
-                detail = f"{name}: {before.get(name)}, now {value}"
-                raise WsacError(f"{folder}: {what} ({detail}); use the same, or another --out")
+        before = archive.card.get("options") or {}
+        changes = [
+            f"--{name.replace('_', '-')} {_shown(before.get(name))}, now {_shown(value)}"
+            for name, value in settings.items()
+            if before.get(name) != value
+        ]
+        if archive.card.get("model_fingerprint") != fingerprint:
+            changes.insert(0, "another --model")
+        if changes:
+            what = f"built with other options ({'; '.join(changes)})"
+            raise WsacError(f"{folder}: {what}; use the same, or another --out")
         return archive
     if any(path.name != ".lock" for path in folder.iterdir()):
         raise WsacError(f"{folder}: there is something here, and no archive; name a new folder")
@@ -137,6 +142,13 @@ def _open(folder: Path, options: BuildOptions) -> Archive:
         embed_dim=dim,
         options=settings,
     )
+
+
+def _shown(value: Any) -> str:
+    """An option's value as the user would write it."""
+    if isinstance(value, list):
+        return repr(", ".join(value)) if value else "not given"
+    return "not given" if value in (None, False) else "given" if value is True else str(value)
 
 
 def _work(archive: Archive, plan: Plan, options: BuildOptions) -> BuildSummary:
@@ -155,14 +167,14 @@ def _work(archive: Archive, plan: Plan, options: BuildOptions) -> BuildSummary:
             if isinstance(event, PartDone):
                 summary.rows += event.rows
                 summary.errors += event.errors
-                summary.error = summary.error or event.error
+                summary.examples += event.examples
                 tick(event.rows)
                 line = f"part {event.number}: {event.rows} files, {event.errors} errors"
             else:
                 summary.failed += event.rows
                 tick(event.rows)
                 line = f"part {event.number}: not written ({event.reason})"
-                summary.error = summary.error or f"{archive.folder}: {line}"
+                summary.examples.append(f"{archive.folder}: {line}")
             with suppress(OSError):  # a full disk shows elsewhere
                 stamp = time.strftime("%Y-%m-%d %H:%M:%S")
                 log.write(f"{stamp} {line}; {_rate(summary.rows, total, began)}\n")

@@ -17,6 +17,7 @@ from .schema import SHARDS, shard_name, shard_schema, write_parquet
 
 LEVELS = ("loudness", "peak", "clipped")
 MOST_TAGS = 10  # of a sound, the best
+EXAMPLES = 5  # errors of a shard that are told
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ class Part:
 
 @dataclass(frozen=True)
 class PartDone:
-    """A shard that was written. seconds: of sound. error: the first one, as an example."""
+    """A shard that was written. seconds: of sound. examples: some of the errors."""
 
     number: int
     rows: int
     errors: int
     seconds: float
-    error: str = ""
+    examples: tuple[str, ...] = ()
 
 
 class ShardWriter:
@@ -90,7 +91,7 @@ class ShardWriter:
         write_parquet(Path(self.job.folder) / SHARDS / shard_name(part.number), table)
         errors = [row["error"] for row in rows if row["error"]]
         seconds = sum(row.get("seconds") or 0.0 for row in rows)
-        return PartDone(part.number, len(rows), len(errors), seconds, *errors[:1])
+        return PartDone(part.number, len(rows), len(errors), seconds, tuple(errors[:EXAMPLES]))
 
     def rows(self, part: Part) -> list[dict[str, Any]]:
         """The rows of a part, in the order of its files."""

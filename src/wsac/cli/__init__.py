@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import signal
 import sys
@@ -12,7 +11,7 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from wsac import __version__
 from wsac.io.console import prepare_streams, say
@@ -39,6 +38,7 @@ from . import (
     train,
 )
 from .common_options import StoppedError
+from .plain_help import PlainHelp
 
 # The verbs, in the order and under the headings of `wsac --help`.
 SECTIONS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
@@ -105,23 +105,8 @@ OPTION_OF = {
 }
 
 
-# types of Python, as they stand in typer's help, and what users call them
-TYPE = re.compile(r"<(?:list\[)?(str|Path|int|float)\]?>")
-CALLED = {"str": "text", "Path": "path", "int": "number", "float": "number"}
-
-
-class Verb(TyperCommand):
+class Verb(PlainHelp):
     """A command that says which option a word without one belongs to, and where rows go."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        write = formatter.write_dl
-
-        def in_plain_words(rows: Any, *args: Any, **options: Any) -> None:
-            plain = [(TYPE.sub(lambda m: f"<{CALLED[m[1]]}>", name), text) for name, text in rows]
-            write(plain, *args, **options)
-
-        formatter.write_dl = in_plain_words
-        super().format_options(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if self.name == "tag" and {"-o", "--out"} & {w.split("=")[0] for w in args}:
@@ -202,6 +187,9 @@ def main(argv: list[str] | None = None) -> int:
         if stop.code == 130:
             say("interrupted")
         return stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:  # before a verb began
+        say("interrupted")
+        return 130
     except StoppedError as stop:
         say(str(stop))
         return 130
@@ -209,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
         say(f"error: {error}")
         return 1
     except OSError as error:
-        place, reason = error.filename or "output", error.strerror or error
+        place, reason = error.filename or "a file could not be written", error.strerror or error
         say(f"error: {place}: {reason}; check the path, its permissions and the free space")
         return 1
     return 0

@@ -15,10 +15,11 @@ from wsac.types import WsacError
 from . import common_options as common
 from .archive_contents import stats
 from .archive_export import export
+from .plain_help import PlainHelp
 
 archive = typer.Typer(name="archive", help="Caption many recordings into Parquet.", **common.PLAIN)
-archive.command()(stats)
-archive.command()(export)
+archive.command(cls=PlainHelp)(stats)
+archive.command(cls=PlainHelp)(export)
 Inputs = Annotated[
     list[str],
     Argument(
@@ -28,10 +29,11 @@ Inputs = Annotated[
 Out = Annotated[
     Path, Option("--out", "-o", callback=common.new_folder, help="The archive; it is resumed.")
 ]
+TOLD = 10  # errors, at most
 UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
-@archive.command()
+@archive.command(cls=PlainHelp)
 def build(
     inputs: Inputs,
     out: Out,
@@ -78,8 +80,8 @@ def build(
         raise common.StoppedError(f"{out}: {what}") from None
     done = summary.rows - summary.errors
     say(f"{out}: {count_of(done, 'file')} captioned")
-    if summary.error:
-        say(f"error: {summary.error}")
+    for line in summary.examples[:TOLD]:
+        say(f"error: {line}")
     if summary.failed:
         what = f"{part_of(summary.failed, summary.listed, 'file')} could not be written"
         say(f"{what}; the same command tries them again")

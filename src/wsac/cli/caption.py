@@ -63,7 +63,10 @@ def caption(
     if out is None and resume:
         raise WsacError("--resume is for rows in a file; name it with --out")
     if out is not None and style == "table":
-        style = STYLES.get(out.suffix.lower(), style)
+        if out.suffix.lower() not in STYLES:
+            what = "a table is for reading on the screen; name the file .csv, .jsonl or .json"
+            raise WsacError(f"{out}: {what}, or add --csv, --jsonl or --json")
+        style = STYLES[out.suffix.lower()]
     names = common.listed_files(files, files_from, null)
     check_captioner(model)
     windowed = window is not None

@@ -47,7 +47,7 @@ def find(
     csv_safe: common.Safe = False,
     device: common.Device = "auto",
 ) -> None:
-    """Find moments in recordings by words, or by a sound with --like.
+    """Find moments in recordings by words or by a sound.
 
     wsac find "glass breaking without speech" film.mp4 recordings/ --cut clips
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from wsac.io.csv_text import spreadsheet_safe
+from wsac.io.locks import why
 from wsac.types import WsacError
 
 STYLES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".json": "json"}
@@ -63,15 +64,22 @@ class RowFile:
         return left
 
     def write(self, text: str) -> None:
-        """Add text at the end. Raises OSError."""
+        """Add text at the end. Raises WsacError where that cannot be."""
         if not text:
             return
+        try:
+            self._append(text.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            what = f"cannot write ({why(error)}); check the path and the free space"
+            raise WsacError(f"{self.path}: {what}") from error
+
+    def _append(self, content: bytes) -> None:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("r+b" if self.path.exists() else "xb")
             self._file.truncate(self._size)
             self._file.seek(self._size)
-        self._file.write(text.encode("utf-8", "backslashreplace"))
+        self._file.write(content)
         self._file.flush()
 
     def close(self) -> None:

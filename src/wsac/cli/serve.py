@@ -48,7 +48,7 @@ def serve(
     quiet: Annotated[bool, Option("--quiet", help="No line for each request.")] = False,
     device: common.Device = "auto",
 ) -> None:
-    """Serve captions, tags, spans and embeddings over HTTP, with a page for browsers.
+    """Serve captions over HTTP, with a page for browsers.
 
     wsac serve --port 8000
     """

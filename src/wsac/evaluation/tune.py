@@ -97,7 +97,7 @@ def tune(
     AudioError for fewer than ten sounds, RecipeError for impossible bridges.
     """
     if len(sounds) < limits.least_sounds:
-        remedy = "give ten or more, better a hundred, that differ as those to come do"
+        remedy = "give ten or more, better a hundred, as different as those that you will caption"
         raise AudioError(f"{len(sounds)} sounds: {remedy}")
     trials: dict[CaptionOptions, Trial] = {}
     plain = captioner.options.change(**PLAIN)

@@ -14,14 +14,16 @@ from torch import Tensor
 from wsac.clap.sounds import embed_many
 from wsac.inference.captioner import Captioner
 from wsac.inference.read_back import STRANGE, Places, built_in, read_back
+from wsac.io.console import count_of
 from wsac.types import AudioError
 
 SHOWN = 10  # captions
 SCENES, SECONDS, SEED = 30, 5.0, 2_026
 LITTLE = 200  # captions
 LOST = 0.4  # mean place among the sounds from which they might have been drawn by lot
-BEHIND = 0.1  # of the built-in captioner, in mean place
-NAMES = "name the sounds yourself: wsac tag FILES --labels 'lathe, drill press, …'"
+BEHIND = 0.1  # the built-in captioner, in mean place
+SHARE = 0.75  # of the sounds that the built-in captioner finds first
+NAMES = "name the sounds yourself: wsac tag FILES --labels 'one sound, another sound, …'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +54,23 @@ class Verdict:
         kind = "sounds of yours" if self.own else "synthesised scenes"
         return [
             *(f"  {name}: {text}" for name, text in self.shown),
-            f"of {count} {kind}, {self.different} captions differ; {self.places.first:.0%} find "
+            f"of {count} {kind}, {count_of(self.different, 'different caption')}; "
+            f"{self.places.first:.0%} find "
             f"their own sound first (built-in captioner {usual.first:.0%}, "
             f"chance {1 / count:.0%}), "
             f"mean place {_place(self.places)} (built-in {_place(usual)}, chance "
             f"{(count + 1) / 2:.0f}) of {count}",
-            f"its captions, read back from their own text, resemble themselves by "
-            f"{back.likeness:.2f} (0.8 to 0.95 with the built-in CLAP); {back.first:.0%} find "
-            f"themselves among {back.count}",
+            f"your captions, written again from their own text, are alike by {back.likeness:.2f} "
+            f"(0.8 or more is good with the built-in CLAP); {back.first:.0%} find themselves among "
+            f"{back.count}",
             f"verdict: {self._sentence()}",
         ]
 
     def _sentence(self) -> str:
         if self.grade == "little":
             return (
-                f"{self.captions} captions are little: it repeats them or writes what the built-in "
-                f"captioner would; collect some hundreds, or {NAMES}"
+                f"{count_of(self.captions, 'caption')}: that is little; it repeats them or writes "
+                f"what the built-in captioner would; collect some hundreds, or {NAMES}"
             )
         if self.grade == "useless":
             return (
@@ -79,7 +82,7 @@ class Verdict:
                 "it tells sounds apart, but less well than the built-in captioner; try wsac tune "
                 f"on your sounds, more captions, or {NAMES}"
             )
-        more = "" if self.own else "judge it on sounds of yours (--sounds), "
+        more = "" if self.own else "judge it on sounds of yours (wsac train … --sounds FOLDER), "
         return f"it tells sounds apart; next: {more}wsac evaluate, wsac tune, wsac calibrate"
 
 
@@ -101,11 +104,13 @@ def judge(
     places, usual = (Places.of(captioner.clap.embed_text(own), audio) for own in (texts, others))
     back, different = read_back(same or captioner, captions), len(set(texts))
     grade = "good"
-    if places.place > LOST or (same and back.likeness < STRANGE) or 5 * different <= len(texts):
+    if same and back.likeness < STRANGE:
         grade = "useless"
     elif len(captions) < LITTLE:
         grade = "little"
-    elif places.place > usual.place + BEHIND:
+    elif places.place > LOST or 5 * different <= len(texts):
+        grade = "useless"
+    elif places.place > usual.place + BEHIND or places.first < SHARE * usual.first:
         grade = "behind"
     shown = tuple(zip(names, texts, strict=True))[:: max(1, len(texts) // SHOWN)][:SHOWN]
     return Verdict(grade, len(captions), shown, different, places, usual, back, own=bool(sounds))

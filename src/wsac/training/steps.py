@@ -95,7 +95,7 @@ class DecoderTraining:
         if self.total < FEW_STEPS:
             say(
                 f"note: only {self.total} training steps, captions will be poor; "
-                "raise the epochs or leave them out"
+                "raise --epochs, or leave it out"
             )
 
     def units_at(self, step: int) -> int:

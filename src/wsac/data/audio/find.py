@@ -52,7 +52,7 @@ def find_audio(patterns: Sequence[str | Path], names: Sequence[str | Path] = ())
             raise AudioError("an empty file name; name sound files, folders or globs")
         matches = _matches(pattern, selection)
         if not matches:
-            what = "name a file with an unusual suffix itself"
+            what = "a file with another suffix can be named itself"
             if selection.skipped:
                 what = f"{_skipped_line(selection.skipped)}; {what}"
             raise AudioError(f"{pattern}: no sound files here; {what}")

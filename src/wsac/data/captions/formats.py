@@ -72,7 +72,7 @@ def detect_format(path: str | Path, text: str, column: str | None = None) -> str
 
 def _refuse_table(path: str | Path, lines: list[str]) -> None:
     """Raises CorpusError when the lines are rows of a table."""
-    text = "or give the format text to keep whole lines"
+    text = "or keep whole lines: wsac corpus --format text"
     if lines and all(_LABEL_TRACK.match(line) for line in lines[:5]):
         remedy = "keep only the third column, one caption per line: cut -f 3"
         raise corpus_error(path, f"looks like a label track (start, end, label); {remedy}")
