@@ -92,7 +92,7 @@ def verdict_of(captions, tmp_path, capfd, *more):
 def test_thirty_captions_are_little(tmp_path, capfd):
     verdict, err = verdict_of(THIRTY, tmp_path, capfd)
     assert verdict["grade"] == "little"
-    assert "verdict: 30 captions: that is little" in verdict["text"][-1]
+    assert "verdict: 30 captions: that is few" in verdict["text"][-1]
     assert "wsac tag" in verdict["text"][-1]
     assert "only 30 captions, so the decoder continues from the built-in captioner's" in err
     assert "unlike those of sounds" not in err
@@ -135,7 +135,7 @@ def places(place, count=30):
 
 def test_the_sentences_name_figures_and_the_next_step():
     words = {
-        "little": "30 captions: that is little",
+        "little": "30 captions: that is few",
         "useless": "does not depend on the sound",
         "behind": "less well than the built-in captioner",
         "good": "wsac evaluate, wsac tune, wsac calibrate",

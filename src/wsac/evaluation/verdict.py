@@ -69,7 +69,7 @@ class Verdict:
     def _sentence(self) -> str:
         if self.grade == "little":
             return (
-                f"{count_of(self.captions, 'caption')}: that is little; it repeats them or writes "
+                f"{count_of(self.captions, 'caption')}: that is few; it repeats them or writes "
                 f"what the built-in captioner would; collect some hundreds, or {NAMES}"
             )
         if self.grade == "useless":
