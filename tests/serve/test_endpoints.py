@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 
 import numpy as np
 import pytest
@@ -141,6 +142,49 @@ def test_embeddings_of_texts_and_sounds(asked, captioner, wav, tmp_path, encodin
     assert np.allclose(of_sounds, [expected, expected], atol=1e-5)
 
 
+def test_sounds_of_a_request_share_batches(asked, captioner, wav, tmp_path):
+    """In order; one that fails is named, and ends the others."""
+    sounds = [wav(seed, 0.6) for seed in range(9)]
+    encoded = [base64.b64encode(sound).decode() for sound in sounds]
+
+    async def talk(client):
+        body = {"input": encoded, "modality": "audio", "dimensions": 16}
+        good = await client.post("/v1/embeddings", json=body)
+        metrics = (await client.get("/metrics")).text
+        body["input"] = [*encoded[:3], "", *encoded[3:]]
+        return good, metrics, await client.post("/v1/embeddings", json=body)
+
+    good, metrics, bad = asked(talk, batch=4, wait=0.2)
+    for i, row in enumerate(good.json()["data"]):
+        (tmp_path / f"{i}.wav").write_bytes(sounds[i])
+        expected = captioner.embed(tmp_path / f"{i}.wav").embedding.numpy()
+        assert row["index"] == i
+        assert np.allclose(row["embedding"], expected, atol=1e-5)
+    batches = re.search(r"wsac_batch_sounds_count (\d+)", metrics)
+    assert 3 <= int(batches[1]) < 9
+    assert (bad.status_code, "input 3: empty" in error_of(bad)) == (422, True)
+
+
+def test_texts_of_many_requests_share_batches(asked, captioner, monkeypatch):
+    embed, sizes = captioner.clap.embed_text, []
+
+    def counted(texts, **options):
+        sizes.append(len(texts))
+        return embed(texts, **options)
+
+    monkeypatch.setattr(type(captioner.clap), "embed_text", lambda self, *a, **o: counted(*a, **o))
+    lists = [[f"dog {i} {j}" for j in range(1 + i % 3)] for i in range(20)]
+
+    async def talk(client):
+        calls = (posted("/v1/embeddings", {"input": texts}) for texts in lists)
+        return await asyncio.gather(*(call(client) for call in calls))
+
+    for texts, response in zip(lists, asked(talk), strict=True):
+        rows = [row["embedding"] for row in response.json()["data"]]
+        assert np.allclose(rows, embed(texts).numpy(), atol=1e-6)
+    assert (sum(sizes), len(sizes) < 10) == (sum(map(len, lists)), True)
+
+
 REFUSALS = [
     ("captions", b"<html>no sound</html>", {}, 415, "dog.wav: holds text, not sound"),
     ("captions", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, {}, 415, "dog.wav: "),
@@ -187,6 +231,7 @@ def test_refusals_of_sounds(asked, wav, path, content, fields, status, words):
         ({"input": "no base64!", "modality": "audio"}, "input 0: not base64"),
         ({"input": ["\u023e"], "modality": "audio"}, "input 0: not base64"),
         ({"input": "x", "modality": "image"}, "modality: Input should be"),
+        ({"input": "x", "dimensions": 3}, "dimensions: embeddings have 16; leave dimensions out"),
     ],
 )
 def test_refusals_of_embeddings(asked, body, words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -21,6 +22,7 @@ KEY_VARIABLE = "WSAC_API_KEY"
 BACKLOG = 2048  # connections that wait to be taken
 LARGEST_MESSAGE = 4 << 20  # bytes of a WebSocket
 GRACE = 30.0  # seconds beyond the timeout that running requests get at the end
+LINGER = 0.3  # seconds for requests of connections that were taken, at the end
 
 
 def serve(
@@ -36,7 +38,7 @@ def serve(
     max_mb: Annotated[float, Option(help="Megabytes of an upload, at most.")] = 64.0,
     max_seconds: Annotated[float, Option(help="Seconds of a sound, at most.")] = 600.0,
     queue: Annotated[int, Option(help="Requests at a time; more get 429.")] = 64,
-    batch: Annotated[int, Option(help="Sounds in one batch at most.")] = 16,
+    batch: Annotated[int, Option(help="Sounds in one batch at most.")] = 32,
     wait_ms: Annotated[float, Option(help="A sound waits so long for others.")] = 5.0,
     timeout: Annotated[float, Option(help="Seconds for an upload or an answer.")] = 120.0,
     api_key_file: Annotated[
@@ -163,6 +165,13 @@ def _run(app: Any, listener: socket.socket, grace: float) -> None:
             app.state.gate.stopping = True
             super().handle_exit(sig, frame)
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for server in self.servers:  # take no more connections
+                server.close()
+            await asyncio.sleep(LINGER)  # those that were taken last send their requests
+            await super().shutdown(sockets)
+
+    app.state.gate.log.take_over("uvicorn.error")
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -12,7 +12,7 @@ from typing import Any
 from wsac.inference.captioner import Captioner
 from wsac.io.json_text import to_json
 
-from .answers import Answer, RefusalError, refusal_answer
+from .answers import Answer, RefusalError
 from .api_table import ENDPOINTS, SEARCH, openapi
 from .endpoints import Service
 from .gate import Gate
@@ -46,7 +46,6 @@ def create_app(
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
-    from starlette.responses import Response
     from starlette.routing import Route, WebSocketRoute
 
     options = options or ServeOptions()
@@ -102,16 +101,17 @@ def create_app(
         for engine in engines.values():
             await engine.close()
 
-    async def other(request: Any, error: HTTPException) -> Response:
-        what = "no such address" if error.status_code == 404 else "not with this method"
-        refusal = refusal_answer(
-            RefusalError(error.status_code, f"{what}; /openapi.json lists them")
-        )
-        headers = {**(error.headers or {})}
-        return Response(refusal.content, refusal.status, headers, refusal.media_type)
+    async def other(request: Any, error: HTTPException) -> Any:
+        async def refuse(request: Any) -> Answer:
+            what = "no such address" if error.status_code == 404 else "not with this method"
+            what += "; /openapi.json lists them"
+            raise RefusalError(error.status_code, what, **(error.headers or {}))
+
+        return await gate.open("other", refuse)(request)
 
     handlers: Any = {HTTPException: other}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    app.router.redirect_slashes = False
     app.state.gate = gate
     return app
 

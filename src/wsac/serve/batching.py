@@ -17,7 +17,8 @@ class Batcher(Generic[Item, Result]):
     run: takes a list and returns a result, or an exception, for each item, in order. If it raises,
     the batch is halved until the items that fail stand alone, so that they alone fail. most: items
     of a batch. wait: seconds that the first of a batch waits for others; those that come while the
-    model works wait for nothing else. observe: told the size of each batch.
+    model works wait for nothing else. observe: told the size of each batch. thread: of another
+    batcher, to share; that one is closed last.
 
     Between ``start`` and ``close``, all of which belong to one event loop. What nobody waits for
     any more is not run.
@@ -30,9 +31,11 @@ class Batcher(Generic[Item, Result]):
         most: int,
         wait: float,
         observe: Callable[[int], Any] = lambda size: None,
+        thread: ThreadPoolExecutor | None = None,
     ) -> None:
         self._run, self._most, self._wait, self._observe = run, most, wait, observe
-        self._thread = ThreadPoolExecutor(1, "wsac-model")
+        self.thread = thread or ThreadPoolExecutor(1, "wsac-model")
+        self._shared = thread is not None
         self._waiting: asyncio.Queue[tuple[Item, asyncio.Future[Result]] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -48,14 +51,15 @@ class Batcher(Generic[Item, Result]):
     async def alone(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function in the thread of the model, when its turn comes."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, function, *arguments)
+        return await loop.run_in_executor(self.thread, function, *arguments)
 
     async def close(self) -> None:
         """Finish what was submitted, then end the thread."""
         self._waiting.put_nowait(None)
         if self._task is not None:
             await self._task
-        self._thread.shutdown()
+        if not self._shared:
+            self.thread.shutdown()
 
     async def _serve(self) -> None:
         open_ = True

@@ -8,7 +8,8 @@ import math
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -29,7 +30,7 @@ from .offers import checked_bridge
 from .pictures import picture_of
 from .serve_options import ServeOptions
 from .sound_engine import Heard, SoundEngine
-from .uploads import CURL, Upload, form_of, json_of
+from .uploads import CURL, JsonBodies, Upload, disk_told, form_of
 
 Model = TypeVar("Model", bound=BaseModel)
 DATA = re.compile(r"data:[\w.+/-]*(;[\w.=-]+)*;base64,", re.ASCII)
@@ -39,11 +40,12 @@ MEDIA = {"text": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
 @dataclass
 class Service:
     """The parts that endpoints use. engines: by the names of their models; the first is the usual
-    one. search: of the archive."""
+    one. search: of the archive. bodies: with JSON."""
 
     engines: dict[str, SoundEngine]
     options: ServeOptions
     search: Callable[[schemas.SearchRequest], list[Any]] | None = None
+    bodies: JsonBodies = field(default_factory=JsonBodies)
 
     @property
     def model(self) -> str:
@@ -124,32 +126,34 @@ async def pictures(service: Service, request: Any) -> Answer:
 
 
 async def search(service: Service, request: Any) -> Answer:
-    body = await json_of(request, service.options.max_bytes, service.options.timeout)
-    wanted = _validated(schemas.SearchRequest.model_validate_json, body)
-    assert service.search is not None  # else there is no such address
-    hits = await attended(request, service, service.engine_of().model.alone(service.search, wanted))
-    return _json(schemas.SearchAnswer(results=[_row(schemas.SearchHit, hit) for hit in hits]))
+    async def answer(wanted: schemas.SearchRequest) -> BaseModel:
+        assert service.search is not None  # else there is no such address
+        hits = await service.engine_of().model.alone(service.search, wanted)
+        return schemas.SearchAnswer(results=[_row(schemas.SearchHit, hit) for hit in hits])
+
+    return await _of_json(service, request, schemas.SearchRequest, answer)
 
 
 async def embeddings(service: Service, request: Any) -> Answer:
-    body = await json_of(request, service.options.max_bytes, service.options.timeout)
-    wanted = _validated(schemas.EmbeddingRequest.model_validate_json, body)
-    del body
-    inputs = [wanted.input] if isinstance(wanted.input, str) else wanted.input
-    for text in inputs if wanted.modality == "text" else ():
-        if not text.strip() or len(text) > schemas.MOST_CHARACTERS:
-            most = f"{schemas.MOST_CHARACTERS:,} characters"
-            raise RefusalError(400, f"input: a text that is empty or above {most}; shorten it")
-    engine = service.engine_of(wanted.model)
-    work: Awaitable[Any] = (
-        engine.embed_texts(inputs) if wanted.modality == "text" else _embed_sounds(engine, inputs)
-    )
-    vectors = await attended(request, service, work)
-    rows = [
-        schemas.EmbeddingRow(index=i, embedding=_encoded(vector, wanted.encoding_format))
-        for i, vector in enumerate(vectors)
-    ]
-    return _json(schemas.EmbeddingAnswer(data=rows, model=service.model))
+    async def answer(wanted: schemas.EmbeddingRequest) -> BaseModel:
+        inputs = [wanted.input] if isinstance(wanted.input, str) else wanted.input
+        for text in inputs if wanted.modality == "text" else ():
+            if not text.strip() or len(text) > schemas.MOST_CHARACTERS:
+                most = f"{schemas.MOST_CHARACTERS:,} characters"
+                raise RefusalError(400, f"input: a text that is empty or above {most}; shorten it")
+        engine = service.engine_of(wanted.model)
+        size = engine.captioner.clap.embed_dim
+        if wanted.dimensions not in (None, size):
+            raise RefusalError(400, f"dimensions: embeddings have {size}; leave dimensions out")
+        sounds = wanted.modality == "audio"
+        embed = partial(_embed_sounds, engine) if sounds else engine.embed_texts
+        rows = [
+            schemas.EmbeddingRow(index=i, embedding=_encoded(vector, wanted.encoding_format))
+            for i, vector in enumerate(await embed(inputs))
+        ]
+        return schemas.EmbeddingAnswer(data=rows, model=service.model)
+
+    return await _of_json(service, request, schemas.EmbeddingRequest, answer)
 
 
 async def models(service: Service, request: Any) -> Answer:
@@ -194,6 +198,16 @@ async def _of_sound(
     return result if isinstance(result, Answer) else _json(result)
 
 
+async def _of_json(
+    service: Service, request: Any, model: type[Model], answer: Callable[[Any], Awaitable[Any]]
+) -> Answer:
+    options = service.options
+    async with service.bodies.body_of(request, options.max_bytes, options.timeout) as body:
+        wanted = _validated(model.model_validate_json, body)
+        body.clear()
+        return _json(await attended(request, service, answer(wanted)))
+
+
 async def _spans(
     service: Service, form: Any, audio: AudioOptions, style: str, skip: Any
 ) -> tuple[list[Span], Subtitles, float, tuple[str, ...]]:
@@ -230,27 +244,40 @@ def _closer(
 
 
 async def _embed_sounds(engine: SoundEngine, inputs: list[str]) -> list[list[float]]:
-    """The embeddings of sounds in base64, one on the disk at a time."""
-    vectors = []
-    for i, text in enumerate(inputs):
-        mark = DATA.match(text)
-        encoded = text[mark.end() if mark else 0 :]
-        if not mark and re.match(r"\w+:", text):
-            what = "an address; the server fetches nothing, so send the sound as base64"
-            raise RefusalError(400, f"input {i}: {what}")
-        upload = Upload(f"input {i}")
-        try:
-            upload.write(base64.b64decode(encoded, validate=True))
+    """The embeddings of sounds in base64, two batches on the disk at a time."""
+    places = asyncio.Semaphore(2 * engine.options.batch)
+
+    async def embed(i: int) -> list[float]:
+        async with places:
+            return await _embed_sound(engine, f"input {i}", inputs[i])
+
+    try:
+        async with asyncio.TaskGroup() as group:  # the first that fails ends the others
+            tasks = [group.create_task(embed(i)) for i in range(len(inputs))]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _embed_sound(engine: SoundEngine, name: str, text: str) -> list[float]:
+    mark = DATA.match(text)
+    if not mark and re.match(r"\w+:", text):
+        what = "an address; the server fetches nothing, so send the sound as base64"
+        raise RefusalError(400, f"{name}: {what}")
+    try:
+        content = base64.b64decode(text[mark.end() if mark else 0 :], validate=True)
+    except ValueError as error:  # of base64, or of letters beyond ASCII
+        raise RefusalError(400, f"{name}: not base64 ({error}); send base64 or data:") from error
+    with disk_told():
+        upload = Upload(name)
+    try:
+        with disk_told():
+            upload.write(content)
             upload.end()
-            result = await engine.hear(upload, AS_IS)
-            vectors.append(result.embedding.embedding.tolist())
-        except ValueError as error:  # of base64, or of letters beyond ASCII
-            raise RefusalError(
-                400, f"input {i}: not base64 ({error}); send base64 or data:"
-            ) from error
-        finally:
-            upload.remove()
-    return vectors
+        del content
+        return (await engine.hear(upload, AS_IS)).embedding.embedding.tolist()
+    finally:
+        upload.remove()
 
 
 def _validated(parse: Callable[[Any], Model], values: Any) -> Model:

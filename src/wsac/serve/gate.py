@@ -91,6 +91,7 @@ class Gate:
             about = {"method": request.method, "path": path, "status": answer.status}
             self.log.write(id=name, **about, seconds=round(seconds, 4), bytes=size)
             headers = SAFE | answer.headers | {"X-Request-ID": name}
+            headers |= {"Connection": "close"} if self.stopping else {}
             return Response(answer.content, answer.status, headers, answer.media_type)
 
         return respond

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from datetime import UTC, datetime
@@ -52,3 +53,19 @@ class RequestLog:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
             print(to_json({"time": time} | values), file=sys.stderr, flush=True)
+
+    def take_over(self, name: str) -> None:
+        """Write the warnings of a library's logger as lines of this log."""
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_Lines(self)], False
+
+
+class _Lines(logging.Handler):
+    """Hands warnings to the log of requests."""
+
+    def __init__(self, log: RequestLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.write(level=record.levelname.lower(), message=record.getMessage())

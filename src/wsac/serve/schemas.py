@@ -79,6 +79,7 @@ class EmbeddingRequest(BaseModel):
     model: str = Field("", description="One of /v1/models; any other name means the first.")
     modality: Literal["text", "audio"] = "text"
     encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = Field(None, ge=1, description="That of the model, or left out.")
     model_config = ConfigDict(extra="ignore")
 
 

@@ -23,7 +23,7 @@ class ServeOptions:
     max_bytes: int = 64 << 20
     max_seconds: float = 600.0
     queue: int = 64
-    batch: int = 16
+    batch: int = 32
     wait: float = 0.005
     timeout: float = 120.0
     keys: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ from .serve_options import ServeOptions
 from .uploads import Upload
 
 LONG_AT_ONCE = 2  # sounds above 30 seconds that are in memory together
+FEW_TEXTS = 16  # of a request, which are embedded together with those of others
 TAGGERS = 32  # sets of labels whose embeddings are cached
 
 
@@ -71,15 +72,20 @@ class SoundEngine:
         self.model: Batcher[Sound, Heard] = Batcher(
             self._hear, most=options.batch, wait=options.wait, observe=observe
         )
+        self._texts: Batcher[Sequence[str], list[list[float]]] = Batcher(
+            self._embed_texts, most=options.batch, wait=options.wait, thread=self.model.thread
+        )
         self._taggers: OrderedDict[tuple[str, ...], Tagger] = OrderedDict()
         self._describers: dict[str, Describer] = {}
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
     def start(self) -> None:
         self.model.start()
+        self._texts.start()
 
     async def close(self) -> None:
         """Finish what was taken."""
+        await self._texts.close()
         await self.model.close()
         self._decoders.shutdown()
 
@@ -121,7 +127,9 @@ class SoundEngine:
     async def embed_texts(self, texts: Sequence[str]) -> list[list[float]]:
         """Unit norm. Raises RecipeError for text that is not UTF-8."""
         check_texts(texts)
-        return (await self.model.alone(self.captioner.clap.embed_text, texts)).tolist()
+        if len(texts) <= FEW_TEXTS:
+            return await self._texts.submit(texts)
+        return (await self.model.alone(self._embed_texts, [texts]))[0]
 
     async def in_worker(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function that needs no model in a worker thread."""
@@ -141,6 +149,11 @@ class SoundEngine:
             captioner = self.captioner.with_options(bridge=bridge) if bridge else self.captioner
             self._describers[bridge] = Describer(captioner)
         return self._describers[bridge]
+
+    def _embed_texts(self, lists: Sequence[Sequence[str]]) -> list[list[list[float]]]:
+        """In the thread of the model."""
+        rows = iter(self.captioner.clap.embed_text([text for texts in lists for text in texts]))
+        return [[next(rows).tolist() for _ in texts] for texts in lists]
 
     def _tagger(self, labels: tuple[str, ...]) -> Tagger:
         """In the thread of the model."""

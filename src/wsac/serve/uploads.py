@@ -6,8 +6,8 @@ import asyncio
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +19,8 @@ from .answers import RefusalError
 
 FIELD_BYTES = 64 << 10  # of all fields of a form but the file, with the headers of its parts
 FIELDS = 64
-JSON_BYTES = 32 << 20  # JSON is held in memory
+JSON_BYTES = 32 << 20  # of a body with JSON, which is held in memory
+JSON_AT_ONCE = 128 << 20  # bytes of all such bodies
 CURL = "send multipart/form-data with the sound as file, as in curl -F file=@dog.wav"
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 NAME = 100  # characters of a file's name
@@ -54,6 +55,16 @@ class Upload:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+@contextmanager
+def disk_told() -> Iterator[None]:
+    """Turn the error of a full disk into a RefusalError."""
+    try:
+        yield
+    except OSError as error:
+        what = f"the upload cannot be stored ({error.strerror}); try again later"
+        raise RefusalError(503, what, Retry_After="30") from error
 
 
 @dataclass
@@ -159,26 +170,41 @@ async def form_of(request: Any, limit: int, seconds: float) -> AsyncIterator[For
         try:
             parser = MultipartParser(options[b"boundary"], parts.callbacks())  # type: ignore[arg-type]
             async for piece in pieces_of(request, limit + FIELD_BYTES, limit, seconds):
-                parser.write(piece)
-            parser.finalize()
+                with disk_told():
+                    parser.write(piece)
+            with disk_told():
+                parser.finalize()
         except FormParserError as error:
             raise RefusalError(400, f"a form that cannot be read ({error}); {CURL}") from error
-        except OSError as error:
-            what = f"the upload cannot be stored ({error.strerror}); try again later"
-            raise RefusalError(503, what, Retry_After="30") from error
         yield parts.form
     finally:
         if parts.form.upload is not None:
             parts.form.upload.remove()
 
 
-async def json_of(request: Any, limit: int, seconds: float) -> bytes:
-    """The body of a request with JSON. Raises RefusalError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise RefusalError(415, f"{kind or 'no content type'}: send application/json")
-    limit = min(limit, JSON_BYTES)
-    return b"".join([piece async for piece in pieces_of(request, limit, limit, seconds)])
+class JsonBodies:
+    """Reads bodies with JSON, and counts how many bytes are worked on. most: of all together."""
+
+    def __init__(self, most: int = JSON_AT_ONCE) -> None:
+        self._most, self._bytes = most, 0
+
+    @asynccontextmanager
+    async def body_of(self, request: Any, limit: int, seconds: float) -> AsyncIterator[bytearray]:
+        """The body of a request. Its bytes count until the end. Raises RefusalError."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise RefusalError(415, f"{kind or 'no content type'}: send application/json")
+        limit, body, size = min(limit, JSON_BYTES), bytearray(), 0
+        try:
+            async for piece in pieces_of(request, limit, limit, seconds):
+                size, self._bytes = size + len(piece), self._bytes + len(piece)
+                if self._bytes > self._most:
+                    what = f"more than {self._most:,} bytes of JSON at a time; try again later"
+                    raise RefusalError(429, what, Retry_After="1")
+                body += piece
+            yield body
+        finally:
+            self._bytes -= size
 
 
 async def pieces_of(request: Any, most: int, limit: int, seconds: float) -> AsyncIterator[bytes]:
