@@ -5,6 +5,7 @@ disk.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -45,6 +46,25 @@ def test_batching_and_order_change_nothing(clap, captions):
     texts = captions[:20]
     assert_close(clap.embed_text(texts, batch_size=3), clap.embed_text(texts), rtol=1e-5, atol=1e-6)
     assert_close(clap.embed_text(texts[::-1]).flip(0), clap.embed_text(texts), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("quietest", [-120.0, -30.0])
+def test_mixed_lengths_in_one_batch_change_nothing(clap, quietest):
+    """Each is what it is alone, whatever pads it: odd and even frames, short and quiet ones."""
+    config = replace(clap.config, quietest=quietest)
+    model = PocketClap(config, clap.tokenizer).eval()
+    model.load_state_dict(clap.state_dict())
+    size = round(clap.window_seconds * clap.sample_rate)
+    lengths = [3, 9_000, *(12_000 + 322 * i for i in range(9)), size - 1, size, 5 * size // 2]
+    waveforms = [sound * 10.0 ** -(i % 4) for i, sound in enumerate(sounds(*lengths))]
+    sizes = []
+    model.audio.register_forward_hook(lambda part, x, y: sizes.append(len(y)))
+    alone = torch.cat([model.embed_audio([sound]) for sound in waveforms])
+    del sizes[:]
+    together = model.embed_audio(waveforms, slack=1e9)
+    assert sizes == [len(lengths) + 2]  # with all windows of the longest
+    assert_close(together, alone, atol=2e-6, rtol=0)
+    assert (alone @ alone.T).fill_diagonal_(0).max() < 0.99999  # else mixing up would not be seen
 
 
 def test_long_audio_is_the_mean_of_its_windows(clap):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import random
@@ -143,12 +144,19 @@ def answer_of(address, *parts, length=None):
 
 def test_uploads_that_never_end(model):
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
-    with running(model, "--quiet", "--timeout", "2", "--max-mb", "0.1") as (address, _, _):
+    with running(model, "--timeout", "2", "--max-mb", "0.1") as (address, _, lines):
         assert answer_of(address, head, length=50_000) == 408
         assert answer_of(address, head, b"0" * 250_000) == 413  # of a length that is not told
         assert answer_of(address, length=10_000_000) == 413
         assert answer_of(address, b"no form", length=7) == 400
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(b"no HTTP\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
         assert "wsac_requests_inside 0.0" in httpx.get(f"{address}/metrics").text
+    rows = [json.loads(line) for line in lines[1:]]  # all are JSON, of the server of HTTP too
+    assert [row["status"] for row in rows if "status" in row] == [408, 413, 413, 400, 200]
+    assert any(row.get("level") == "warning" for row in rows)
 
 
 def test_sigterm_finishes_what_was_taken(model, wav):
@@ -183,7 +191,11 @@ def test_the_commands_of_the_page(model, wav, tmp_path):
     commands = re.findall(r"^curl .*$", text, re.MULTILINE)
     assert len(commands) >= 6
     with running(model, "--quiet") as (address, _, _):
-        for command in commands:
+        document = httpx.get(f"{address}/openapi.json").json()
+        operations = [entry for path in document["paths"].values() for entry in path.values()]
+        samples = [entry["x-codeSamples"][0] for entry in operations if "requestBody" in entry]
+        assert len(samples) == 5  # search has one with an archive
+        for command in (*commands, *(sample["source"] for sample in samples)):
             done = subprocess.run(
                 ["bash", "-c", command.replace("curl ", "curl -sS --fail-with-body ")],
                 env=os.environ | {"WSAC": address},
@@ -194,7 +206,7 @@ def test_the_commands_of_the_page(model, wav, tmp_path):
             assert done.returncode == 0, command + done.stdout + done.stderr
 
 
-def test_the_client_of_openai(model, wav):
+def test_the_client_of_openai(model, wav, tmp_path, monkeypatch, capsys):
     openai = pytest.importorskip("openai", reason="needs openai, its client")
     with running(model, "--quiet") as (address, _, _):
         client = openai.OpenAI(base_url=f"{address}/v1", api_key="unused")
@@ -206,10 +218,21 @@ def test_the_client_of_openai(model, wav):
             assert kind != "vtt" or text.startswith("WEBVTT")
         rows = client.embeddings.create(model="x", input=["a dog", "rain"]).data
         assert [len(row.embedding) for row in rows] == [16, 16]
+        url = f"data:audio/wav;base64,{base64.b64encode(sound[1]).decode()}"
+        more = {"modality": "audio"}
+        rows = client.embeddings.create(model="x", input=[url, url], extra_body=more).data
+        assert rows[0].embedding == pytest.approx(rows[1].embedding, abs=1e-5)
+        assert len(rows[0].embedding) == 16
         assert client.models.list().data[0].id == "model"
         with pytest.raises(openai.UnprocessableEntityError, match="empty"):
             client.audio.transcriptions.create(model="x", file=("a.wav", b""))
         client.close()
+        (tmp_path / "dog.wav").write_bytes(sound[1])
+        code = re.search(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)[1]
+        monkeypatch.chdir(tmp_path)
+        exec(code.replace("http://127.0.0.1:8000", address), names := {})
+        names["client"].close()
+        assert capsys.readouterr().out.endswith("\n16\n")
 
 
 def test_schemathesis_finds_no_undocumented_answer(model, tmp_path):

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from wsac.data.audio.windows import shortest_tail
 from wsac.runtime.determinism import full_float32
@@ -77,12 +78,17 @@ class WindowPool:
 
 
 def embed_windows(
-    model: Any, waveforms: Sequence[Tensor], batch_size: int, device: torch.device
+    model: Any,
+    waveforms: Sequence[Tensor],
+    batch_size: int,
+    device: torch.device,
+    slack: float = 1.0,
 ) -> Tensor:
     """Unit-norm ``[B, D]`` on the CPU by the crop policy of ``WindowPool``.
 
     model: has ``encode_audio`` and the sizes of a ClapEncoder. Only windows of equal length share a
-    batch, so that batching changes nothing.
+    batch, so that batching changes nothing. With a slack above 1 so do windows that are longer by
+    this factor at most; ``encode_audio`` must then take lengths.
     """
     size = round(model.window_seconds * model.sample_rate)
     pieces: list[tuple[int, Tensor]] = []
@@ -96,10 +102,14 @@ def embed_windows(
     start = 0
     while start < len(pieces):
         length = len(pieces[start][1])
-        batch = [piece for piece in pieces[start : start + batch_size] if len(piece[1]) == length]
-        stacked = torch.stack([window for _, window in batch]).to(device)
+        end = start + batch_size
+        batch = [piece for piece in pieces[start:end] if len(piece[1]) <= slack * length]
+        windows = [window for _, window in batch]
+        lengths = torch.tensor([len(window) for window in windows])
+        mixed = (lengths.to(device),) if lengths[-1] > length else ()
+        stacked = pad_sequence(windows, batch_first=True).to(device)
         rows = torch.tensor([row for row, _ in batch])
         with full_float32(device):
-            total.index_add_(0, rows, model.encode_audio(stacked).cpu() * length)
+            total.index_add_(0, rows, model.encode_audio(stacked, *mixed).cpu() * lengths[:, None])
         start += len(batch)
     return F.normalize(total, dim=-1)

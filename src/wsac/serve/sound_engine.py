@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from wsac.clap.encoder import check_texts
+from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.clap.sounds import LONG, AudioEmbedding, whole_sound
 from wsac.data.audio.audio_options import AudioOptions
 from wsac.data.audio.decoding import as_audio_error
@@ -35,6 +36,7 @@ from .serve_options import ServeOptions
 from .uploads import Upload
 
 LONG_AT_ONCE = 2  # sounds above 30 seconds that are in memory together
+SLACK = 1.4  # windows that are longer by this factor share a batch of the built-in CLAP
 FEW_TEXTS = 16  # of a request, which are embedded together with those of others
 TAGGERS = 32  # sets of labels whose embeddings are cached
 
@@ -68,6 +70,9 @@ class SoundEngine:
         observe: Callable[[int], Any] = lambda size: None,
     ) -> None:
         self.captioner, self.options = captioner, options
+        self._embed = captioner.clap.embed_audio
+        if isinstance(captioner.clap, PocketClap):
+            self._embed = partial(captioner.clap.embed_audio, slack=SLACK)
         self._decoders = ThreadPoolExecutor(min(4, usable_cpus()), "wsac-decode")
         self.model: Batcher[Sound, Heard] = Batcher(
             self._hear, most=options.batch, wait=options.wait, observe=observe
@@ -166,7 +171,7 @@ class SoundEngine:
     def _hear(self, sounds: list[Sound]) -> list[Heard | Exception]:
         """In the thread of the model."""
         clap = self.captioner.clap
-        embeddings = clap.embed_audio([torch.from_numpy(s.recording.samples) for s in sounds])
+        embeddings = self._embed([torch.from_numpy(s.recording.samples) for s in sounds])
         results: list[Heard | Exception] = []
         for sound, embedding in zip(sounds, embeddings, strict=True):
             try:

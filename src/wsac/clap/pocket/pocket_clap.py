@@ -52,17 +52,25 @@ class PocketClap(nn.Module):
         """Divides cosines before a softmax; learned in training."""
         return float(self.log_temperature.detach().exp().clamp(0.02, 1))
 
-    def encode_audio(self, waveforms: Tensor) -> Tensor:
-        """Waveforms ``[B, T]``, padded to half a second at least → unit-norm ``[B, D]``."""
-        if self.config.quietest > AS_RECORDED:
-            waveforms = self._raise(waveforms)
-        waveforms = F.pad(waveforms, (0, max(0, self.sample_rate // 2 - waveforms.shape[-1])))
-        return F.normalize(self.audio(self.log_mel(waveforms)).float(), dim=-1)
+    def encode_audio(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Waveforms ``[B, T]``, padded to half a second at least → unit-norm ``[B, D]``.
 
-    def _raise(self, waveforms: Tensor) -> Tensor:
+        lengths: ``[B]`` samples of each, which zeros follow. The result is that of each alone.
+        """
+        if self.config.quietest > AS_RECORDED:
+            waveforms = self._raise(waveforms, lengths)
+        least = self.sample_rate // 2
+        waveforms = F.pad(waveforms, (0, max(0, least - waveforms.shape[-1])))
+        frames = None if lengths is None else 1 + lengths.clamp(min=least) // self.config.hop
+        return F.normalize(self.audio(self.log_mel(waveforms), frames).float(), dim=-1)
+
+    def _raise(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
         """Quiet windows as loud as the quietest that the tower knows, but raised by no more than
         MOST_GAIN."""
-        level = waveforms.square().mean(dim=-1, keepdim=True).clamp(min=1e-12).sqrt()
+        power = waveforms.square().mean(dim=-1, keepdim=True)
+        if lengths is not None:
+            power = power * (waveforms.shape[-1] / lengths[:, None])
+        level = power.clamp(min=1e-12).sqrt()
         gain = 10 ** (self.config.quietest / 20) / level
         return waveforms * gain.clamp(1.0, MOST_GAIN)
 
@@ -103,9 +111,15 @@ class PocketClap(nn.Module):
             return self.encode_captions(captions, batch_size=batch_size).cpu()
 
     @torch.inference_mode()
-    def embed_audio(self, waveforms: Sequence[Tensor], *, batch_size: int = 32) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono at ``sample_rate``."""
-        return embed_windows(self, waveforms, batch_size, self.log_temperature.device)
+    def embed_audio(
+        self, waveforms: Sequence[Tensor], *, batch_size: int = 32, slack: float = 1.0
+    ) -> Tensor:
+        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono at ``sample_rate``.
+
+        slack: windows that are longer than another by this factor share its batch. Above 1, mixed
+        lengths take less time, and the last digits may depend on the batch.
+        """
+        return embed_windows(self, waveforms, batch_size, self.log_temperature.device, slack)
 
     def save(self, folder: str | Path) -> None:
         """Write ``clap.json``, ``clap.safetensors`` (matrices as float16), ``tokenizer.json``."""

@@ -48,6 +48,7 @@ class Residual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
         self.body = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
             nn.BatchNorm2d(outputs),
@@ -61,8 +62,15 @@ class Residual(nn.Module):
             nn.BatchNorm2d(outputs),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.body(x) + self.shortcut(x))
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """real: ``[B, 1, 1, frames]``, 1 for frames of the sound and 0 for padding, which stays 0
+        so that each frame is what it is without padding."""
+        if real is None:
+            return F.relu(self.body(x) + self.shortcut(x))
+        after = real[..., :: self.stride]
+        shortcut = self.shortcut[0](x) / self.shortcut[0](real).clamp(min=1e-6)  # mean of real ones
+        hidden = self.body[3:](self.body[:3](x) * after)
+        return F.relu(hidden + self.shortcut[1:](shortcut)) * after
 
 
 class AudioTower(nn.Module):
@@ -94,8 +102,23 @@ class AudioTower(nn.Module):
             nn.Linear(2 * width, 512), nn.GELU(), nn.Linear(512, config.embed_dim)
         )
 
-    def forward(self, log_mel: Tensor) -> Tensor:
-        return self.project(pool(self.moments(log_mel)))
+    def forward(self, log_mel: Tensor, frames: Tensor | None = None) -> Tensor:
+        """frames: ``[B]`` of each sound, where the others are padding."""
+        if frames is None:
+            return self.project(pool(self.moments(log_mel)))
+        real = torch.arange(log_mel.shape[-1], device=frames.device) < frames[:, None]
+        mask = real[:, None, None].to(log_mel.dtype)
+        x = (self.input_norm(log_mel).unsqueeze(1) * mask).to(memory_format=torch.channels_last)
+        mask = mask[..., ::2]
+        x = F.relu(self.stem_norm(self.stem(x))) * mask
+        for stage in self.stages:
+            x, mask = stage(x, mask), mask[..., :: stage.stride]
+        real = mask[:, 0, 0] > 0
+        x = self.narrow(x.permute(0, 3, 1, 2).flatten(2)) + self.positions[: x.shape[-1]]
+        moments = self.norm(self.layers(x, src_key_padding_mask=~real))
+        mean = (moments * real[..., None]).sum(dim=1) / real.sum(dim=1, keepdim=True)
+        greatest = moments.masked_fill(~real[..., None], -torch.inf).amax(dim=1)
+        return self.project(torch.cat((mean, greatest), dim=-1))
 
     def moments(self, log_mel: Tensor) -> Tensor:
         """An embedding every 0.32 s: ``[B, moments, width]``."""
