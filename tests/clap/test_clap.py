@@ -64,7 +64,7 @@ def test_mixed_lengths_in_one_batch_change_nothing(clap, quietest):
     together = model.embed_audio(waveforms, slack=1e9)
     assert sizes == [len(lengths) + 2]  # with all windows of the longest
     assert_close(together, alone, atol=2e-6, rtol=0)
-    assert (alone @ alone.T).fill_diagonal_(0).max() < 0.99999  # else mixing up would not be seen
+    assert torch.pdist(alone).min() > 1e-3  # else mixing up would not be seen
 
 
 def test_long_audio_is_the_mean_of_its_windows(clap):
