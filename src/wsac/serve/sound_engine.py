@@ -36,7 +36,7 @@ from .serve_options import ServeOptions
 from .uploads import Upload
 
 LONG_AT_ONCE = 2  # sounds above 30 seconds that are in memory together
-SLACK = 1.4  # windows that are longer by this factor share a batch of the built-in CLAP
+SLACK = 2.0  # windows that are longer by this factor share a batch of the built-in CLAP
 FEW_TEXTS = 16  # of a request, which are embedded together with those of others
 TAGGERS = 32  # sets of labels whose embeddings are cached
 
