@@ -70,7 +70,7 @@ class SoundEngine:
         observe: Callable[[int], Any] = lambda size: None,
     ) -> None:
         self.captioner, self.options = captioner, options
-        self._embed = captioner.clap.embed_audio
+        self._embed: Callable[..., torch.Tensor] = captioner.clap.embed_audio
         if isinstance(captioner.clap, PocketClap):
             self._embed = partial(captioner.clap.embed_audio, slack=SLACK)
         self._decoders = ThreadPoolExecutor(min(4, usable_cpus()), "wsac-decode")
