@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import soundfile
 import torch
 
-from wsac import Captioner, RecipeError
+from wsac import AudioError, Captioner, RecipeError
 from wsac.clap.pocket.melspec import LogMel
 from wsac.data.audio.stream import AudioStream
 from wsac.data.soundworld import Event, render_event
+from wsac.inference.spans import describe_spans, find_spans
 from wsac.inference.spans.floor import floor_of
 from wsac.inference.spans.joining import join
 from wsac.inference.spans.passage import Passage
@@ -151,6 +153,47 @@ def test_spans_come_in_order_while_the_sound_is_read(tmp_path: Path) -> None:
         starts = [first.start, *(span.start for span in spans)]
     assert starts == sorted(starts)
     assert len(starts) >= 6
+
+
+@pytest.mark.slow
+def test_a_second_core_changes_nothing(
+    scene: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "scene.wav", np.tile(scene[0], 3), RATE)
+    captioner, spans = Captioner.load(), []
+    for cores in (1, 2):
+        for module in (find_spans, describe_spans):
+            monkeypatch.setattr(module, "usable_cpus", lambda cores=cores: cores)
+        spans.append(list(captioner.spans(tmp_path / "scene.wav")))
+    assert len(spans[0]) >= 9
+    assert spans[0] == spans[1]
+
+
+@pytest.mark.slow
+def test_an_error_comes_behind_the_spans_before_it(scene: tuple) -> None:
+    class Broken(AudioStream):
+        def __next__(self) -> np.ndarray:
+            if self.seconds > 170:
+                raise AudioError("the disk is gone")
+            return super().__next__()
+
+    captioner, starts = Captioner.load(), []
+    with pytest.raises(AudioError, match="disk"), Broken(np.tile(scene[0], 8), RATE) as stream:
+        starts.extend(span.start for span in captioner.spans(stream))
+    assert len(starts) >= 1
+
+
+@pytest.mark.slow
+def test_whoever_stops_listening_may_close_the_sound(scene: tuple, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", np.tile(scene[0], 20), RATE)
+    captioner = Captioner.load()
+    before = threading.active_count()
+    with AudioStream(tmp_path / "long.wav", RATE) as stream:
+        spans = captioner.spans(stream)
+        next(spans)
+    assert stream.seconds < 300
+    spans.close()
+    assert threading.active_count() == before
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,28 @@ def test_memory_does_not_grow_with_the_sound(tmp_path):
         megabytes.append(int(done.stdout.split()[-1]) / 1024)
     short, long = megabytes
     assert long - short <= 40
+    assert long < 700
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells processor time")
+def test_the_first_cue_comes_within_five_seconds(tmp_path):
+    """Of the processor: other programs then do not count. Where they make everything slower, an
+    import of torch does, too; it takes more than a second."""
+    code = "import time, torch; print(time.process_time())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    sound = write_long(tmp_path / "long.flac", 20)
+    command = [sys.executable, "-m", "wsac", "subtitle", str(sound), "--show"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert any(re.match(r"\d:\d\d:\d\d \[", line) for line in process.stderr)
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])  # user and system
+    finally:
+        process.terminate()
+        process.communicate(timeout=120)
+    assert ticks / os.sysconf("SC_CLK_TCK") <= max(5.0, 4 * float(done.stdout))
+    assert not (tmp_path / "long.srt").exists()  # there was much more to hear
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,7 @@ class AudioStream:
         self._librosa_length = options.librosa_length
         self._exhausted = False
         self._blocks = self._counted()
+        self._one_at_a_time = Lock()
 
     def __enter__(self) -> AudioStream:
         return self
@@ -121,12 +123,18 @@ class AudioStream:
         self.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return self._blocks
+        return self
+
+    def __next__(self) -> np.ndarray:
+        with self._one_at_a_time:
+            return next(self._blocks)
 
     def close(self) -> None:
-        """Close the file; safe to call twice. The end of the iteration closes it too."""
-        self._blocks.close()
-        self._source.close()
+        """Close the file; safe to call twice, and while another thread reads. The end of the
+        iteration closes it too."""
+        with self._one_at_a_time:
+            self._blocks.close()
+            self._source.close()
 
     @property
     def declared_seconds(self) -> float | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Collection, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -18,7 +21,8 @@ from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.inference.sound_results import Tag
 from wsac.inference.tagger import Tagger, embed_in_prompts
-from wsac.types import RecipeError, did_you_mean
+from wsac.runtime.cpus import usable_cpus
+from wsac.types import RecipeError, WsacError, did_you_mean
 
 from .find_spans import find_by_steps
 from .passage import Passage
@@ -79,26 +83,53 @@ class Describer:
 
     def spans_of(self, stream: AudioStream) -> Iterator[Span]:
         """The spans of a sound, in the order of their start. Raises AudioError."""
-        return (span for span, _ in self.embedded_spans(stream))
+        for span, _ in self.embedded_spans(stream):
+            yield span
 
     def embedded_spans(self, stream: AudioStream) -> Iterator[tuple[Span, Tensor]]:
-        """The same, each with its embedding [D], unit norm."""
-        for described in self.by_steps(stream):
-            yield from described
+        """The same, each with its embedding [D], unit norm.
+
+        On two cores, files are read in a second thread and spans get their words in a third.
+        """
+        two = usable_cpus() > 1
+        batches = self._batches(stream, ahead=two)
+        with ThreadPoolExecutor(1, "wsac-words") as pool, closing(batches):
+            waiting: deque[Future[list[tuple[Span, Tensor]]]] = deque()
+            failure: WsacError | None = None
+            try:
+                for batch in batches:
+                    if batch:
+                        waiting.append(pool.submit(self._described, batch, stream.file))
+                    while waiting and (not two or len(waiting) > 1 or waiting[0].done()):
+                        yield from waiting.popleft().result()
+            except WsacError as error:
+                failure = error  # behind what came before it
+            for described in waiting:
+                yield from described.result()
+            if failure is not None:
+                raise failure
 
     def by_steps(self, stream: AudioStream) -> Iterator[list[tuple[Span, Tensor]]]:
         """The same, as a list for every few seconds that are read, often empty."""
-        batch: list[Passage] = []
-        at_once = 1
-        for passages in find_by_steps(self.captioner.clap, stream, self.numbers):
+        return (self._described(batch, stream.file) for batch in self._batches(stream))
+
+    def _batches(
+        self, stream: AudioStream, *, ahead: bool = False
+    ) -> Generator[list[Passage], None, None]:
+        """What is described together: a list for every few seconds that are read, often empty."""
+        clap, batch, at_once = self.captioner.clap, list[Passage](), 1
+        for passages, seconds in find_by_steps(clap, stream, self.numbers, ahead=ahead):
             batch += passages
-            late = bool(batch) and stream.seconds - batch[0].start > PATIENCE
+            late = bool(batch) and seconds - batch[0].start > PATIENCE
             if late or len(batch) >= at_once:
-                yield list(self.describe(batch, stream.file))
+                yield batch
                 batch, at_once = [], AT_ONCE
             else:
                 yield []
-        yield list(self.describe(batch, stream.file))
+        yield batch
+
+    def _described(self, batch: list[Passage], file: str) -> list[tuple[Span, Tensor]]:
+        return list(self.describe(batch, file))
 
     def describe(self, batch: list[Passage], file: str) -> Iterator[tuple[Span, Tensor]]:
         """The spans and embeddings of passages, without those that are unsure or to be skipped."""

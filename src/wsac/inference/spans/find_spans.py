@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from wsac.clap import ClapEncoder
 from wsac.data.audio.stream import SILENCE_PEAK, AudioStream
+from wsac.runtime.cpus import usable_cpus
+from wsac.runtime.read_ahead import read_ahead
 
 from .background import LONGEST, changes_in, sample_of
 from .floor import BLOCK
@@ -36,21 +39,28 @@ def find_spans(
 
     Memory does not grow with its length. Raises AudioError.
     """
-    for passages in find_by_steps(clap, stream, numbers):
+    for passages, _ in find_by_steps(clap, stream, numbers, ahead=True):
         yield from passages
 
 
 def find_by_steps(
-    clap: ClapEncoder, stream: AudioStream, numbers: Thresholds = DEFAULT
-) -> Iterator[list[Passage]]:
-    """What ``find_spans`` gives, as a list for every few seconds that are read, often empty."""
+    clap: ClapEncoder, stream: AudioStream, numbers: Thresholds = DEFAULT, *, ahead: bool = False
+) -> Iterator[tuple[list[Passage], float]]:
+    """What ``find_spans`` gives, as a list for every few seconds that are read, often empty, and
+    the seconds that were read for it.
+
+    ahead: read files in another thread, where there is a second core.
+    """
     search = _Search(clap, stream.sample_rate, numbers)
-    for rising in risings(stream, stream.sample_rate, numbers):
+    parts = risings(stream, stream.sample_rate, numbers)
+    # a pipe may keep silent, and its reader could not be stopped
+    ahead = ahead and usable_cpus() > 1 and Path(stream.file).is_file()
+    for rising in read_ahead(parts) if ahead else parts:
         search.reel.add(rising)
-        yield search.advance()
+        yield search.advance(), rising.read
     seconds = stream.seconds  # the last frame reaches beyond it
     rest = [passage for passage in search.advance(over=True) if passage.start < seconds]
-    yield [replace(passage, end=min(passage.end, seconds)) for passage in rest]
+    yield [replace(passage, end=min(passage.end, seconds)) for passage in rest], seconds
 
 
 class _Search:

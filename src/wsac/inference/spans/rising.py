@@ -19,7 +19,8 @@ class Rising:
     """A stretch of a sound of whole blocks of 0.1 s; of one series, each follows the last.
 
     samples: [T]. excess: dB above the floor, of each frame. power, floor_power: dB of each frame
-    and of its floor. change: mean dB between the floors before and after each block.
+    and of its floor. change: mean dB between the floors before and after each block. read: the
+    seconds of sound that were read for it.
     """
 
     samples: np.ndarray
@@ -27,6 +28,7 @@ class Rising:
     power: np.ndarray
     floor_power: np.ndarray
     change: np.ndarray
+    read: float
 
 
 def risings(
@@ -37,7 +39,7 @@ def risings(
     look = round(numbers.look / (BLOCK * spectrum.hop / sample_rate))
     samples = np.zeros(0, np.float32)  # of the next stretch and all behind it
     frames = np.empty((0, BANDS), np.float32)  # from `before` blocks before the next stretch
-    before = 0
+    before, read = 0, 0
     behind = np.empty((0, BANDS), np.float32)  # floors after these blocks
 
     def cut(count: int) -> Rising:
@@ -53,6 +55,7 @@ def risings(
             _power(frames[here]),
             _power(floor),
             np.abs(floors[0] - floors[1]).mean(axis=1),
+            read / sample_rate,
         )
         drop = max(0, before + count - look)
         samples, frames = samples[length:], frames[drop * BLOCK :]
@@ -61,6 +64,7 @@ def risings(
         return rising
 
     for block in blocks:
+        read += len(block)
         samples = np.concatenate((samples, block))
         frames = np.concatenate((frames, spectrum.add(block)))
         while len(frames) // BLOCK - before >= STEP + look:

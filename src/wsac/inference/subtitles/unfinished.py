@@ -103,7 +103,7 @@ class LateStream(AudioStream):
 
     def __iter__(self) -> Any:
         skip = self._start
-        for block in self._blocks:
+        while (block := next(self, None)) is not None:
             self.on_seconds(self._samples / self.sample_rate)
             left, skip = block[skip:], max(0, skip - len(block))
             if len(left):
