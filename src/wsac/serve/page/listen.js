@@ -1,0 +1,155 @@
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const MOST_EVENTS = 100; // lines on the page
+const WAITING = 1 << 20; // bytes on their way to the server: it is too slow beyond them
+let session = null; // what is to be closed in the end
+
+function say(text, wrong = false) {
+  $("status").textContent = text;
+  $("status").classList.toggle("wrong", wrong);
+}
+
+function element(tag, text = "") {
+  const node = document.createElement(tag);
+  node.textContent = text;
+  return node;
+}
+
+function clock(seconds) {
+  const rest = String(Math.floor(seconds) % 60).padStart(2, "0");
+  return `${Math.floor(seconds / 60)}:${rest}`;
+}
+
+const percent = (share) => `${Math.round(share * 100)} %`;
+
+async function start() {
+  if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) {
+    const remedy = "Open this page over https, or on the machine itself as localhost.";
+    throw new Error(`The browser gives no microphone here. ${remedy}`);
+  }
+  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: plain });
+  const context = new AudioContext();
+  session = { microphone, context };
+  await context.audioWorklet.addModule("listen-worklet.js");
+  const source = context.createMediaStreamSource(microphone);
+  const collector = new AudioWorkletNode(context, "collector", { numberOfOutputs: 0 });
+  const analyser = new AnalyserNode(context, { fftSize: 1024, smoothingTimeConstant: 0 });
+  source.connect(collector);
+  source.connect(analyser);
+
+  const address = new URL("v1/listen", location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  const socket = new WebSocket(address);
+  session.socket = socket;
+  socket.onopen = () => {
+    const labels = $("labels").value.split(",").map((word) => word.trim()).filter(Boolean);
+    const threshold = Number($("threshold").value) / 100;
+    const first = { rate: context.sampleRate, labels, threshold, key: $("key").value.trim() };
+    socket.send(JSON.stringify(first));
+  };
+  let told = false;
+  socket.onmessage = ({ data }) => {
+    const message = JSON.parse(data);
+    if (message.type === "ready") say("Listening …");
+    if (message.type === "now") showNow(message);
+    if (message.type === "event") showEvent(message);
+    if (message.type === "error") {
+      told = true;
+      if (message.error.includes("API key")) $("settings").open = true;
+      stop(message.error, true);
+    }
+  };
+  socket.onclose = () => {
+    if (session?.socket === socket && !told) stop("The server does not answer any more.", true);
+  };
+  collector.port.onmessage = ({ data }) => {
+    if (socket.readyState !== WebSocket.OPEN) return;
+    if (socket.bufferedAmount < WAITING) socket.send(data.buffer);
+    else say("The server is too slow: some sound is left out.", true);
+  };
+  draw(analyser);
+}
+
+function stop(text, wrong = false) {
+  const ended = session;
+  session = null;
+  for (const track of ended?.microphone.getTracks() ?? []) track.stop();
+  ended?.context.close();
+  if (ended?.socket?.readyState === WebSocket.OPEN) ended.socket.send('{"type": "end"}');
+  $("toggle").textContent = "Listen";
+  for (const line of document.querySelectorAll("#events .open")) line.classList.remove("open");
+  say(text, wrong);
+}
+
+function draw(analyser) {
+  const canvas = $("spectrogram");
+  const context = canvas.getContext("2d");
+  const levels = new Uint8Array(analyser.frequencyBinCount);
+  const column = context.createImageData(1, canvas.height);
+  const octaves = Math.log2(levels.length);
+  let last = 0;
+  function step(now) {
+    if (!session) return;
+    requestAnimationFrame(step);
+    if (now - last < 40) return; // 25 columns a second, whatever the screen
+    last = now;
+    analyser.getByteFrequencyData(levels);
+    for (let y = 0; y < canvas.height; y++) {
+      const place = 2 ** ((octaves * (canvas.height - y)) / canvas.height); // low tones at the foot
+      const level = levels[Math.min(levels.length - 1, Math.floor(place))];
+      column.data.set([level, level * 0.9, 90 + level * 0.4, 255], 4 * y);
+    }
+    context.drawImage(canvas, -1, 0);
+    context.putImageData(column, canvas.width - 1, 0);
+  }
+  requestAnimationFrame(step);
+}
+
+function showNow({ tags, loudness }) {
+  const rows = tags.map(({ label, probability }) => {
+    const row = element("li");
+    const meter = element("meter");
+    meter.value = probability;
+    meter.setAttribute("aria-label", label);
+    row.append(element("span", label), meter, element("span", percent(probability)));
+    return row;
+  });
+  if (!rows.length) rows.push(element("li", `Quiet (${Math.round(loudness)} dBFS)`));
+  $("now").replaceChildren(...rows);
+}
+
+function showEvent({ state, number, label, start, end, confidence, caption }) {
+  if (state === "lasts") return;
+  $("none").hidden = true;
+  let line = session ? session[number] : document.querySelector(`[data-number="${number}"]`);
+  if (!line) {
+    line = element("li");
+    line.dataset.number = number;
+    $("events").prepend(line);
+    if (session) session[number] = line;
+  }
+  while ($("events").children.length > MOST_EVENTS) $("events").lastChild.remove();
+  const until = end === null ? "" : `–${clock(end)}`;
+  const words = caption ? `: ${caption}` : "";
+  line.textContent = `${clock(start)}${until} ${label} (${percent(confidence)})${words}`;
+  line.classList.toggle("open", state === "begins");
+}
+
+$("threshold").addEventListener("input", () => {
+  $("percent").textContent = `${$("threshold").value} %`;
+});
+$("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (session) return stop("Stopped.");
+  for (const line of $("events").children) delete line.dataset.number; // of an earlier session
+  say("Waiting for the microphone …");
+  $("toggle").textContent = "Stop";
+  try {
+    await start();
+  } catch (error) {
+    const denied = error.name === "NotAllowedError" || error.name === "NotFoundError";
+    stop(denied ? "No microphone: there is none, or the browser may not use it." : error.message, true);
+  }
+});
