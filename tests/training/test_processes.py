@@ -51,9 +51,8 @@ def test_without_accelerate_a_line_says_so(monkeypatch):
 needs_accelerate = pytest.mark.skipif(
     importlib.util.find_spec("accelerate") is None, reason="needs accelerate (wsac[distributed])"
 )
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"]
-LAUNCH += ["--num_processes", "2", "--num_machines", "1", "--main_process_port", "0"]
-LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "wsac", "train"]
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+LAUNCH += ["-m", "wsac", "train", "--device", "cpu"]
 
 
 def in_two(recipe, out):
@@ -86,6 +85,7 @@ def test_two_processes_train_as_one(tiny_recipe, tmp_path):
     done = subprocess.run(in_two(recipe, two), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("captions to train on") == 1
+    assert "over the captions) in 2 processes" in done.stderr
     ours, theirs = (load_file(run / "decoder.safetensors") for run in (one, two))
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():

@@ -39,6 +39,9 @@ def train(
     seed: common.Seed = None,
     changes: common.Set = None,
     fast: Fast = False,
+    shard: Annotated[
+        bool, Option("--shard", help="Split a frozen language model over the processes (FSDP).")
+    ] = False,
     sounds: Annotated[
         list[str] | None, Option(help="Your sounds, to judge the result by. Repeatable.")
     ] = None,
@@ -75,7 +78,7 @@ def train(
     settings = load_recipe(Recipe, recipe, options)
     paths = common.find_sounds(sounds) if sounds else []
     with common.resumable(out):
-        captioner = run(settings, out, device=device)
+        captioner = run(settings, out, device=device, shard=shard)
         if verdict:
             from wsac.evaluation.verdict import judge
             from wsac.training.material import caption_texts

@@ -41,16 +41,20 @@ from .material import (
     split_rows,
 )
 from .recipe import Recipe
+from .sharding import check_shard, split_frozen
 from .start import first_decoder, note_strange, origin
 from .steps import DecoderTraining
 
 
-def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner:
+def train(
+    recipe: Recipe, out: str | Path, *, device: str = "auto", shard: bool = False
+) -> Captioner:
     """Train a captioner from text alone, write its bundle to the folder ``out`` and return it.
 
     ``out`` also gets recipe.toml, metrics.jsonl, loss.png and checkpoint.safetensors. A stopped run
     resumes from its last checkpoint and ends with the same weights, bit for bit. Under a launcher
-    (``accelerate launch``) each process takes its share of every update.
+    (``torchrun``) each process takes its share of every update, and with ``shard`` also of
+    a frozen language model; the captioner is then returned on the CPU.
     Raises CorpusError, RecipeError or ModelError for unusable captions, options or CLAPs,
     WsacError while another process trains in ``out``.
     """
@@ -58,17 +62,22 @@ def train(recipe: Recipe, out: str | Path, *, device: str = "auto") -> Captioner
     configure_process()
     processes = Processes.here(device)
     device = pick_device(processes.device(device))
+    if shard:
+        check_shard(recipe, processes)
     with alone_in(out) if processes.is_first else nullcontext():
         settle(out)
         with deterministic(device, recipe.training.deterministic):
             with processes.first_goes_ahead():
-                training = prepare(recipe, out, device=device, processes=processes)
+                place = "cpu" if shard else device
+                training = prepare(recipe, out, device=device, processes=processes, place=place)
+            if shard:
+                split_frozen(training.decoder, processes, device)
             return_freed_memory()
             state = run(training, out)
         if processes.is_first:
             _plot_losses(state, out)
         processes.wait()
-        return Captioner.load(out, device=device)
+        return Captioner.load(out, device="cpu" if shard else device)
 
 
 def prepare(
@@ -78,9 +87,11 @@ def prepare(
     device: str = "auto",
     processes: Processes | None = None,
     half: bool = True,
+    place: str | None = None,
     kind: type[DecoderTraining] = DecoderTraining,
 ) -> DecoderTraining:
     """Read the captions, embed them and make the decoder. half: keep embeddings in float16.
+    place: device of the decoder, if not ``device``.
 
     Writes recipe.toml to ``out``. Raises CorpusError, RecipeError or ModelError like ``train``.
     """
@@ -109,7 +120,7 @@ def prepare(
     memory = SupportMemory(texts, memory_rows)
     phrases = [captions[row] for row in memory_rows.tolist()] if recipe.prompt.count else []
     prompter = make_prompter(recipe.prompt, clap, tokenizer, memory, phrases, labels)
-    decoder = decoder.to(device)
+    decoder = decoder.to(place or device)
     average = copy.deepcopy(decoder).requires_grad_(False) if options.average else decoder
     context = BridgeContext(memory, gap, clap.temperature)
     gap_bytes = Path(gap_file).read_bytes() if gap_file else b""

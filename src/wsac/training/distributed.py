@@ -1,9 +1,9 @@
-"""Training in several processes that share an update: ``accelerate launch -m wsac train …``."""
+"""Training in several processes that share an update: ``torchrun -m wsac train …``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,7 +64,17 @@ class Processes:
 
     def share(self, rows: Tensor) -> Tensor:
         """Indices of the rows of this process: every n-th, as neighbours are of similar length."""
-        return torch.arange(self.rank, len(rows), self.count)
+        return torch.arange(len(rows))[self.rank :: self.count]
+
+    def batches(self, rows: Tensor, size: int) -> Iterator[tuple[Tensor, bool]]:
+        """The share, at most ``size`` at once, and True. All processes have equally many batches,
+        since they may gather weights; one that has no rows left gets the first, and False.
+        """
+        batches = [batch for batch in self.share(rows).split(size) if len(batch)]
+        largest = -(-len(rows) // self.count)
+        for place in range(-(-largest // size)):
+            counts = place < len(batches)
+            yield batches[place] if counts else torch.zeros(1, dtype=torch.long), counts
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter], loss: Tensor) -> None:
         """Replace gradients and loss by their sums over all processes, in place."""

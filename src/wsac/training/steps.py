@@ -86,6 +86,7 @@ class DecoderTraining:
             f"{len(material.validation_rows):,} held out; vocabulary "
             f"{self.decoder.vocab_size:,}, {size:.1f} M parameters, {self.total:,} steps "
             f"({passes:,} pass{'es' * (passes != 1)} over the captions)"
+            + (f" in {self.processes.count} processes" if self.processes.count > 1 else "")
         )
         if count < FEW_CAPTIONS:
             say(
@@ -135,14 +136,14 @@ class DecoderTraining:
         decoder.train()
         self.optimizer.zero_grad(set_to_none=True)
         total, lengths = torch.zeros((), device=device), material.tokens.lengths(rows)
-        for part in self.processes.share(rows).split(options.batch_size):
+        for part, counts in self.processes.batches(rows, options.batch_size):
             tokens = material.tokens.batch(rows[part]).to(device)
             phrases = None if prompt is None else prompt[part].to(device)
             with autocast(options.precision, device.type):
                 inputs = embedding[part].to(device), tokens, phrases
                 loss = decoder.loss(*inputs, label_smoothing=options.label_smoothing)
             # as a part of the mean over all tokens of the update
-            loss = loss * (int(lengths[part].sum()) / int(lengths.sum()))
+            loss = loss * (counts * int(lengths[part].sum()) / int(lengths.sum()))
             loss.backward()
             total += loss.detach()
         self.processes.sum_gradients(decoder.parameters(), total)
