@@ -74,7 +74,7 @@ class LoudSeconds:
         self.clap = SimpleNamespace(sample_rate=RATE)
         self.listened, self.stop_at, self.text = 0.0, stop_at, text
 
-    def spans(self, stream) -> Iterator[Span]:
+    def spans(self, stream, min_confidence=None) -> Iterator[Span]:
         rest, second = np.empty(0, np.float32), 0
         for block in stream:
             rest = np.concatenate((rest, block))

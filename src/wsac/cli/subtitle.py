@@ -160,7 +160,8 @@ def _show(result: Subtitled) -> bool:
     for path in result.paths:
         write_out(f"{path}\n")
     if result.paths:
-        say(f"{result.file}: {count_of(result.cues, 'cue')}")
+        left_out = f"; {result.left_out}" if result.left_out else ""
+        say(f"{result.file}: {count_of(result.cues, 'cue')}{left_out}")
     return False
 
 

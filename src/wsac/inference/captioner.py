@@ -210,18 +210,24 @@ class Captioner:
         audio: Audio | AudioStream,
         *,
         skip: Collection[str] = (),
+        min_confidence: float | None = None,
         sample_rate: int | None = None,
         audio_options: AudioOptions = AS_IS,
     ) -> Iterator[Span]:
         """Spans of what happens, in the order of their start, while the file is read.
 
-        Silence and what the captioner is unsure of make no span. skip: kinds to leave out: sound,
-        speech or music. audio may also be an open AudioStream, at the CLAP's sample rate.
+        Silence makes no span. skip: kinds to leave out: sound, speech or music. min_confidence:
+        what the captioner is less sure of is left out, too; None for what is hardly more than a
+        guess, 0 for nothing. audio may also be an open AudioStream, at the CLAP's sample rate.
         sample_rate, audio_options: as for ``caption``. Raises AudioError, RecipeError.
         """
         from .spans.describe_spans import Describer
+        from .spans.thresholds import DEFAULT
 
-        describer = Describer(self, skip)
+        numbers = DEFAULT
+        if min_confidence is not None:
+            numbers = replace(numbers, confidence=min_confidence)
+        describer = Describer(self, skip, numbers)
         if isinstance(audio, AudioStream):
             return describer.spans_of(audio)
         return describer.spans_in(audio, audio_options.at(sample_rate))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from miniatures.cue_laws import check_cues, span_lists
 from wsac.inference.spans.span import Span
 from wsac.inference.subtitles.cues import Cue, CueLayout
+from wsac.inference.subtitles.left_out import left_out_words
 from wsac.inference.subtitles.relevance import CueOptions, wishes
 from wsac.inference.subtitles.wording import STYLES
 from wsac.types import RecipeError
@@ -89,7 +90,7 @@ def test_nothing_is_left_out_in_silence(spans):
     layout = CueLayout()
     abrupt = [Span(s.start, s.end, s.text, sustained=False) for s in spans]
     cues = list(layout.place(wishes(abrupt, CueOptions(sensitivity=1))))
-    assert sum(len(cue.spans) for cue in cues) + layout.left_out == len(spans)
+    assert sum(len(cue.spans) for cue in cues) + layout.left_out.total() == len(spans)
 
 
 def test_a_cue_lasts_as_long_as_its_sound_up_to_seven_seconds():
@@ -171,6 +172,40 @@ def test_with_full_sensitivity_an_event_shows_before_a_background_like_it():
     ]
     assert texts(spans) == ["[dog barking]"]
     assert texts(spans, sensitivity=1) == ["[dog barking]", "[dog barks]"]
+
+
+def test_what_has_no_cue_is_counted_by_its_reason():
+    spans = [
+        Span(0, 60, "Rain falls", confidence=0.8, sustained=True, background=True),
+        Span(3, 5, "A dog barks", confidence=0.01),
+        Span(10, 15, "Rain falls", confidence=0.9, sustained=True, prominence=20),
+        Span(20, 21, "Music plays", kind="music"),
+        Span(30, 31, "Someone knocks", confidence=0.5),
+        Span(32, 33, "Someone knocks", confidence=0.04),
+    ]
+
+    def left_out(**options) -> dict[str, int]:
+        layout = CueLayout()
+        left = layout.left_out
+        shown = sum(
+            len(cue.spans)
+            for cue in layout.place(wishes(spans, CueOptions(skip=("music",), **options), (), left))
+        )
+        assert shown + left.total() == len(spans)
+        return dict(left)
+
+    assert left_out() == {"unsure": 2, "like their surroundings": 1, "skipped": 1}
+    assert left_out(sensitivity=1) == {"skipped": 1}
+    assert left_out(sensitivity=1, min_confidence=0.02) == {"unsure": 1, "skipped": 1}
+
+
+def test_the_count_of_what_has_no_cue_says_how_to_see_it():
+    assert left_out_words({}) == left_out_words({"unsure": 0}) == ""
+    words = left_out_words({"skipped": 1, "unsure": 2, "repeated": 1_000}, 0.5)
+    shown = "2 unsure, 1,000 repeated (--sensitivity 1 shows these)"
+    assert words == f"1,003 sounds left out: {shown}, 1 skipped"
+    assert left_out_words({"unsure": 1}) == "1 sound left out: 1 unsure"
+    assert left_out_words({"without room": 1}, 0.5) == "1 sound left out: 1 without room"
 
 
 def test_kinds_and_unsure_sounds_can_be_skipped():

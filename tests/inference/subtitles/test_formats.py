@@ -126,7 +126,9 @@ def test_no_cues_are_a_file_too(name):
 
 
 def test_json_and_csv_say_what_a_cue_is_about():
-    first, second, _ = json.loads(to_text(CUES, "json"))
+    written = json.loads(to_text(CUES, "json", left_out={"unsure": 2}))
+    assert written["left_out"] == {"unsure": 2}
+    first, second, _ = written["cues"]
     assert first["text"] == CUES[0].text
     assert first["spans"][0]["text"] == "A dog barks"
     assert second["spans"][0]["kind"] == "music"

@@ -89,7 +89,7 @@ def test_cues_cover_the_events(tmp_path):
     sound, events = draw(MINUTES, seed=7)
     write_film(tmp_path / "film.mp4", sound, codec)
     assert main(["subtitle", str(tmp_path / "film.mp4"), "--embed", "-f", "srt,json"]) == 0
-    rows = json.loads((tmp_path / "film.json").read_text())
+    rows = json.loads((tmp_path / "film.json").read_text())["cues"]
     with av.open(str(tmp_path / "film.subtitled.mp4")) as film:
         packets = [packet for packet in film.demux(film.streams.subtitles[0]) if packet.size > 2]
     assert len(packets) == len(rows) == (tmp_path / "film.srt").read_text().count("-->")

@@ -34,7 +34,7 @@ def test_the_subtitles_lie_beside_the_sound(tmp_path):
     assert (
         (tmp_path / "a.srt").read_text().startswith("1\n00:00:02,000 --> 00:00:03,000\n[dog bark")
     )
-    assert [row["start"] for row in json.loads((tmp_path / "a.json").read_text())] == [2, 6]
+    assert [row["start"] for row in json.loads((tmp_path / "a.json").read_text())["cues"]] == [2, 6]
     assert result.cues == 2
 
 
@@ -173,7 +173,7 @@ def test_sounds_without_room_are_counted(tmp_path):
     sound = write_wav(tmp_path / "a.wav", 12, (2, 6))
     (tmp_path / "speech.srt").write_text("1\n00:00:00,000 --> 00:00:05,000\nLong talk\n")
     result = writer(speech=SpeechFile(tmp_path / "speech.srt")).write(sound)
-    assert result.notes == ("1 sound left out: no room between other cues",)
+    assert result.left_out == "1 sound left out: 1 without room"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_new_scenes_are_seen_by_key_frames(name, tmp_path):
 def test_a_sound_that_begins_later_than_the_picture(name, tmp_path):
     film = write_film(tmp_path / name, delay=3)
     (path,) = writer(formats=("json",)).write(film).paths
-    starts = [row["start"] for row in json.loads(path.read_text())]
+    starts = [row["start"] for row in json.loads(path.read_text())["cues"]]
     assert starts == [pytest.approx(5, abs=0.1), pytest.approx(9, abs=0.1)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -16,6 +17,7 @@ from typing import Literal, get_args
 from wsac.inference.spans.span import Span
 from wsac.types import RecipeError, did_you_mean
 
+from .left_out import NO_ROOM
 from .wording import same_sound
 
 SHORTEST, LONGEST = 84, 700  # hundredths of a second; 84 is the first above 5/6 s
@@ -88,7 +90,7 @@ class CueLayout:
     """Places wishes, in the order of their starts, and yields cues as soon as they are settled.
 
     busy: seconds [start, end] of speech. place: "gaps" between speech only, or also on a "line" of
-    its own, where there is none. frame_rate: of the video. left_out: how many wishes had no room.
+    its own, where there is none. frame_rate: of the video. left_out: counts wishes without room.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class CueLayout:
         if not 1 <= frame_rate <= 1000:
             raise RecipeError(f"frame rate {frame_rate:g}: give frames a second, such as 25")
         self.gap = math.ceil(200 / frame_rate)
-        self.left_out = 0
+        self.left_out: Counter[str] = Counter()
         self._free = _free(busy, self.gap)
         self._ends = [end for _, end in self._free]
         self._starts = [start for start, _ in self._free]
@@ -128,7 +130,7 @@ class CueLayout:
         if draft is None or draft.end + self.gap <= start:
             if placed := self._placed(wish, start):
                 return draft, placed
-            self.left_out += 1
+            self.left_out[NO_ROOM] += 1
             return None, draft
         if same_sound(wish.span.text) in map(same_sound, (span.text for span in draft.spans)):
             until = min(round(100 * wish.span.end), draft.start + LONGEST, draft.limit)
@@ -144,7 +146,7 @@ class CueLayout:
         for ended in (draft.ended_by(draft.start + time_to_read(draft.texts[0])), shortest):
             if ended and (placed := self._placed(wish, max(start, ended.end + self.gap))):
                 return ended, placed
-        self.left_out += 1
+        self.left_out[NO_ROOM] += 1
         return None, draft
 
     def _placed(self, wish: Wish, earliest: int) -> _Draft | None:

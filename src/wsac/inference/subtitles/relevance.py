@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from bisect import insort
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wsac.inference.spans.span import Span
+from wsac.inference.spans.thresholds import DEFAULT
 from wsac.types import RecipeError
 
 from .cues import LONGEST, Wish
+from .left_out import REPEATED, SKIPPED, SURROUNDINGS, UNSURE
 from .wording import STYLES, same_sound, style_named, wordings
 
 SALIENT = 12.0  # dB above what is around: certainly noticed
@@ -25,7 +28,8 @@ KINDS = ("sound", "speech", "music")
 class CueOptions:
     """What becomes a cue, and how it is written.
 
-    style: one of STYLES. sensitivity: 0 to 1; at 1 every event, and a steady sound once. skip:
+    style: one of STYLES. sensitivity: 0 to 1; at 1 every event, however unsure, and a steady sound
+    once. skip:
     kinds that are left out, "speech" or "music". min_confidence: for sounds whose confidence is
     known. onomatopoeia: with a second line such as "woof, woof". Raises RecipeError for impossible
     values.
@@ -36,6 +40,11 @@ class CueOptions:
     skip: Sequence[str] = ()
     min_confidence: float = 0.0
     onomatopoeia: bool = False
+
+    @property
+    def least(self) -> float:
+        """The confidence below which a sound has no cue."""
+        return max(self.min_confidence, DEFAULT.confidence if self.sensitivity < 1 else 0.0)
 
     def __post_init__(self) -> None:
         style_named(self.style)
@@ -80,14 +89,19 @@ class _Ongoing:
 
 
 def wishes(
-    spans: Iterable[Span], options: CueOptions, cuts: Iterable[float] = ()
+    spans: Iterable[Span],
+    options: CueOptions,
+    cuts: Iterable[float] = (),
+    left_out: Counter[str] | None = None,
 ) -> Iterator[Wish]:
     """The cues that spans should get, in the order of their starts; spans come in that order.
 
     cuts: seconds of cuts of the video; an iterator gives them in order, and only when it is asked.
     A sustained sound gets one cue. Another, "[rain continues]", comes REMIND seconds later or more,
-    once something changed: a cut of the video, or another cue.
+    once something changed: a cut of the video, or another cue. left_out: counts what gets none, by
+    its reason.
     """
+    left_out = Counter() if left_out is None else left_out
     style, relevance = STYLES[options.style], Relevance()
     ongoing: dict[str, _Ongoing] = {}
     ahead = iter(sorted(cuts) if isinstance(cuts, Collection) else cuts)
@@ -111,25 +125,31 @@ def wishes(
                     yield Wish(seconds, texts, state.span)
 
     for span in spans:
-        if span.kind in options.skip or not span.text.strip():
+        if span.kind in options.skip:
+            left_out[SKIPPED] += 1
             continue
-        if span.confidence is not None and span.confidence < options.min_confidence:
+        unsure = span.confidence is not None and span.confidence < options.least
+        if unsure or not span.text.strip():
+            left_out[UNSURE] += 1
             continue
         yield from reminders(span.start)
         name = same_sound(span.text)
         known = ongoing.get(name)
-        part = known is not None and not span.sustained and span.start < known.span.end
+        before = known is not None and span.background < known.span.background
+        part = known is not None and (before or not span.sustained) and span.start < known.span.end
         if part and options.sensitivity < 1:
-            continue  # of what goes on
+            left_out[SURROUNDINGS] += 1
+            continue
         again = known is not None and span.sustained and span.start - known.span.end <= SAME
         matters = relevance(span, name) >= 1 - options.sensitivity
-        if again and known is not None:
+        if again and not part and known is not None:
             known.span = max(known.span, span, key=lambda part: part.end)
             if not known.due(span.start):
-                continue
+                continue  # its first cue stands for it
         elif not matters:
+            left_out[REPEATED] += 1
             continue
-        if span.sustained:
+        if span.sustained and not part:
             ongoing[name] = _Ongoing(known.span if again and known else span, span.start)
         insort(changes, (span.end, name))
         texts = wordings(
@@ -137,7 +157,7 @@ def wishes(
             style,
             sustained=span.sustained or span.background,
             onomatopoeia=options.onomatopoeia,
-            again=again,
+            again=again and not part,
         )
         yield Wish(span.start, texts, span)
     yield from reminders(math.inf)

@@ -13,11 +13,12 @@ from wsac import __version__
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.local_files import STDIN, local_file
 from wsac.inference.spans.span import Span
-from wsac.io.console import count_of, progress
+from wsac.io.console import progress
 from wsac.io.files import write_bytes
 from wsac.types import AudioError, RecipeError, WsacError
 
 from .cues import Cue, Place, check_place
+from .left_out import left_out_words
 from .relevance import CueOptions
 from .soft_track import PLAIN_TEXT, copy_path
 from .speech_file import SpeechFile
@@ -95,12 +96,13 @@ class SubtitleJob:
 class Subtitled:
     """What became of a file. paths: what was written. notes: what was odd. error: why nothing was.
 
-    cues: how many there are.
+    cues: how many there are. left_out: how many sounds have none, and why; "" for no sound.
     """
 
     file: Path
     paths: tuple[Path, ...] = ()
     cues: int = 0
+    left_out: str = ""
     notes: tuple[str, ...] = ()
     error: WsacError | None = None
 
@@ -170,10 +172,9 @@ class SubtitleWriter:
             unfinished.close(done=False)
             raise
         unfinished.close(done=True)
-        if subtitles.left_out:
-            what = f"{count_of(subtitles.left_out, 'sound')} left out"
-            more.append(f"{what}: no room between other cues")
-        return Subtitled(sound, tuple(missing.values()), len(subtitles.cues), (*notes, *more))
+        left_out = left_out_words(subtitles.left_out, self.job.options.sensitivity)
+        count = len(subtitles.cues)
+        return Subtitled(sound, tuple(missing.values()), count, left_out, (*notes, *more))
 
     def _outputs(self, sound: Path) -> dict[str, Path]:
         """Names that no other sound of this run has: film.mp4 and film.wav write two files."""
@@ -217,7 +218,7 @@ class SubtitleWriter:
                         read = seconds
 
                     stream.on_seconds = advance
-                    for span in captioner.spans(stream):
+                    for span in captioner.spans(stream, min_confidence=0.0):
                         span = replace(span, start=span.start + start, end=span.end + start)
                         unfinished.add(span)
                         self.reached = f"{sound}: stopped at {_clock(span.start)}{whole}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from typing import Any
@@ -34,13 +34,17 @@ def check_format(name: str) -> str:
     return name
 
 
-def to_text(cues: Sequence[Cue], name: str, *, title: str = "") -> str:
-    """A whole file of cues in a format of SUFFIXES. title: of the document, where it has one."""
+def to_text(
+    cues: Sequence[Cue], name: str, *, title: str = "", left_out: Mapping[str, int] | None = None
+) -> str:
+    """A whole file of cues in a format of SUFFIXES. title: of the document, where it has one.
+    left_out: how many sounds got no cue, by reason; for JSON."""
     match check_format(name):
         case "ttml":
             return to_ttml(cues, title=title)
         case "json":
-            return to_json([_row(cue) | {"spans": _spans(cue)} for cue in cues], indent=2) + "\n"
+            rows = [_row(cue) | {"spans": _spans(cue)} for cue in cues]
+            return to_json({"cues": rows, "left_out": dict(left_out or {})}, indent=2) + "\n"
         case "csv":
             rows = [_row(cue) | _facts(cue) for cue in cues]
             return "".join(map(csv_line, (COLUMNS, *([row[c] for c in COLUMNS] for row in rows))))

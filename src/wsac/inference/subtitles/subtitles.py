@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
@@ -23,7 +23,7 @@ FRAME_RATE = 24.0  # where there is no video
 
 @dataclass(frozen=True)
 class Subtitles:
-    """The cues of a file, in order. file: its path. left_out: sounds for which there was no room.
+    """The cues of a file, in order. file: its path. left_out: sounds without a cue, by reason.
     speech: the file of speech between whose cues they lie.
 
     >>> subtitles = Subtitles.of(Captioner.load().spans("film.mp4"), file="film.mp4")
@@ -32,7 +32,7 @@ class Subtitles:
 
     cues: tuple[Cue, ...]
     file: str = ""
-    left_out: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     speech: SpeechFile | None = None
     audio_options: AudioOptions = AS_IS
 
@@ -59,16 +59,17 @@ class Subtitles:
         if isinstance(speech, (str, Path)):
             speech = SpeechFile(speech)
         layout = CueLayout(speech.busy if speech else (), frame_rate, place)
-        cues = list[Cue]()
-        for cue in layout.place(wishes(spans, options or CueOptions(), cuts)):
+        options, cues = options or CueOptions(), list[Cue]()
+        for cue in layout.place(wishes(spans, options, cuts, layout.left_out)):
             if on_cue is not None:
                 on_cue(cue)
             cues.append(cue)
-        return Subtitles(tuple(cues), str(file), layout.left_out, speech, audio_options)
+        return Subtitles(tuple(cues), str(file), dict(layout.left_out), speech, audio_options)
 
     def text(self, name: str = "srt") -> str:
         """The cues of sounds in a format: srt, vtt, ttml, ass, json, csv or audacity."""
-        return to_text(self.cues, name, title=Path(self.file).stem)
+        title = Path(self.file).stem
+        return to_text(self.cues, name, title=title, left_out=self.left_out)
 
     def merged(self) -> bytes:
         """The file of speech with the cues of sounds in it. Raises RecipeError without one."""
