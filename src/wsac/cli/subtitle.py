@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import BadParameter, Exit, Option
 
@@ -22,7 +22,8 @@ Merge = Annotated[
     Option(callback=common.existing, help="Subtitles of speech to merge with; they stay as is."),
 ]
 Place = Annotated[
-    str, Option(help="Sounds during speech: 'gaps' leaves them out; 'line' shows them apart.")
+    Literal["gaps", "line"],
+    Option(help="Sounds during speech: 'gaps' leaves them out; 'line' shows them apart."),
 ]
 Format = Annotated[
     str | None, Option("--format", "-f", help="srt, vtt, ttml, ass, json, csv, audacity; a,b.")

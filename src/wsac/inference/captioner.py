@@ -282,7 +282,7 @@ class Captioner:
         """Other captions of a sound, likeliest first: up to ``count`` that differ from its caption
         and from one another. embedding: [D], unit norm."""
         size = self.options.generation.beam_size
-        beam = {"beam_size": max(size, min(count + 1, MAX_BEAMS)), "groups": 1}
+        beam: dict[str, Any] = {"beam_size": max(size, min(count + 1, MAX_BEAMS)), "groups": 1}
         writer = self.with_options(**beam, choose="", samples=0)
         texts = {self._write(embedding[None])[0][0].lower()}
         captions = []

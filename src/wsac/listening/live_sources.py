@@ -136,7 +136,9 @@ def _container(
 
     try:
         timeout = STALL_SECONDS if isinstance(file, str) else None
-        with av.open(file, options=options, timeout=timeout, metadata_errors="replace") as opened:
+        with av.open(
+            file, "r", options=options, timeout=timeout, metadata_errors="replace"
+        ) as opened:
             if not opened.streams.audio:
                 raise AudioError(f"{name}: no audio track; give another --input")
             resampler = av.AudioResampler("flt", "mono", sample_rate)

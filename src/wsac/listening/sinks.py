@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from wsac.io.console import count_of, say
 from wsac.types import WsacError
@@ -15,15 +16,18 @@ WAITING = 100  # deliveries, at most; later ones are dropped, and counted
 LAST_SECONDS = 5.0  # for what still waits at the end
 
 
-class Sink:
+class Sink(Protocol):
     """Takes the results of listening. ``event`` is called when an event begins, lasts and has
     ended; a failure is a WsacError or an OSError, and never stops the listening."""
 
-    def now(self, now: Now) -> None: ...
+    def now(self, now: Now) -> None:
+        return None
 
-    def event(self, event: Event) -> None: ...
+    def event(self, event: Event) -> None:
+        return None
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        return None
 
 
 class Deliveries:

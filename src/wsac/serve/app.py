@@ -46,7 +46,7 @@ def create_app(
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
-    from starlette.routing import Route, WebSocketRoute
+    from starlette.routing import BaseRoute, Route, WebSocketRoute
 
     options = options or ServeOptions()
     metrics = Metrics()
@@ -75,7 +75,7 @@ def create_app(
     }
     for path in (file for file in PAGE.rglob("*.*") if file.suffix in TYPES):
         contents[f"/{path.relative_to(PAGE).as_posix()}"] = partial(_file, path)
-    routes = [
+    routes: list[BaseRoute] = [
         Route(path, gate.open(path, partial(answer, content)), methods=["GET"])
         for path, content in contents.items()
     ]

@@ -96,12 +96,14 @@ class Describer:
         with ThreadPoolExecutor(1, "wsac-words") as pool, closing(batches):
             waiting: deque[Future[list[tuple[Span, Tensor]]]] = deque()
             failure: WsacError | None = None
+            wait = True  # for the first, so that it comes soon
             try:
                 for batch in batches:
                     if batch:
                         waiting.append(pool.submit(self._described, batch, stream.file))
-                    while waiting and (not two or len(waiting) > 1 or waiting[0].done()):
+                    while waiting and (wait or len(waiting) > 1 or waiting[0].done()):
                         yield from waiting.popleft().result()
+                        wait = not two
             except WsacError as error:
                 failure = error  # behind what came before it
             for described in waiting:
