@@ -1,8 +1,10 @@
-"""A server that answers as the Hub does, for tests of downloads."""
+"""A server that answers as the Hub does, for tests of downloads and uploads."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from typing import Any
 from wsac.io import hub as hub_module
 
 COMMIT = "c0ffee" + "0" * 34
+TOKEN = "hf_a_secret_of_a_test"
 
 
 class Hub:
@@ -24,6 +27,12 @@ class Hub:
         self.cut: set[str] = set()  # files whose first download ends half-way
         self.damaged: set[str] = set()  # files that are other than their digest says
         self.revisions = {"main", COMMIT}
+        self.sizes: dict[str, int] = {}  # what the Hub says of files, where it is not so
+        self.private: set[str] = set()  # repositories that only the holder of TOKEN may read
+        self.repos: dict[str, dict[str, Any]] = {}  # that were made here
+        self.commits: list[dict[str, Any]] = []
+        self.stored: dict[str, bytes] = {}  # large files by their SHA-256
+        self.status = 0  # of every answer to an upload, if it is to fail
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,7 +40,38 @@ class Hub:
                 self.answer(body=False)
 
             def do_GET(self) -> None:
-                self.answer(body=True)
+                if self.path.startswith("/api/models/"):
+                    repo = self.path.removeprefix("/api/models/").partition("?")[0]
+                    names = [{"rfilename": n.removeprefix(f"{repo}/")} for n in hub.files]
+                    about = {"id": repo, "sha": COMMIT, "siblings": names}
+                    self.send_json(about if repo in hub.repos else {}, 200 if names else 404)
+                else:
+                    self.answer(body=True)
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"] or 0))
+                signed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+                hub.requests.append(("POST", self.path, ""))
+                if not signed or hub.status:
+                    status = hub.status if signed else 401
+                    return self.send_json({"error": "no"}, status, {"X-Error-Message": "no"})
+                self.send_json(*hub.take(self.path, content))
+
+            def do_PUT(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                hub.requests.append(("PUT", self.path, ""))
+                hub.stored[hashlib.sha256(content).hexdigest()] = content
+                self.send_json({})
+
+            def send_json(self, value: Any, status: int = 200, headers: Any = ()) -> None:
+                content = json.dumps(value).encode()
+                self.send_response(status)
+                for name, text in dict(headers).items():
+                    self.send_header(name, text)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
             def answer(self, body: bool) -> None:
                 repo, _, rest = self.path.lstrip("/").partition("/resolve/")
@@ -40,6 +80,8 @@ class Hub:
                 hub.requests.append((self.command, key, asked))
                 content = hub.files.get(key)
                 known = any(file.startswith(f"{repo}/") for file in hub.files)
+                if repo in hub.private and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                    content, known = None, False
                 if content is None or revision not in hub.revisions:
                     code = "EntryNotFound" if known else "RepoNotFound"
                     code = "RevisionNotFound" if known and revision not in hub.revisions else code
@@ -51,7 +93,9 @@ class Hub:
                     self.end_headers()
                     return
                 digest = hashlib.sha256(content).hexdigest()
-                if name.endswith(".json"):  # small files are known by the name that git gives them
+                if name.endswith(
+                    (".json", ".txt", ".md")
+                ):  # small files are known by the name that git gives them
                     digest = hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest()
                 if key in hub.damaged:
                     content = bytes(len(content))
@@ -59,7 +103,8 @@ class Hub:
                 self.send_response(206 if asked else 200)
                 self.send_header("X-Repo-Commit", COMMIT if revision == "main" else revision)
                 self.send_header("ETag", f'"{digest}"')
-                self.send_header("Content-Length", str(len(content) - first))
+                length = hub.sizes.get(key, len(content) - first)
+                self.send_header("Content-Length", str(length))
                 if asked:
                     self.send_header(
                         "Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}"
@@ -81,8 +126,53 @@ class Hub:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def add(self, repo: str, folder: Path) -> None:
-        for path in folder.iterdir():
-            self.files[f"{repo}/{path.name}"] = path.read_bytes()
+        for path in filter(Path.is_file, folder.rglob("*")):
+            self.files[f"{repo}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
+
+    def take(self, path: str, content: bytes) -> tuple[Any, int]:
+        """The answer to an upload: of a repository, what is to come, or a commit."""
+        if path == "/api/validate-yaml":
+            return {"errors": [], "warnings": []}, 200
+        if path == "/api/repos/create":
+            asked = json.loads(content)
+            repo = f"{asked['organization']}/{asked['name']}"
+            new = repo not in self.repos
+            self.repos.setdefault(repo, asked)
+            return {"url": f"{self.address}/{repo}", "id": repo}, 200 if new else 409
+        if path.endswith("/info/lfs/objects/batch"):
+            rows = [
+                {k: each[k] for k in ("oid", "size")}
+                | {"actions": {"upload": {"href": f"{self.address}/lfs/{each['oid']}"}}}
+                for each in json.loads(content)["objects"]
+            ]
+            return {"transfer": "basic", "objects": rows}, 200
+        repo, _, what = path.removeprefix("/api/models/").partition("/commit/")
+        if not what:
+            files = json.loads(content)["files"]
+            rows = [
+                {
+                    "path": each["path"],
+                    "uploadMode": "lfs" if each["path"].endswith(".safetensors") else "regular",
+                    "shouldIgnore": False,
+                }
+                for each in files
+            ]
+            return {"files": rows}, 200
+        commit: dict[str, Any] = {"repo": repo, "revision": what, "files": []}
+        for line in content.splitlines():
+            row = json.loads(line)
+            value = row["value"]
+            if row["key"] == "header":
+                commit |= value
+                continue
+            large = row["key"] == "lfsFile"
+            key = f"{repo}/{value['path']}"
+            self.files[key] = (
+                self.stored[value["oid"]] if large else base64.b64decode(value["content"])
+            )
+            commit["files"].append(value["path"])
+        self.commits.append(commit)
+        return {"commitUrl": f"{self.address}/{repo}/commit/{COMMIT}", "commitOid": COMMIT}, 200
 
     def got(self, key: str) -> int:
         return sum(method == "GET" and file == key for method, file, _ in self.requests)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from wsac.io.files import read_json
+from wsac.io.hub import hub_address
 from wsac.runtime.device import pick_device
 from wsac.types import ModelError
 
@@ -27,11 +28,12 @@ def load_clap(
     name: ``"pocket"``, the built-in model; a folder of ``wsac train-clap``, of ``wsac
     convert-clap`` or in the layout of transformers' ClapModel; a checkpoint file (.pt, .pth,
     .safetensors) of WavCaps, MS-CLAP or LAION; or a name of ``wsac clap list`` or on the Hub,
-    perhaps with ``@revision``, which is downloaded. Behind it may stand ``#raw`` (captions as they
-    are, where WavCaps' code cleans them) and ``#crop=laion`` (sounds as long as laion_clap makes
-    them); other CLAPs ignore both. tokenizer: a folder or tokenizer.json for a checkpoint file
-    without one. device: cpu, cuda or auto. offline: use the Hub's cache only. The encoder's
-    ``source`` loads it again. Raises ModelError when there is no such model.
+    perhaps with ``hf://`` before it or ``@revision`` behind, which is downloaded. Behind it may
+    stand ``#raw`` (captions as they are, where WavCaps' code cleans them) and ``#crop=laion``
+    (sounds as long as laion_clap makes them); other CLAPs ignore both. tokenizer: a folder or
+    tokenizer.json for a checkpoint file without one. device: cpu, cuda or auto. offline:
+    use the Hub's cache only. The encoder's ``source`` loads it again. Raises ModelError when there
+    is no such model.
     """
     device, ways = pick_device(device), list[str]()
     while not Path(name).exists() and (mark := re.search("#([^#]*)$", str(name))):
@@ -40,8 +42,8 @@ def load_clap(
             known = " or ".join(f"#{way}" for way in WAYS)
             raise ModelError(f"{name}#{mark[1]}: '#{mark[1]}' is not known; {known} may follow")
         ways.insert(0, mark[1])
-    path = BUNDLED if str(name) == "pocket" else Path(name)
-    if (card := path / "clap.json").is_file():
+    path, address = BUNDLED if str(name) == "pocket" else Path(name), hub_address(name)
+    if not address and (card := path / "clap.json").is_file():
         if not isinstance(facts := read_json(card), dict):
             raise ModelError(f"{card}: damaged, or not of a CLAP; get or make the model again")
         if facts.get("kind") == "pocket":
@@ -50,10 +52,10 @@ def load_clap(
             return PocketClap.load(path, device=device)
     from .public.checkpoints import PICKLES, load_public
 
-    source = str(name)
-    if path.exists():
+    source = address or str(name)
+    if not address and path.exists():
         source = str(path.resolve())
-    elif (
+    elif not address and (
         path.suffix in (*PICKLES, ".safetensors")
         or path.is_absolute()
         or source.startswith((".", "~"))
@@ -65,7 +67,7 @@ def load_clap(
         try:
             path, words = fetch(source, offline=offline)
         except ModelError as error:
-            if source.partition("@")[0] in CATALOG:
+            if address or source.partition("@")[0] in CATALOG:
                 raise
             raise ModelError(f"no file or folder {name} here, and {error}") from error
         tokenizer = tokenizer or words

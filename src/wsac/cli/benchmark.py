@@ -51,7 +51,7 @@ def benchmark(
 
 def tune(
     audio: Annotated[list[str], Option(help="Sounds without captions: files, folders or globs.")],
-    model: Annotated[common.Words, Option(help="A run folder, or pocket. Repeatable.")] = None,
+    model: Annotated[common.Words, Option(help="As of wsac caption. Repeatable.")] = None,
     bridge: Annotated[common.Words, Option(help="Try only these and the model's own.")] = None,
     gap: common.Gap = None,
     write: Annotated[bool, Option("--write", help="Save the best as the run's default.")] = False,
@@ -70,7 +70,7 @@ def tune(
     if write and "pocket" in models:
         raise WsacError("--write: the built-in captioner is read-only; give --model a run folder")
     for name in models:
-        check_captioner(name)
+        check_captioner(name, change=write)
     files = common.find_sounds(audio)
     from wsac.clap.collections import embed_audible
     from wsac.evaluation import tune as tuning

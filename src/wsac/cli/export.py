@@ -14,7 +14,9 @@ from . import common_options as common
 
 def export(
     onnx: Annotated[Path, Option(help="The new folder to write.")],
-    model: Annotated[str, Argument(help="A run folder, or pocket.", metavar="[RUN]")] = "pocket",
+    model: Annotated[
+        str, Argument(help="pocket, a run folder or owner/name.", metavar="[RUN]")
+    ] = "pocket",
     bridge: common.Bridge = None,
     gap: common.Gap = None,
     decoder_only: Annotated[bool, Option("--decoder-only", help="No audio tower.")] = False,

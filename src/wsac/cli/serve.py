@@ -29,7 +29,7 @@ def serve(
     host: Annotated[str, Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     model: Annotated[
-        list[str], Option("--model", help="A run folder, or pocket. Repeatable: clients choose.")
+        list[str], Option("--model", help="As of wsac caption. Repeatable: clients choose.")
     ] = ["pocket"],  # noqa: B006
     clap: common.MovedClap = None,
     archive: Annotated[
@@ -54,15 +54,15 @@ def serve(
 
     wsac serve --port 8000
     """
-    from wsac.inference.captioner_folder import check_captioner
+    from wsac.inference.captioner_folder import check_captioner, published
 
     if missing := [name for name in NEEDED if not find_spec(name)]:
         what = f"wsac serve needs {', '.join(missing)}"
         raise WsacError(f"{what}: pip install 'wsac[serve]'")
     folders = [check_captioner(name) for name in model]
     names = [
-        "pocket" if name == "pocket" else folder.resolve().name
-        for name, folder in zip(model, folders, strict=True)
+        "pocket" if name == "pocket" else address or folder.resolve().name
+        for name, address, folder in zip(model, map(published, model), folders, strict=True)
     ]
     if twice := [name for name in names if names.count(name) > 1]:
         raise WsacError(f"--model: two are called {twice[0]}; rename one of the folders")

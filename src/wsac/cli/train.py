@@ -174,7 +174,7 @@ def calibrate(
     """
     from wsac.inference.captioner_folder import check_captioner
 
-    check_captioner(model)
+    check_captioner(model, change=True)
     from wsac.inference.calibrate import calibrate as run
     from wsac.inference.calibrate import figure_rows
 

@@ -28,8 +28,9 @@ from wsac.types import ModelError, RecipeError
 
 from .caption_options import CaptionOptions
 from .captioner_folder import BUNDLED_CAPTIONER as BUNDLED_CAPTIONER
-from .captioner_folder import CARD, check_captioner
+from .captioner_folder import CARD, PARTS, WORDS, check_captioner, published
 from .confidence import FEATURES, Calibration
+from .hub_captioner import fetch_captioner
 from .prompts import Prompter, PromptSettings
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FREE = ("clap", "decoder.model")  # places in captioner.json, which people change by hand
-WORDS = "words.txt"
-PARTS = ("decoder.safetensors", "tokenizer.json", WORDS, "memory.safetensors", "gap.safetensors")
 BROKEN = (LookupError, TypeError, ValueError, AttributeError, OSError, RuntimeError)
 
 
@@ -117,6 +116,17 @@ def load(name: str | Path, moved_clap: str | Path | None, device: str) -> dict[s
             raise
     with one_at_a_time(folder):  # it was saved meanwhile; now nobody can
         return _read(folder, moved_clap, device)
+
+
+def newest(name: str | Path, revision: str | None) -> str:
+    """The name of a captioner with its revision; on the Hub it is looked for again.
+
+    Raises ModelError for the revision of a folder.
+    """
+    fetch_captioner.cache_clear()
+    if revision and not published(name):
+        raise ModelError(f"{name}: a folder has no revision {revision}; leave it out")
+    return f"{name}@{revision}" if revision else str(name)
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:

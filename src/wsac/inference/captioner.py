@@ -27,7 +27,6 @@ from wsac.data.audio.stream import AudioStream
 from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder
 from wsac.decoder.generation import Words, generate_best, generate_samples, prepare
-from wsac.decoder.generation.generation_options import MAX_BEAMS
 from wsac.types import AudioError, Caption
 
 from . import bundle
@@ -79,13 +78,29 @@ class Captioner:
     def load(
         path_or_name: str | Path = "pocket", *, clap: str | Path | None = None, device: str = "auto"
     ) -> Captioner:
-        """Load the built-in captioner ("pocket") or a folder written by training or ``save``.
+        """Load the built-in captioner ("pocket"), a folder written by training or ``save``, or
+        ``owner/name`` on the Hub, perhaps with ``@revision``.
 
         clap: where the captioner's CLAP is now, if it has moved since the training. device: "auto"
         takes a GPU if there is one. Raises ModelError when the folder is missing, incomplete or
         made with another CLAP.
         """
         return Captioner(**bundle.load(path_or_name, clap, device))
+
+    @staticmethod
+    def from_pretrained(
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        clap: str | Path | None = None,
+        device: str = "auto",
+    ) -> Captioner:
+        """Load from the Hub, which is asked anew, or a folder as ``load`` does.
+
+        name: ``owner/name``, or ``hf://owner/name`` where a folder ``owner`` is. revision: a
+        commit, tag or branch. Nothing is unpickled or run. Raises ModelError.
+        """
+        return Captioner.load(bundle.newest(name, revision), clap=clap, device=device)
 
     def save(
         self,
@@ -221,16 +236,9 @@ class Captioner:
         guess, 0 for nothing. audio may also be an open AudioStream, at the CLAP's sample rate.
         sample_rate, audio_options: as for ``caption``. Raises AudioError, RecipeError.
         """
-        from .spans.describe_spans import Describer
-        from .spans.thresholds import DEFAULT
+        from .spans.describe_spans import spans_of_sound
 
-        numbers = DEFAULT
-        if min_confidence is not None:
-            numbers = replace(numbers, confidence=min_confidence)
-        describer = Describer(self, skip, numbers)
-        if isinstance(audio, AudioStream):
-            return describer.spans_of(audio)
-        return describer.spans_in(audio, audio_options.at(sample_rate))
+        return spans_of_sound(self, audio, skip, min_confidence, audio_options.at(sample_rate))
 
     def find(
         self,
@@ -281,16 +289,9 @@ class Captioner:
     def alternatives(self, embedding: Tensor, count: int = 3) -> list[Caption]:
         """Other captions of a sound, likeliest first: up to ``count`` that differ from its caption
         and from one another. embedding: [D], unit norm."""
-        size = self.options.generation.beam_size
-        beam: dict[str, Any] = {"beam_size": max(size, min(count + 1, MAX_BEAMS)), "groups": 1}
-        writer = self.with_options(**beam, choose="", samples=0)
-        texts = {self._write(embedding[None])[0][0].lower()}
-        captions = []
-        for text, logprob in writer._candidates(embedding[None], count + 1)[0]:
-            if text.lower() not in texts:
-                texts.add(text.lower())
-                captions.append(Caption(text, logprob))
-        return self._sure(embedding.expand(len(captions), -1), captions)[:count]
+        from .closer_look import other_captions
+
+        return other_captions(self, embedding, count)
 
     def _sure(self, audio: Tensor, captions: list[Caption]) -> list[Caption]:
         """The captions of audio embeddings [N, D], with their confidences where there is any."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from torch import Tensor
 
 from wsac.bridges import KINDS, nearest
-from wsac.types import RecipeError
+from wsac.decoder.generation.generation_options import MAX_BEAMS
+from wsac.types import Caption, RecipeError
 
 from .captioner import Captioner
 
@@ -40,3 +42,17 @@ def nearest_captions(
     for caption, cosine in zip(writer.caption_embeddings(entries[0]), cosines[0], strict=True):
         rows.setdefault(caption.text, round(float(cosine), 4))
     return list(rows.items())[:count]
+
+
+def other_captions(captioner: Captioner, embedding: Tensor, count: int) -> list[Caption]:
+    """What ``Captioner.alternatives`` returns."""
+    size = captioner.options.generation.beam_size
+    beam: dict[str, Any] = {"beam_size": max(size, min(count + 1, MAX_BEAMS)), "groups": 1}
+    writer = captioner.with_options(**beam, choose="", samples=0)
+    texts = {captioner._write(embedding[None])[0][0].lower()}
+    captions = []
+    for text, logprob in writer._candidates(embedding[None], count + 1)[0]:
+        if text.lower() not in texts:
+            texts.add(text.lower())
+            captions.append(Caption(text, logprob))
+    return captioner._sure(embedding.expand(len(captions), -1), captions)[:count]

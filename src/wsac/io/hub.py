@@ -18,10 +18,25 @@ from .console import say
 from .mirrors import digest_of
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+ON_THE_HUB = re.compile(r"hf:/{1,2}(?=[^/])")  # Path takes one of the two slashes away
+REFUSED = "the Hub refuses this; sign in with an account that may: hf auth login, or set HF_TOKEN"
 
 
 class MissingFileError(ModelError):
     """A file that its repository does not have."""
+
+
+def hub_address(name: str | Path) -> str:
+    """``owner/model`` of ``hf://owner/model``, perhaps with ``@revision``; "" of other names.
+
+    Raises ModelError for hf:// with anything else behind it.
+    """
+    if not (mark := ON_THE_HUB.match(str(name))):
+        return ""
+    address = str(name)[mark.end() :]
+    if not HUB_ID.fullmatch(address.partition("@")[0]):
+        raise ModelError(f"{name}: not a repository; give hf://owner/name, or with @revision")
+    return address
 
 
 def hub_file(
@@ -31,10 +46,13 @@ def hub_file(
     *,
     offline: bool = False,
     kind: str = "model",
+    most_bytes: int = 0,
 ) -> Path:
     """One file of a repository on the Hub, or from its cache (HF_HOME), with its checksum checked.
 
     Downloads are resumed. offline, or HF_HUB_OFFLINE: only the cache. kind: "model" or "dataset".
+    most_bytes: a larger file is refused before it is downloaded; 0 for no limit. A token comes from
+    where huggingface_hub has it: HF_TOKEN, or hf auth login.
     Raises MissingFileError when the repository does not have the file, ModelError for everything
     else.
     """
@@ -44,6 +62,8 @@ def hub_file(
     where = "looked for in the cache of the Hub" if offline else "from the Hub, or its cache"
     say(f"{repo}/{name}: {where}")
     where_from: dict[str, Any] = {"revision": revision, "repo_type": kind}
+    if most_bytes and not offline:
+        _check_size(repo, name, where_from, most_bytes)
     with _explain(repo, name, where_from):
         path = Path(hf_hub_download(repo, name, local_files_only=offline, **where_from))
     _verify(path)
@@ -92,6 +112,20 @@ def _hub_answers() -> bool:
     return False
 
 
+def _check_size(repo: str, name: str, where_from: dict[str, Any], most_bytes: int) -> None:
+    """Raises ModelError for a file that is too large; whatever else is wrong, the download says."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(repo, name, **where_from), str):
+        return
+    size = None
+    with suppress(Exception):  # the libraries below have no common error
+        size = get_hf_file_metadata(hf_hub_url(repo, name, **where_from)).size
+    if size is not None and size > most_bytes:
+        sizes = f"{size / 1e6:,.0f} MB, and at most {most_bytes / 1e6:,.0f} MB are expected"
+        raise ModelError(f"{repo}/{name}: {sizes}; it is not downloaded")
+
+
 def _verify(path: Path) -> None:
     """Check a file against its name in the Hub's cache, once: a stamp says so.
 
@@ -125,7 +159,9 @@ def _explain(repo: str, name: str, where_from: dict[str, Any]) -> Iterator[None]
         return
     except errors.LocalEntryNotFoundError as error:
         cause: Exception = error
-        if not isinstance(try_to_load_from_cache(repo, name, **where_from), str | None):
+        if refusal(error.__cause__):
+            what = REFUSED
+        elif not isinstance(try_to_load_from_cache(repo, name, **where_from), str | None):
             kind, what = MissingFileError, "not on the Hub"  # the cache remembers that
         else:
             remedy = "connect, or copy the files here and give their path"
@@ -138,7 +174,18 @@ def _explain(repo: str, name: str, where_from: dict[str, Any]) -> Iterator[None]
         remedy = "check the name, or sign in: hf auth login"
         cause, kind, what = error, MissingFileError, f"not on the Hub; {remedy}"
     except (errors.HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         remedy = "the same command resumes it"
-        cause, what = error, f"the download failed ({reason}); {remedy}"
+        cause, what = error, f"the download failed ({reason_of(error)}); {remedy}"
+        if refusal(error):
+            what = REFUSED
     raise kind(f"{repo}/{name}: {what}") from cause
+
+
+def refusal(error: BaseException | None) -> bool:
+    """Whether the Hub answered that this account, or nobody without one, may do this."""
+    return getattr(getattr(error, "response", None), "status_code", 0) in (401, 403)
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of an error, at most 200 characters."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

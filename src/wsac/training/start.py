@@ -12,7 +12,7 @@ from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder, begin
 from wsac.decoder.decoder_options import DecoderOptions
 from wsac.inference.captioner import Captioner
-from wsac.inference.captioner_folder import find_captioner
+from wsac.inference.captioner_folder import check_captioner
 from wsac.inference.read_back import STRANGE, built_in, read_back
 from wsac.io.console import count_of, say
 from wsac.runtime.seeding import seed_for
@@ -73,7 +73,7 @@ def first_decoder(
             [],
             b"",
         )
-    folder = find_captioner(start)
+    folder = check_captioner(start)
     if folder.resolve() == out.resolve():
         raise RecipeError(f"start = {start}: the same folder as --out; give another --out")
     captioner = Captioner.load(start, clap=recipe.clap, device="cpu")

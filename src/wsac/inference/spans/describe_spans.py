@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -59,6 +60,23 @@ def check_kinds(skip: Collection[str]) -> None:
         if name not in KINDS:
             hint = did_you_mean(name, KINDS).rstrip() or f"known: {', '.join(KINDS)}"
             raise RecipeError(f"unknown kind of span '{name}'; {hint}")
+
+
+def spans_of_sound(
+    captioner: Captioner,
+    audio: Audio | AudioStream,
+    skip: Collection[str],
+    min_confidence: float | None,
+    options: AudioOptions,
+) -> Iterator[Span]:
+    """What ``Captioner.spans`` returns."""
+    numbers = DEFAULT
+    if min_confidence is not None:
+        numbers = replace(numbers, confidence=min_confidence)
+    describer = Describer(captioner, skip, numbers)
+    if isinstance(audio, AudioStream):
+        return describer.spans_of(audio)
+    return describer.spans_in(audio, options)
 
 
 class Describer:

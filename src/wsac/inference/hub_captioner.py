@@ -1,0 +1,52 @@
+"""A captioner from the Hub: the files that its card lists, of one commit, and nothing else."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from wsac.io.checked_json import FILES
+from wsac.io.files import read_json
+from wsac.io.hub import MissingFileError, hub_file
+from wsac.types import ModelError, WsacError
+
+from .captioner_folder import CARD, PARTS
+
+OWN_CLAP = tuple(f"clap/{name}" for name in ("clap.json", "clap.safetensors", "tokenizer.json"))
+# bytes: more is no captioner. A vocabulary of a language model has some 20 MB, its weights 16 GB
+MOST_TEXT, MOST_WEIGHTS = 128_000_000, 64_000_000_000
+
+
+@lru_cache
+def fetch_captioner(repo: str, revision: str | None = None) -> Path:
+    """The folder of a captioner in the cache of the Hub, downloaded once in a process.
+
+    revision: a commit, tag or branch; default: the branch main. All files are of the commit of the
+    first. Only safetensors, JSON and text are asked for, by name, and each is compared with its
+    checksum on the Hub, later also with that in the card. Raises ModelError.
+    """
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    try:
+        card = hub_file(repo, CARD, revision, most_bytes=MOST_TEXT)
+    except MissingFileError as error:
+        if isinstance(error.__cause__, RemoteEntryNotFoundError):
+            what = f"no captioner, since it has no {CARD}; check the name"
+            raise ModelError(f"{repo}: {what}") from error
+        raise
+    folder = card.parent
+    for name in files_of(repo, card):
+        most = MOST_WEIGHTS if name.endswith(".safetensors") else MOST_TEXT
+        hub_file(repo, name, folder.name, most_bytes=most)
+    return folder
+
+
+def files_of(repo: str, card: Path) -> list[str]:
+    """The files of a captioner beside its card. Raises ModelError for another kind of card."""
+    try:
+        record = read_json(card)
+        sums, clap = record[FILES].keys(), record["clap"]
+    except (WsacError, LookupError, TypeError, AttributeError) as error:
+        what = f"its {CARD} is none of a captioner of this version"
+        raise ModelError(f"{repo}: {what}; ask its author to push it again") from error
+    return [name for name in PARTS if name in sums] + list(OWN_CLAP if clap == "clap" else ())
