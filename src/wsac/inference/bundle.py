@@ -28,9 +28,9 @@ from wsac.types import ModelError, RecipeError
 
 from .caption_options import CaptionOptions
 from .captioner_folder import BUNDLED_CAPTIONER as BUNDLED_CAPTIONER
-from .captioner_folder import CARD, PARTS, WORDS, check_captioner, published
+from .captioner_folder import check_captioner, published
 from .confidence import FEATURES, Calibration
-from .hub_captioner import fetch_captioner
+from .hub_captioner import CARD, PARTS, WORDS, fetch_captioner
 from .prompts import Prompter, PromptSettings
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from wsac.io.files import settle
 from wsac.io.hub import HUB_ID, hub_address
 from wsac.types import ModelError
 
+from .hub_captioner import CARD, fetch_captioner
+
 BUNDLED_CAPTIONER = Path(__file__).parents[1] / "weights" / "captioner"
-CARD = "captioner.json"
-WORDS = "words.txt"
-PARTS = ("decoder.safetensors", "tokenizer.json", WORDS, "memory.safetensors", "gap.safetensors")
 
 
 def find_captioner(name: str | Path) -> Path:
@@ -41,8 +40,6 @@ def check_captioner(name: str | Path, *, change: bool = False) -> Path:
     if not str(name):
         raise ModelError("an empty name of a captioner; give a folder of wsac train, or pocket")
     if address := published(name):
-        from .hub_captioner import fetch_captioner
-
         if change:
             what = "a captioner on the Hub cannot be changed here; save it in a folder first"
             raise ModelError(f"{name}: {what}: Captioner.from_pretrained(…).save(FOLDER)")

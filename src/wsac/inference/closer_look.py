@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -11,7 +11,8 @@ from wsac.bridges import KINDS, nearest
 from wsac.decoder.generation.generation_options import MAX_BEAMS
 from wsac.types import Caption, RecipeError
 
-from .captioner import Captioner
+if TYPE_CHECKING:
+    from .captioner import Captioner
 
 
 def usable_bridges(captioner: Captioner) -> list[str]:

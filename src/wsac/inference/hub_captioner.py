@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from wsac.io.checked_json import FILES
 from wsac.io.files import read_json
 from wsac.io.hub import MissingFileError, hub_file
 from wsac.types import ModelError, WsacError
 
-from .captioner_folder import CARD, PARTS
-
+CARD = "captioner.json"
+WORDS = "words.txt"
+PARTS = ("decoder.safetensors", "tokenizer.json", WORDS, "memory.safetensors", "gap.safetensors")
 OWN_CLAP = tuple(f"clap/{name}" for name in ("clap.json", "clap.safetensors", "tokenizer.json"))
 # bytes: more is no captioner. A vocabulary of a language model has some 20 MB, its weights 16 GB
 MOST_TEXT, MOST_WEIGHTS = 128_000_000, 64_000_000_000
@@ -43,6 +43,8 @@ def fetch_captioner(repo: str, revision: str | None = None) -> Path:
 
 def files_of(repo: str, card: Path) -> list[str]:
     """The files of a captioner beside its card. Raises ModelError for another kind of card."""
+    from wsac.io.checked_json import FILES
+
     try:
         record = read_json(card)
         sums, clap = record[FILES].keys(), record["clap"]
