@@ -72,7 +72,7 @@ def test_a_microphone_is_resampled_and_closed(monkeypatch):
     fake = FakeMicrophone(samples, 3 * RATE)
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     blocks = []
-    with pytest.raises(AudioError, match=r"nothing for 0.2 s; is it still plugged in\?"):
+    with pytest.raises(AudioError, match=r"nothing for 0.2 s; is it plugged in, and free\?"):
         collect(sources.microphone(None, RATE), blocks)
     assert fake.closed
     assert len(np.concatenate(blocks)) == pytest.approx(RATE, abs=400)  # the resampler holds some
@@ -85,6 +85,40 @@ def test_an_absent_microphone_is_told_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(WsacError, match=r"pip install 'wsac\[live\]'"):
         next(sources.microphone(None, RATE))
+
+
+@pytest.mark.parametrize("moment", ["__enter__", "__exit__"])
+def test_a_microphone_that_does_not_start_or_breaks_is_told_in_one_line(monkeypatch, moment):
+    def broken(*_):
+        raise FakeMicrophone.PortAudioError("Device unavailable [PaErrorCode -9985]")
+
+    monkeypatch.setattr(sources, "STALL_SECONDS", 0.1)
+    fake = FakeMicrophone(play(1), RATE)
+    opened = fake.InputStream
+
+    def stream_of(**options):
+        stream = opened(**options)
+        setattr(type(stream), moment, broken)
+        return stream
+
+    fake.InputStream = stream_of
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    with pytest.raises(AudioError, match=r"\(default\): Device unavailable .*; is it plugged in"):
+        collect(sources.microphone(None, RATE), [])
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://me:secret@camera/live", "rtsp://me@camera/live"),
+        ("rtsp://me:se@cr:et@camera:554/a@b:c", "rtsp://me@camera:554/a@b:c"),
+        ("http://camera:80/live", "http://camera:80/live"),
+        ("http://me@camera/live", "http://me@camera/live"),
+        ("the microphone", "the microphone"),
+    ],
+)
+def test_passwords_of_addresses_are_not_shown(address, shown):
+    assert sources.without_password(address) == shown
 
 
 def test_a_slow_listener_is_told_what_was_lost(monkeypatch, capsys):

@@ -167,6 +167,19 @@ def test_a_broker_that_is_not_there_is_told_once(capsys):
     assert err == f"broker 127.0.0.1:{port}: no answer; trying on while listening goes on\n"
 
 
+def test_a_connection_that_dies_while_it_is_closed(monkeypatch):
+    """Other sinks are closed after it."""
+    pytest.importorskip("paho.mqtt", reason="needs wsac[mqtt]")
+    from wsac.listening.mqtt_broker import MqttBroker
+
+    sink = MqttBroker("mqtt://127.0.0.1:1", [])
+    monkeypatch.setattr(sink._client, "is_connected", lambda: True)
+    sink.close()
+    for _ in range(1000):
+        sink.publish("x", "{}")
+    sink.close()
+
+
 @pytest.mark.parametrize("address", ["http://x", "mqtt://", "broker", "mqtt://x/a/#", "mqtt://x:y"])
 def test_no_address_of_a_broker(address):
     if not find_spec("paho"):

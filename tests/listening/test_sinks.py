@@ -143,6 +143,25 @@ def test_a_clip_that_cannot_be_written_stops_nothing(tmp_path, capsys):
     assert capsys.readouterr().err.count("; listening goes on") == 1
 
 
+def test_a_clip_for_which_the_disk_is_too_full_stops_nothing(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise soundfile.SoundFileError("System error.")
+
+    monkeypatch.setattr(soundfile, "write", full)
+    clips, sound = ClipKeeper(tmp_path, RATE), play(1)
+    with pytest.raises(WsacError, match=r"dog.flac: cannot write \(System error\.\); check"):
+        clips.store(event("ended", sound=sound))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seconds", [3.5, 1.0, 5 / 3])
+def test_listening_ends_after_so_much_sound(seconds):
+    ears = Ears()
+    session = ListeningSession(Listener(ears, live_tagger(ears, LABELS)), [])
+    session.run(np.split(play(6), 3), seconds)
+    assert session.listener.seconds == pytest.approx(seconds, abs=1 / RATE)
+
+
 def test_a_sink_that_fails_leaves_the_others_alone():
     class Broken(Sink):
         def event(self, event):

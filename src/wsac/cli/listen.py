@@ -97,6 +97,7 @@ def listen(
     from wsac.listening.event_clips import ClipKeeper
     from wsac.listening.listener import Listener, live_tagger
     from wsac.listening.listening_session import ListeningSession
+    from wsac.listening.live_sources import without_password
 
     captioner = Captioner.load(model, clap=clap, device=device)
     tagger = live_tagger(captioner, words, [entry.label for entry in rules])
@@ -109,7 +110,7 @@ def listen(
     sinks += [Quietly(sink, hours) if hours else sink for sink in told]
     session = ListeningSession(listener, sinks, live=live, clips=keeper)
     if live:
-        say(f"listening to {source or 'the microphone'}; Ctrl-C ends it")
+        say(f"listening to {without_password(source or 'the microphone')}; Ctrl-C ends it")
     try:
         session.run(open_source(listener), seconds)
     except KeyboardInterrupt:
@@ -153,7 +154,8 @@ def _source(source: str | None, microphone: str | None, pcm: int | None, speed: 
             rate = listener.sample_rate
             if source is None:
                 return reconnecting(partial(sources.microphone, microphone, rate), "microphone")
-            return reconnecting(partial(sources.network_stream, source, rate), source)
+            stream = partial(sources.network_stream, source, rate)
+            return reconnecting(stream, sources.without_password(source))
 
         return True, again
     path = Path(common.existing(source))

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from wsac.io.files import atomic_path
-from wsac.types import RecipeError
+from wsac.types import RecipeError, WsacError
 
 from .sound_event import Event
 
@@ -36,12 +36,16 @@ class ClipKeeper:
         moment = datetime.fromisoformat(event.time) if event.time else datetime.now()
         words = re.sub(r"[^a-z0-9]+", "-", event.label.lower()).strip("-")[:60]
         name = f"{moment:%Y%m%d-%H%M%S}-{event.number:04}-{words}.flac"
-        with atomic_path(self.folder / name) as temporary:
-            sound = event.sound.clip(-1, 1)
-            soundfile.write(temporary, sound, self._rate, format="FLAC", subtype="PCM_16")
+        path, sound = self.folder / name, event.sound.clip(-1, 1)
+        try:
+            with atomic_path(path) as temporary:
+                soundfile.write(temporary, sound, self._rate, format="FLAC", subtype="PCM_16")
+        except soundfile.SoundFileError as error:
+            what = f"cannot write ({error}); check the free space"
+            raise WsacError(f"{path}: {what}") from error
         self._names = sorted({*self._names, name})
         self._drop()
-        return replace(event, clip=str(self.folder / name))
+        return replace(event, clip=str(path))
 
     def _drop(self) -> None:
         while len(self._names) > self.keep:

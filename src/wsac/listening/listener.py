@@ -24,6 +24,7 @@ from .sound_event import Event, Now, State
 
 LIKELIEST = 5  # labels that are told of each window
 CAPTIONED = 10.0  # seconds of an event that its caption is about
+AT_ONCE = 4.0  # seconds whose windows are embedded together, at most
 PART = 0.1  # seconds: what the gate compares
 SMALLEST = 1e-12
 
@@ -63,12 +64,14 @@ class Listener:
         self.captioner, self.tagger, self.options = captioner, tagger, options or ListenOptions()
         self.sample_rate = captioner.clap.sample_rate
         self.clock: float | None = None
-        seconds = self.options.longest_clip + self.options.window_seconds + 5
-        self._ring = SampleRing(round(max(seconds, CAPTIONED + 5) * self.sample_rate))
-        self._size = round(self.options.window_seconds * self.sample_rate)
-        self._hop = round(self.options.hop_seconds * self.sample_rate)
+        window, hop = self.options.window_seconds, self.options.hop_seconds
+        self._memory = max(self.options.longest_clip, CAPTIONED) + 5  # seconds before a window ends
+        self._ring = SampleRing(round((self._memory + max(window, AT_ONCE)) * self.sample_rate))
+        self._size = round(window * self.sample_rate)
+        self._hop = round(hop * self.sample_rate)
+        self._step = self._hop * max(1, min(8, int(AT_ONCE / hop)))
         self._next = self._size  # where the next window ends
-        self._looked = 0  # where the last one ended
+        self._looked = 0  # where the last one ended that was told of
         self._confirming = Confirming(self.options)
         self._starts: dict[int, float] = {}  # of the events that have begun, by number
         self.listened = 0  # windows that the gate let pass
@@ -81,11 +84,10 @@ class Listener:
     def feed(self, block: np.ndarray) -> list[Now | Event]:
         """What is known with these samples ``[T]``."""
         results: list[Now | Event] = []
-        for place in range(0, len(block), self._hop * 8):  # a long block must not push itself out
-            self._ring.add(block[place : place + self._hop * 8])
+        for place in range(0, len(block), self._step):  # a long block must not push itself out
+            self._ring.add(block[place : place + self._step])
             ends = range(self._next, self._ring.end + 1, self._hop)
             self._next += len(ends) * self._hop
-            self._looked = ends[-1] if ends else self._looked
             results += self._look(list(ends))
         return results
 
@@ -121,7 +123,7 @@ class Listener:
 
     def _tell(self, samples: np.ndarray, end: int, tags: list) -> Iterator[Now | Event]:
         power = float(np.square(samples, dtype=np.float64).mean()) if len(samples) else 0.0
-        over = end / self.sample_rate
+        self._looked, over = end, end / self.sample_rate
         window = (over - len(samples) / self.sample_rate, over)
         none = self.tagger.none_of(tags)
         yield Now(over, _decibels(power), tuple(tags[:LIKELIEST]), none)
@@ -134,7 +136,7 @@ class Listener:
         number, end = candidate.number, None
         if state == "begins":
             self._starts[number] = self._edge(*candidate.first, rising=True)
-        start = self._starts[number]
+        start = self._starts.setdefault(number, candidate.first[0])  # Ctrl-C may have come first
         time = ""
         if self.clock is not None:
             time = datetime.fromtimestamp(self.clock + start).astimezone().isoformat("T", "seconds")
@@ -158,13 +160,16 @@ class Listener:
         return begin + change_point(samples, self.sample_rate, rising=rising)
 
     def _described(self, event: Event) -> Event:
-        """With its caption, and its sound where that is wanted."""
+        """With its caption, and its sound where that is wanted; of a long event, whose start is
+        out of memory, from the first sample that is not."""
         options, end = self.options, event.end or event.start
+        held = self._looked / self.sample_rate - self._memory
         if options.clips:
-            begin = event.start - options.before
+            begin = max(event.start - options.before, held)
             until = min(end + options.after, begin + options.longest_clip)
             event = replace(event, sound=self._part(begin, until))
-        samples = self._part(event.start, min(end, event.start + CAPTIONED))
+        start = max(event.start, held)
+        samples = self._part(start, min(end, start + CAPTIONED))
         if len(samples):
             event = replace(event, loudness=_decibels(float(np.square(samples).mean())))
         if not self._audible(samples):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -51,6 +52,9 @@ class ListeningSession:
                 before = self.listener.seconds + len(block) / self.listener.sample_rate
                 self.listener.clock = self._clock() - before
             fresh = False
+            if seconds is not None:
+                left = seconds - self.listener.seconds
+                block = block[: math.ceil(left * self.listener.sample_rate)]
             self._pass_on(self.listener.feed(block))
             if seconds is not None and self.listener.seconds >= seconds:
                 return

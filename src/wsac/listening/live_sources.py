@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,11 +32,16 @@ def is_address(name: str) -> bool:
     return "://" in name
 
 
+def without_password(address: str) -> str:
+    """An address as it may be shown and logged."""
+    return re.sub(r"(?<=://)([^/:@]*):[^/]*@", r"\1@", address)
+
+
 def microphone(name: str | None, sample_rate: int) -> Iterator[np.ndarray]:
     """What a microphone hears. name: a part of its name or its number; None: the system's default.
 
     Raises WsacError without sounddevice, and AudioError where there is no such microphone, or when
-    it falls silent for STALL_SECONDS.
+    it does not start, breaks, or falls silent for STALL_SECONDS.
     """
     try:
         import sounddevice
@@ -71,17 +77,18 @@ def microphone(name: str | None, sample_rate: int) -> Iterator[np.ndarray]:
         what = f"microphone {name or '(default)'}: {error}"
         raise AudioError(f"{what}; python -m sounddevice lists those that are there") from error
     resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
-    with stream:
-        while True:
-            try:
+    try:
+        with stream:
+            while True:
                 block = blocks.get(timeout=STALL_SECONDS)
-            except queue.Empty:
-                what = f"microphone {name or '(default)'}: nothing for {STALL_SECONDS:g} s"
-                raise AudioError(f"{what}; is it still plugged in?") from None
-            if lost:
-                say(f"microphone: {lost / rate:.1f} s lost, since listening is too slow")
-                lost = 0
-            yield resampler.resample_chunk(block)
+                if lost:
+                    say(f"microphone: {lost / rate:.1f} s lost, since listening is too slow")
+                    lost = 0
+                yield resampler.resample_chunk(block)
+    except (queue.Empty, sounddevice.PortAudioError) as error:
+        reason = str(error) or f"nothing for {STALL_SECONDS:g} s"
+        what = f"microphone {name or '(default)'}: {reason}"
+        raise AudioError(f"{what}; is it plugged in, and free?") from error
 
 
 def network_stream(address: str, sample_rate: int) -> Iterator[np.ndarray]:
@@ -90,7 +97,7 @@ def network_stream(address: str, sample_rate: int) -> Iterator[np.ndarray]:
     Raises AudioError when it cannot be opened or read for STALL_SECONDS.
     """
     options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
-    yield from _container(address, address, sample_rate, options)
+    yield from _container(address, without_password(address), sample_rate, options)
 
 
 def piped(file: BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:

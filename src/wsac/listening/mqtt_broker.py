@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -98,9 +99,9 @@ class MqttBroker(Sink):
     def close(self) -> None:
         """Say goodbye, so that Home Assistant shows the device as unavailable."""
         if self._client.is_connected():
-            self.publish(self.topics.availability, OFFLINE, retain=True).wait_for_publish(
-                LAST_SECONDS
-            )
+            goodbye = self.publish(self.topics.availability, OFFLINE, retain=True)
+            with suppress(ValueError, RuntimeError):  # too much waits, or it has just gone
+                goodbye.wait_for_publish(LAST_SECONDS)
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -22,7 +22,7 @@ class Webhook(Sink):
 
     def __init__(self, address: str) -> None:
         self.address = checked_address(address)
-        self._deliveries = Deliveries(f"webhook {urlsplit(address).netloc}")
+        self._deliveries = Deliveries(f"webhook {urlsplit(address).netloc.rpartition('@')[2]}")
 
     def event(self, event: Event) -> None:
         if event.state != "lasts":
