@@ -79,6 +79,7 @@ def test_only_what_the_card_lists_is_fetched(hub, folder, captioner):
     assert sum(method == "GET" for method, *_ in hub.requests) == before
 
 
+@pytest.mark.slow
 def test_a_command_takes_the_name(hub, folder, run, tmp_path):
     from wsac.io.files import write_wav
 

@@ -192,8 +192,8 @@ def hub_in_process(monkeypatch: Any, cache: Path) -> Iterator[Hub]:
         ("HF_HUB_DISABLE_XET", True),
     ):
         monkeypatch.setattr(constants, name, value)
-    hub_module._hub_answers.cache_clear()
+    hub_module.hub_answers.cache_clear()
     yield made
     made.server.shutdown()
     made.server.server_close()
-    hub_module._hub_answers.cache_clear()
+    hub_module.hub_answers.cache_clear()

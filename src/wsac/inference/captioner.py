@@ -102,6 +102,26 @@ class Captioner:
         """
         return Captioner.load(bundle.newest(name, revision), clap=clap, device=device)
 
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        licence: str = "",
+        data: str = "",
+        scores: Sequence[str | Path] = (),
+        private: bool = False,
+    ) -> str:
+        """Publish on the Hub as ``owner/name``, with a model card; returns the commit's address.
+
+        licence: of these files, such as ``mit``. data: what it was trained on, in a sentence.
+        scores: files of ``wsac evaluate -o``. The token is that of ``hf auth login`` or HF_TOKEN.
+        Raises ModelError.
+        """
+        from .publishing import push_captioner
+
+        facts = {"licence": licence, "data": data, "scores": scores, "private": private}
+        return push_captioner(self, repo, **facts)
+
     def save(
         self,
         folder: str | Path,

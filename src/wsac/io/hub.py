@@ -58,7 +58,7 @@ def hub_file(
     """
     from huggingface_hub import hf_hub_download
 
-    offline = offline or not _hub_answers()
+    offline = offline or not hub_answers()
     where = "looked for in the cache of the Hub" if offline else "from the Hub, or its cache"
     say(f"{repo}/{name}: {where}")
     where_from: dict[str, Any] = {"revision": revision, "repo_type": kind}
@@ -96,7 +96,7 @@ def hub_folder(
 
 
 @lru_cache
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Whether the Hub answers. huggingface_hub retries for 24 s per file, whatever its timeouts.
 
     Behind a proxy, or offline by HF_HUB_OFFLINE, the library decides.
