@@ -42,6 +42,8 @@ class Server:
         self.process.kill()
         self.process.wait()
         self._reader.join()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
 
     def _read(self) -> None:
         assert self.process.stderr is not None

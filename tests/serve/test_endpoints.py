@@ -142,6 +142,15 @@ def test_embeddings_of_texts_and_sounds(asked, captioner, wav, tmp_path, encodin
     assert np.allclose(of_sounds, [expected, expected], atol=1e-5)
 
 
+def test_embeddings_name_the_model_that_made_them(asked, captioner):
+    async def talk(client):
+        bodies = [{"input": "rain", "model": name} for name in ("other", "pocket", "ada", "")]
+        return [(await client.post("/v1/embeddings", json=body)).json()["model"] for body in bodies]
+
+    names = asked(talk, others={"other": captioner})
+    assert names == ["other", "pocket", "pocket", "pocket"]
+
+
 def test_sounds_of_a_request_share_batches(asked, captioner, wav, tmp_path):
     """In order; one that fails is named, and ends the others."""
     sounds = [wav(seed, 0.6) for seed in range(9)]

@@ -214,10 +214,12 @@ def test_lines_of_the_log(captioner, wav, capsys):
     log.take_over("wsac.test")
     logging.getLogger("wsac.test").warning("invalid %s", "request")
     logging.getLogger("wsac.test").info("not shown")
+    logging.getLogger("wsac.test").error("fault\n", exc_info=ValueError("why"))
     lines = capsys.readouterr().err.splitlines()
     rows = [json.loads(line) for line in lines]
-    assert [row.get("status") for row in rows] == [200, 400, 404, None]
+    assert [row.get("status") for row in rows] == [200, 400, 404, None, None]
     assert set(rows[0]) == {"time", "id", "method", "path", "status", "seconds", "bytes"}
     assert (rows[0]["id"], rows[0]["path"]) == ("a", "/v1/audio/captions")
     assert (rows[3]["level"], rows[3]["message"]) == ("warning", "invalid request")
+    assert (rows[4]["message"], rows[4]["traceback"]) == ("fault", "ValueError: why\n")
     assert "secret" not in "".join(lines)

@@ -119,8 +119,8 @@ def test_keys_in_the_header_or_in_the_first_message():
 
 
 def test_pages_of_others_and_other_names_are_refused():
-    origin = {"origin": "http://evil.example"}
-    assert talk([HELLO], headers=origin) == ([], 1008)
+    for origin in ("http://evil.example", "null", "http://[", "http://127.0.0.1:8000.evil.example"):
+        assert talk([HELLO], headers={"origin": origin}) == ([], 1008)
     assert talk([HELLO], hosts=("localhost",)) == ([], 1008)
     own = {"origin": "http://127.0.0.1:8000"}
     assert talk([HELLO, {"type": "end"}], headers=own)[1] == 1000
@@ -129,5 +129,12 @@ def test_pages_of_others_and_other_names_are_refused():
 def test_there_is_a_limit_of_listeners(monkeypatch):
     monkeypatch.setattr("wsac.serve.listen_socket.LISTENERS", 0)
     told, code = talk([HELLO])
-    assert "try again later" in told[0]["error"]
+    assert told[0]["error"] == "the server takes no more: 0 listen already; try again later"
     assert code == 1013
+
+
+def test_who_has_no_key_takes_no_place(monkeypatch):
+    monkeypatch.setattr("wsac.serve.listen_socket.LISTENERS", 0)
+    told, code = talk([{"key": "wrong"}], keys=("right",))
+    assert "no valid API key" in told[0]["error"]
+    assert code == 1008

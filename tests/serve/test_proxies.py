@@ -60,6 +60,7 @@ def test_requests_through_a_proxy(proxy, captioner, wav, tmp_path, monkeypatch):
         pytest.skip("needs wsac[serve]")
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "speed"))
     from served import BOUNDARY, Server, form
+    from websockets.sync.client import connect
 
     captioner.save(tmp_path / "model")
     with socket.socket() as free:
@@ -87,6 +88,12 @@ def test_requests_through_a_proxy(proxy, captioner, wav, tmp_path, monkeypatch):
                     assert status == expected
                     row = json.loads(answer)
                     assert "4,000,000 bytes" in row["error"]["message"] if status > 200 else row
+                address = f"ws://{NAME}:{port}/v1/listen"
+                origin = f"http://{NAME}" + f":{port}" * (proxy == "caddy")  # nginx leaves it out
+                to_proxy = socket.create_connection(("127.0.0.1", port))
+                with connect(address, sock=to_proxy, origin=origin) as listening:
+                    listening.send(json.dumps({"labels": ["dog", "rain"]}))
+                    assert json.loads(listening.recv(60)) == {"type": "ready", "labels": 2}
                 assert ask(port, "GET", "/metrics")[0] == 403
                 assert ask(server.port, "GET", "/metrics")[0] == 200
             finally:

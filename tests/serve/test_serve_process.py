@@ -263,6 +263,12 @@ def test_a_port_in_use_is_told_in_one_line(model, run):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "0", "-1"])
+def test_impossible_sizes_are_told_in_one_line(model, run, value):
+    code, _, err = run("serve", "--max-mb", value, "--port", 0, "--model", model)
+    assert (code, err) == (1, f"error: --max-mb {value}: give more than 0\n")
+
+
 def test_an_empty_file_of_keys_is_refused(model, run, tmp_path):
     keys = tmp_path / "keys.txt"
     keys.write_text("# none\n\n", encoding="utf-8")

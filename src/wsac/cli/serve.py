@@ -66,6 +66,8 @@ def serve(
     ]
     if twice := [name for name in names if names.count(name) > 1]:
         raise WsacError(f"--model: two are called {twice[0]}; rename one of the folders")
+    if not 0 < max_mb < float("inf"):
+        raise WsacError(f"--max-mb {max_mb:g}: give more than 0")
     keys = _keys(api_key_file)
     listener = _listener(host, port)
     with listener:

@@ -142,6 +142,7 @@ async def embeddings(service: Service, request: Any) -> Answer:
                 most = f"{schemas.MOST_CHARACTERS:,} characters"
                 raise RefusalError(400, f"input: a text that is empty or above {most}; shorten it")
         engine = service.engine_of(wanted.model)
+        name = wanted.model if wanted.model in service.engines else service.model
         size = engine.captioner.clap.embed_dim
         if wanted.dimensions not in (None, size):
             raise RefusalError(400, f"dimensions: embeddings have {size}; leave dimensions out")
@@ -151,7 +152,7 @@ async def embeddings(service: Service, request: Any) -> Answer:
             schemas.EmbeddingRow(index=i, embedding=_encoded(vector, wanted.encoding_format))
             for i, vector in enumerate(await embed(inputs))
         ]
-        return schemas.EmbeddingAnswer(data=rows, model=service.model)
+        return schemas.EmbeddingAnswer(data=rows, model=name)
 
     return await _of_json(service, request, schemas.EmbeddingRequest, answer)
 

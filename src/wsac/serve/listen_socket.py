@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -63,12 +62,19 @@ class ListenSocket:
             await socket.close(VIOLATION)  # before it is accepted: HTTP's 403
             return
         await socket.accept()
-        if self._inside >= LISTENERS or self._gate.stopping:
-            await _refuse(socket, TRY_LATER, f"{self._inside} listeners already; try again later")
-            return
-        self._inside += 1
         try:
-            await self._talk(socket)
+            wanted = await self._wanted(socket)
+            if self._inside >= LISTENERS or self._gate.stopping:
+                why = "it stops" if self._gate.stopping else f"{self._inside} listen already"
+                await _refuse(
+                    socket, TRY_LATER, f"the server takes no more: {why}; try again later"
+                )
+                return
+            self._inside += 1  # now, since without a key nobody takes a place
+            try:
+                await self._talk(socket, wanted)
+            finally:
+                self._inside -= 1
         except WebSocketDisconnect:
             pass
         except TimeoutError:
@@ -80,15 +86,17 @@ class ListenSocket:
             await _refuse(socket, VIOLATION, f"{place}: {first['msg']}".removeprefix(": "))
         except WsacError as error:
             await _refuse(socket, VIOLATION, str(error))
-        finally:
-            self._inside -= 1
 
-    async def _talk(self, socket: Any) -> None:
+    async def _wanted(self, socket: Any) -> ListenRequest:
+        """The first message, of a client that may come in."""
         first = await self._receive(socket)
         if not isinstance(first, str):
             raise RefusalError(400, 'the first message must be JSON, such as {"rate": 16000}')
         wanted = ListenRequest.model_validate_json(first)
         self._gate.check_key(socket, wanted.key)
+        return wanted
+
+    async def _talk(self, socket: Any, wanted: ListenRequest) -> None:
         engine = self._engines.get(wanted.model) or next(iter(self._engines.values()))
         alone = engine.model.alone
         listener = await alone(_listener, engine.captioner, wanted)
@@ -143,7 +151,7 @@ def _listener(captioner: Captioner, wanted: ListenRequest) -> Listener:
 def _check_origin(socket: Any) -> None:
     """Browsers let any page open a WebSocket; only the server's own pages may."""
     origin = socket.headers.get("origin")
-    if origin and urlsplit(origin).netloc.lower() != socket.headers.get("host", "").lower():
+    if origin and origin.partition("://")[2].lower() != socket.headers.get("host", "").lower():
         raise RefusalError(403, "a page of another server; open the page of this one")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,4 +69,7 @@ class _Lines(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.write(level=record.levelname.lower(), message=record.getMessage())
+        values = {"level": record.levelname.lower(), "message": record.getMessage().strip()}
+        if record.exc_info and record.exc_info[1]:
+            values["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        self._log.write(**values)
