@@ -164,13 +164,18 @@ def _batches_of_seconds(
 
 def check_list(sounds: Iterable[Item]) -> Iterable[Item]:
     """The sounds. Raises AudioError for one sound, which would be iterated as if it were many."""
+    if is_one_sound(sounds):
+        raise AudioError(f"{type(sounds).__name__}: one sound; give a list of sounds, such as [x]")
+    return sounds
+
+
+def is_one_sound(sounds: Any) -> bool:
+    """Whether this is a sound, where many could be; [N, T] samples are many."""
     is_sound = isinstance(sounds, (str, bytes, Path, Mapping, AudioStream)) or hasattr(
         sounds, "read"
     )
     kind = getattr(getattr(sounds, "dtype", None), "kind", "f")  # torch has none
-    if is_sound or (getattr(sounds, "ndim", 2) == 1 and kind in "fiuc"):  # else an array of names
-        raise AudioError(f"{type(sounds).__name__}: one sound; give a list of sounds, such as [x]")
-    return sounds
+    return is_sound or (getattr(sounds, "ndim", 2) == 1 and kind in "fiuc")  # not names
 
 
 def raise_errors(results: Iterable[Item | AudioError]) -> Iterator[Item]:

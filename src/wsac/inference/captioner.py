@@ -14,13 +14,7 @@ from wsac.bridges import BridgeContext, inference_bridge
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder
-from wsac.clap.sounds import (
-    Audio,
-    AudioEmbedding,
-    embed_sound,
-    map_sounds,
-    raise_errors,
-)
+from wsac.clap.sounds import Audio, AudioEmbedding, embed_sound, map_sounds, raise_errors
 from wsac.clap.texts import embed_texts
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
@@ -32,6 +26,7 @@ from wsac.types import AudioError, Caption
 from . import bundle
 from .caption_options import CaptionOptions
 from .confidence import Calibration, confidence_features
+from .pipeline_call import call, parts_of
 from .prompts import Prompter
 from .rerank import choose
 from .sound_results import SILENCE
@@ -175,6 +170,14 @@ class Captioner:
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = key, prepare(*key)
         return self._prepared[1]
+
+    def __call__(self, sounds: Any, *, sample_rate: int | None = None) -> Any:
+        """As pipelines of transformers: {"text", "confidence"} of a sound, a list of them of many.
+        Raises AudioError. sounds, sample_rate: as for ``caption``, or an iterable of them."""
+        return call(self, sounds, sample_rate)
+
+    def __repr__(self) -> str:
+        return f"Captioner({parts_of(self)})"
 
     def caption(
         self,

@@ -19,17 +19,19 @@ _RANGES = (2.0**15, 2.0**23, 2.0**31)  # of samples of 16, 24 and 32 bits
 def unwrap(audio: Any, sample_rate: int | None) -> tuple[Any, int | None]:
     """A path, a file object or an array with its rate, out of what holds it.
 
-    Known: mappings of Hugging Face datasets ({"array", "sampling_rate"}, {"bytes", "path"}) and
-    decoders with get_all_samples(), as torchcodec has. Raises AudioError for other mappings.
+    Known: mappings of Hugging Face datasets ({"array", "sampling_rate"}, {"bytes", "path"}), those
+    of pipelines ({"raw", "sampling_rate"}), and decoders with get_all_samples(), as torchcodec has.
+    Raises AudioError for other mappings.
     """
     if hasattr(audio, "get_all_samples"):
         decoded = audio.get_all_samples()
         return decoded.data, int(decoded.sample_rate)
     if not isinstance(audio, Mapping):
         return audio, sample_rate
-    if audio.get("array") is not None:
+    samples = audio["array"] if audio.get("array") is not None else audio.get("raw")
+    if samples is not None:
         rate = audio.get("sampling_rate") or audio.get("sample_rate") or sample_rate
-        return audio["array"], None if rate is None else int(rate)
+        return samples, None if rate is None else int(rate)
     if audio.get("bytes") is not None:
         return io.BytesIO(audio["bytes"]), None
     if audio.get("path"):
