@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,33 +20,47 @@ from wsac.runtime.cpus import usable_cpus
 from wsac.types import ModelError, RecipeError, WsacError
 
 from .archive_folder import Archive
-from .engines.local import PartFailed, run_here, run_local
+from .engines.crew import Event, FilesDone
+from .engines.local import run_here, run_local
+from .engines.ray_cluster import check_cluster
+from .engines.ray_engine import run_ray
 from .listing import list_files
 from .plan import Plan, apply_edits, make_plan, write_manifest
 from .schema import CARD, SHARDS
-from .shard_writer import ArchiveJob, Part, PartDone, RowOptions
+from .shard_writer import ArchiveJob, PartDone, RowOptions
 
 LOG = "build.log"
 SHARD_FILES = 256
 WORKER_BYTES = 1 << 30  # what a worker may need; --max-memory allows as many workers
 LARGEST_SHARD = 100_000
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
 class BuildOptions(RowOptions):
     """How an archive is built. Raises RecipeError for impossible values.
 
-    workers: processes; 0: none, all in this one; default: one for each processor, as far as
-    ``max_memory`` (bytes of all together) allows. shard_files: files of a shard, which is the unit
-    of work. retry_errors: try files again that could not be captioned. The rest as RowOptions.
+    engine: "local" (processes) or "ray" (actors). address: of a Ray cluster, such as 10.0.0.1:6379
+    or "auto"; without one, ray runs on this machine. workers: processes or actors; 0: none, all in
+    this process; default: one for each processor, as far as ``max_memory`` (bytes of all together)
+    allows; with GPUs, ray has one for each. shard_files: files of a shard, which is the unit of
+    work. retry_errors: try files again that could not be captioned. The rest as RowOptions.
     """
 
+    engine: str = "local"
+    address: str | None = None
     workers: int | None = None
     max_memory: int | None = None
     shard_files: int = SHARD_FILES
     retry_errors: bool = False
 
     def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise RecipeError(f"engine {self.engine!r}: give {' or '.join(ENGINES)}")
+        if self.address is not None and self.engine != "ray":
+            raise RecipeError("--address is of a Ray cluster; add --engine ray")
+        if self.workers == 0 and self.engine == "ray":
+            raise RecipeError("0 workers: the ray engine needs 1 or more; leave --workers out")
         if self.workers is not None and self.workers < 0:
             raise RecipeError(f"{self.workers} workers: give 1 or more, or 0 for this process")
         if not 1 <= self.shard_files <= LARGEST_SHARD:
@@ -91,6 +105,8 @@ def build_archive(
     options = options or BuildOptions()
     folder = Path(folder)
     check_captioner(options.model)
+    if options.engine == "ray":
+        check_cluster(options.address)
     listed = list_files(inputs)
     with alone_in(folder):
         sweep(folder / SHARDS)
@@ -158,21 +174,25 @@ def _work(archive: Archive, plan: Plan, options: BuildOptions) -> BuildSummary:
     say(_first_line(archive.folder, plan, total))
     if not total:
         return summary
+    told: dict[int, int] = {}  # files of the parts under way
     with (
         (archive.folder / LOG).open("a", encoding="utf-8") as log,
         progress("archive", total, unit="files") as tick,
-        closing(_events(archive, plan.parts(), options)) as events,
+        closing(_events(archive, plan, options)) as events,
     ):
         for event in events:
+            if isinstance(event, FilesDone):
+                tick(event.files - told.get(event.number, 0))
+                told[event.number] = event.files
+                continue
+            tick(event.rows - told.pop(event.number, 0))
             if isinstance(event, PartDone):
                 summary.rows += event.rows
                 summary.errors += event.errors
                 summary.examples += event.examples
-                tick(event.rows)
                 line = f"part {event.number}: {event.rows} files, {event.errors} errors"
             else:
                 summary.failed += event.rows
-                tick(event.rows)
                 line = f"part {event.number}: not written ({event.reason})"
                 summary.examples.append(f"{archive.folder}: {line}")
             with suppress(OSError):  # a full disk shows elsewhere
@@ -182,17 +202,25 @@ def _work(archive: Archive, plan: Plan, options: BuildOptions) -> BuildSummary:
     return summary
 
 
-def _events(
-    archive: Archive, parts: Iterator[Part], options: BuildOptions
-) -> Generator[PartDone | PartFailed, None, None]:
+def _events(archive: Archive, plan: Plan, options: BuildOptions) -> Generator[Event, None, None]:
+    """What the engine of the options does with the parts of the plan."""
     facts = {
         name: archive.card[name] for name in ("format", "model_fingerprint", "clap_fingerprint")
     }
-    job = ArchiveJob(str(archive.folder), options, facts)
-    if not (workers := options.count_workers()):
-        yield from run_here(job, parts)
+    job = ArchiveJob(str(archive.folder.absolute()), options, facts)
+    parts, memory = plan.parts(), options.max_memory
+    most = len(plan.todo)  # workers that have something to do
+    if memory and options.workers is None:
+        most = min(most, max(1, memory // WORKER_BYTES))
+    if options.engine == "ray":
+        workers, address = options.workers, options.address
+        yield from run_ray(
+            job, parts, address=address, workers=workers, most=most, max_memory=memory
+        )
+    elif workers := min(options.count_workers(), most):
+        yield from run_local(job, parts, workers=workers, max_memory=memory)
     else:
-        yield from run_local(job, parts, workers=workers, max_memory=options.max_memory)
+        yield from run_here(job, parts)
 
 
 def _first_line(folder: Path, plan: Plan, total: int) -> str:

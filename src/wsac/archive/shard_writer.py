@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -79,12 +79,13 @@ class ShardWriter:
         """Load the captioner now. Raises ModelError."""
         _ = self.captioner
 
-    def write(self, part: Part) -> PartDone:
+    def write(self, part: Part, tell: Callable[[int], None] | None = None) -> PartDone:
         """Caption the files of a part and write its shard, in the place of an older one.
 
-        A file that fails has a row with its error. Raises WsacError where nothing can be written.
+        tell: is told how many files are done, as they are. A file that fails has a row with its
+        error. Raises WsacError where nothing can be written.
         """
-        rows = self.rows(part)
+        rows = self.rows(part, tell)
         table = pa.Table.from_pylist(
             rows, shard_schema(self.captioner.clap.embed_dim, self.job.facts)
         )
@@ -93,8 +94,8 @@ class ShardWriter:
         seconds = sum(row.get("seconds") or 0.0 for row in rows)
         return PartDone(part.number, len(rows), len(errors), seconds, tuple(errors[:EXAMPLES]))
 
-    def rows(self, part: Part) -> list[dict[str, Any]]:
-        """The rows of a part, in the order of its files."""
+    def rows(self, part: Part, tell: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
+        """The rows of a part, in the order of its files. tell: as for ``write``."""
         rows = [
             row | {"error": part.set_aside.get(i, "")}
             for i, row in enumerate(part.files.to_pylist())
@@ -111,6 +112,8 @@ class ShardWriter:
                     row["spans"] = self._spans(place, row["notes"])
                 if place.parent == folder:
                     place.unlink(missing_ok=True)
+                if tell:
+                    tell(i + 1)
         return rows
 
     def try_alone(self, path: str) -> None:

@@ -43,6 +43,10 @@ def build(
     labels_file: Annotated[Path | None, Option(help="Labels, one per line; # comments.")] = None,
     spans: Annotated[bool, Option("--spans", help="Also spans: what is where.")] = False,
     min_confidence: Annotated[float | None, Option(help="Hide captions below it (0-1).")] = None,
+    engine: Annotated[str, Option(help="local (processes), or ray (a cluster).")] = "local",
+    address: Annotated[
+        str | None, Option(metavar="HOST:PORT", help="A running Ray cluster, or auto.")
+    ] = None,
     workers: Annotated[int | None, Option(help="Processes. Default: one a processor.")] = None,
     max_memory: Annotated[str | None, Option(help="Of all workers together, such as 8G.")] = None,
     shard_files: Annotated[int, Option(help="Files in a shard, the unit of work.")] = 256,
@@ -68,6 +72,8 @@ def build(
         min_confidence=min_confidence,
         labels=tuple(words),
         spans=spans,
+        engine=engine,
+        address=address,
         workers=workers,
         max_memory=_bytes(max_memory),
         shard_files=shard_files,

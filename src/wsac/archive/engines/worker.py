@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,10 +42,20 @@ def main() -> None:
     work(ShardWriter(job), tasks, answers)
 
 
-def work(writer: ShardWriter, tasks: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until the tasks end. A task is a Part, and whether its files are to be tried alone."""
+@dataclass(frozen=True)
+class Trying:
+    """The place of the file that is tried alone; None: nobody is to blame for what comes now."""
 
-    def answer(value: PartDone | WsacError | int) -> None:
+    place: int | None
+
+
+def work(writer: ShardWriter, tasks: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until the tasks end. A task is a Part, and whether its files are to be tried alone.
+
+    Answers are Trying, numbers of files that are done, and at last the PartDone or an error.
+    """
+
+    def answer(value: PartDone | WsacError | Trying | int) -> None:
         pickle.dump(value, answers)
         answers.flush()
 
@@ -55,13 +66,13 @@ def work(writer: ShardWriter, tasks: BinaryIO, answers: BinaryIO) -> None:
             return
         try:
             if carefully:
-                try_each(writer, part, answer)
-            answer(writer.write(part))
+                try_each(writer, part, lambda place: answer(Trying(place)))
+            answer(writer.write(part, answer))
         except WsacError as error:  # a full disk, a model that is gone
             answer(error)
 
 
-def try_each(writer: ShardWriter, part: Part, answer: Callable[[int], None]) -> None:
+def try_each(writer: ShardWriter, part: Part, trying: Callable[[int | None], None]) -> None:
     """Tell the place of each file before it is tried, so that the last one told is to blame.
 
     The captioner is loaded before: no file is to blame for that.
@@ -69,9 +80,9 @@ def try_each(writer: ShardWriter, part: Part, answer: Callable[[int], None]) -> 
     writer.load()
     for place, path in enumerate(part.files["path"].to_pylist()):
         if place not in part.set_aside:
-            answer(place)
+            trying(place)
             writer.try_alone(path)
-    answer(len(part.files))  # nobody is to blame for what comes now
+    trying(None)
 
 
 def watch_memory(most: int) -> None:
