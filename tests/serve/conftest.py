@@ -34,8 +34,8 @@ def serve(captioner):
     from wsac.serve.serve_options import ServeOptions
 
     @asynccontextmanager
-    async def start(search=None, others=None, **options):
-        more = {"search": search, "others": others, "quiet": True}
+    async def start(search=None, others=None, teach=(), **options):
+        more = {"search": search, "others": others, "teach": teach, "quiet": True}
         app = create_app(captioner, ServeOptions(**options), **more)
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app=app)

@@ -390,11 +390,31 @@ def test_the_document_names_every_address(asked):
 
 
 def test_the_page_is_small_and_asks_nothing_of_others(asked):
+    from wsac.serve.app import PAGE, TYPES
+
+    files = [path for path in PAGE.rglob("*.*") if path.suffix in TYPES]
     total = 0
-    for path in ("/", "/page.css", "/page.js"):
-        response = asked(got(path))
+    for path in files:
+        response = asked(got(f"/{path.relative_to(PAGE).as_posix()}"))
+        assert response.status_code == 200
         total += len(response.content)
         assert "default-src 'none'" in response.headers["content-security-policy"]
         assert "http://" not in response.text.replace("http://www.w3.org", "")
         assert "https://" not in response.text
-    assert 0 < total <= 60_000
+    assert 0 < total <= 80_000
+
+
+def test_the_page_speaks_each_language():
+    """The same words in every file, and all that the page asks for."""
+    from wsac.serve.app import PAGE
+
+    languages = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in (PAGE / "words").glob("*.json")
+    }
+    code = "".join(path.read_text(encoding="utf-8") for path in sorted(PAGE.glob("*.*")))
+    asked_for = set(re.findall(r'data-(?:word|label)="(\w+)"', code))
+    asked_for |= set(re.findall(r'word\("(\w+)"\)', code))
+    assert set(languages) == {"en", "de", "ja"}
+    assert len({tuple(words) for words in languages.values()}) == 1
+    assert asked_for <= set(languages["en"])

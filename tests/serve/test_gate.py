@@ -208,6 +208,7 @@ def test_lines_of_the_log(captioner, wav, capsys):
                 await client.post("/v1/audio/captions", files=files, headers={"x-request-id": "a"})
                 await client.post("/v1/embeddings", json={"input": "secret", "modality": "audio"})
                 await client.get("/secret?secret=1")
+                await client.get("/v1/embeddings?secret=1")
 
     asyncio.run(talk())
     log = RequestLog()
@@ -217,9 +218,10 @@ def test_lines_of_the_log(captioner, wav, capsys):
     logging.getLogger("wsac.test").error("fault\n", exc_info=ValueError("why"))
     lines = capsys.readouterr().err.splitlines()
     rows = [json.loads(line) for line in lines]
-    assert [row.get("status") for row in rows] == [200, 400, 404, None, None]
+    assert [row.get("status") for row in rows] == [200, 400, 404, 405, None, None]
     assert set(rows[0]) == {"time", "id", "method", "path", "status", "seconds", "bytes"}
     assert (rows[0]["id"], rows[0]["path"]) == ("a", "/v1/audio/captions")
-    assert (rows[3]["level"], rows[3]["message"]) == ("warning", "invalid request")
-    assert (rows[4]["message"], rows[4]["traceback"]) == ("fault", "ValueError: why\n")
+    assert [row["path"] for row in rows[2:4]] == ["other", "/v1/embeddings"]
+    assert (rows[4]["level"], rows[4]["message"]) == ("warning", "invalid request")
+    assert (rows[5]["message"], rows[5]["traceback"]) == ("fault", "ValueError: why\n")
     assert "secret" not in "".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from . import common_options as common
 
 NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "websockets")
 KEY_VARIABLE = "WSAC_API_KEY"
+TEACH = (sys.executable, "-m", "wsac.cli.teach_process")
 BACKLOG = 2048  # connections that wait to be taken
 LARGEST_MESSAGE = 4 << 20  # bytes of a WebSocket
 GRACE = 30.0  # seconds beyond the timeout that running requests get at the end
@@ -47,6 +49,10 @@ def serve(
     allow_host: Annotated[
         common.Words, Option(help="A name that the server is addressed by. Repeatable.")
     ] = None,
+    teach: Annotated[
+        bool | None,
+        Option(help="Let clients train captioners. Default: on this machine alone."),
+    ] = None,
     quiet: Annotated[bool, Option("--quiet", help="No line for each request.")] = False,
     device: common.Device = "auto",
 ) -> None:
@@ -55,6 +61,7 @@ def serve(
     wsac serve --port 8000
     """
     from wsac.inference.captioner_folder import check_captioner, published
+    from wsac.serve.serve_options import LOCAL_HOSTS, ServeOptions
 
     if missing := [name for name in NEEDED if not find_spec(name)]:
         what = f"wsac serve needs {', '.join(missing)}"
@@ -69,13 +76,13 @@ def serve(
     if not 0 < max_mb < float("inf"):
         raise WsacError(f"--max-mb {max_mb:g}: give more than 0")
     keys = _keys(api_key_file)
+    local = host in LOCAL_HOSTS
+    teaches = _teaches(teach, local and not allow_host, keys)
     listener = _listener(host, port)
     with listener:
         from wsac.inference.captioner import Captioner
         from wsac.serve.app import create_app
-        from wsac.serve.serve_options import LOCAL_HOSTS, ServeOptions
 
-        local = host in LOCAL_HOSTS
         hosts = [*(LOCAL_HOSTS if local or allow_host else ()), *(allow_host or ())]
         options = ServeOptions(
             max_bytes=int(max_mb * 1e6),
@@ -91,13 +98,23 @@ def serve(
         captioner, name = captioners[0], names[0]
         search = None if archive is None else search_of(archive, captioner)
         others = dict(zip(names[1:], captioners[1:], strict=True))
-        app = create_app(captioner, options, model=name, others=others, search=search, quiet=quiet)
+        more: Any = {"others": others, "search": search, "teach": TEACH if teaches else ()}
+        app = create_app(captioner, options, model=name, device=device, quiet=quiet, **more)
         if not local and not keys:
             say("note: without API keys, everyone who reaches this address can use it")
         listener.listen(BACKLOG)  # so that who reads the next line is not refused
         shown = f"[{host}]" if ":" in host else host
         say(f"wsac serves {name} at http://{shown}:{listener.getsockname()[1]}/; Ctrl-C stops it")
         _run(app, listener, timeout + GRACE)
+
+
+def _teaches(wanted: bool | None, alone: bool, keys: tuple[str, ...]) -> bool:
+    """Whether clients may train. alone: none but this machine is let in. Raises WsacError where
+    anyone could."""
+    if wanted and not alone and not keys:
+        remedy = "give --api-key-file, or serve this machine alone"
+        raise WsacError(f"--teach: without API keys, everyone could train here; {remedy}")
+    return alone if wanted is None else wanted
 
 
 def _keys(path: Path | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -23,7 +23,10 @@ class Tick(Protocol):
 # control characters but tab and newline, and those that change the direction of the text
 _ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+Follower = Callable[[str, int, int, str], object]  # title, done, total, note
+
 _talks = True
+_follower: Follower | None = None
 _under_way: list[Tick] = []  # the innermost progress comes last
 
 
@@ -31,6 +34,12 @@ def be_quiet(quiet: bool = True) -> None:
     """Silence this process: in a distributed run, the first process reports for all."""
     global _talks
     _talks = not quiet
+
+
+def follow_progress(follower: Follower | None) -> None:
+    """Tell a function how far the work is, in place of a bar and lines; None: no longer."""
+    global _follower
+    _follower = follower
 
 
 def printable(text: str) -> str:
@@ -100,7 +109,8 @@ def progress(
         yield lambda advance=1, note="": None
         return
     bar = sys.stderr.isatty() and not (rows and sys.stdout.isatty())
-    with (_bar if bar else _lines)(title, total, unit, done) as tick:
+    show = _told if _follower else _bar if bar else _lines
+    with show(title, total, unit, done) as tick:
         _under_way.append(tick)
         try:
             yield tick
@@ -112,6 +122,20 @@ def working_on(note: str) -> None:
     """Say in the progress under way, if there is one, what a long step is at."""
     if _under_way:
         _under_way[-1](0, note)
+
+
+@contextmanager
+def _told(title: str, total: int, unit: str, done: int) -> Iterator[Tick]:
+    """Every tick, to the follower."""
+
+    def tick(advance: int = 1, note: str = "") -> None:
+        nonlocal done
+        done += advance
+        if _follower is not None:
+            _follower(title, done, total, note)
+
+    tick(0)
+    yield tick
 
 
 @contextmanager

@@ -19,8 +19,9 @@ REASONS = {
     400: "A field is missing, unknown or impossible.",
     401: "No valid API key.",
     403: "Addressed by a name that the server does not go by.",
-    404: "No such address.",
+    404: "No such address, or nothing there yet.",
     405: "Another method.",
+    409: "Another training runs, or the name is taken.",
     408: "The upload was too slow.",
     413: "Too many bytes or seconds.",
     415: "Not a sound, or not the expected kind of body.",
@@ -39,7 +40,8 @@ TEXTS = ("text/plain", "text/vtt")
 @dataclass(frozen=True)
 class Endpoint:
     """request, answer: their fields. curl: a command that works, with the address as $WSAC.
-    example: of a body with JSON. texts: other media types of the answer."""
+    example: of a body with JSON. texts: other media types of the answer. errors: statuses that it
+    may answer beside the usual ones."""
 
     method: str
     path: str
@@ -50,6 +52,7 @@ class Endpoint:
     curl: str = ""
     example: Any = None
     texts: tuple[str, ...] = ()
+    errors: tuple[int, ...] = ()
 
     @property
     def is_form(self) -> bool:
@@ -162,9 +165,10 @@ def _operation(entry: Endpoint) -> dict[str, Any]:
         media["application/json"] = (schemas.VerboseTranscription, schemas.Transcription)
     media |= dict.fromkeys(entry.texts, str)
     good = {"200": _response("The result.", media)}
-    errors = _errors(POSTED if entry.method == "POST" else KEYED)
+    errors = _errors((*(POSTED if entry.method == "POST" else KEYED), *entry.errors))
+    name = entry.path.strip("/").replace("/", "_")
     operation: dict[str, Any] = {
-        "operationId": entry.path.strip("/").replace("/", "_"),
+        "operationId": name if entry.method == "POST" else f"{name}_{entry.method.lower()}",
         "summary": entry.summary,
         "responses": good | errors,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,13 +22,16 @@ from .pictures import EXAMPLES, example_wav
 from .schemas import State
 from .serve_options import ServeOptions
 from .sound_engine import SoundEngine
+from .teach_endpoints import TEACH
+from .teaching import Teacher
 
 PAGE = Path(__file__).with_name("page")
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 TYPES |= {".json": "application/json", ".svg": "image/svg+xml"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "img-src 'self' blob:; media-src blob:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 
 
@@ -39,10 +42,14 @@ def create_app(
     model: str = "pocket",
     others: Mapping[str, Captioner] | None = None,
     search: Callable[[Any], list[Any]] | None = None,
+    teach: Sequence[str] = (),
+    device: str = "cpu",
     quiet: bool = False,
 ) -> Any:
     """An ASGI application (Starlette). model: the name of the captioner. others: more of them, by
-    their names. search: of an archive; ``/v1/search`` is there only with it. quiet: without a log.
+    their names. search: of an archive; ``/v1/search`` is there only with it. teach: the command of
+    a ``Teacher``; ``/v1/teach`` is there only with it. device: of the models that are taught.
+    quiet: without a log.
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
@@ -55,8 +62,17 @@ def create_app(
         name: SoundEngine(one, options, metrics.batches.observe)
         for name, one in {model: captioner, **(others or {})}.items()
     }
-    service = Service(engines, options, search)
-    table = (*ENDPOINTS, *([SEARCH] if search else []))
+
+    async def add(name: str, captioner: Captioner) -> None:
+        if name in engines:
+            return await engines[name].replace(captioner)
+        engines[name] = SoundEngine(captioner, options, metrics.batches.observe)
+        engines[name].start()
+
+    how: Any = {"taken": tuple(engines), "seconds": options.teach_seconds, "device": device}
+    teacher = Teacher(teach, add, **how) if teach else None
+    service = Service(engines, options, search, teacher)
+    table = (*ENDPOINTS, *([SEARCH] if search else []), *(TEACH if teacher else ()))
     document = to_json(openapi(table, keys=bool(options.keys)))
 
     async def answer(content: Callable[[], Answer], request: Any) -> Answer:
@@ -86,11 +102,15 @@ def create_app(
         "/metrics", partial(answer, lambda: Answer(*metrics.text())), queued=False
     )
     routes.append(Route("/metrics", measured, methods=["GET"]))
-    for entry in table:
-        handle = gate.guarded(
-            entry.path, partial(entry.handle, service), queued=bool(entry.request)
-        )
-        routes.append(Route(entry.path, handle, methods=[entry.method]))
+    for path in dict.fromkeys(entry.path for entry in table):
+        handles = {
+            entry.method: gate.guarded(
+                path, partial(entry.handle, service), queued=bool(entry.request)
+            )
+            for entry in table
+            if entry.path == path
+        }
+        routes.append(Route(path, partial(_by_method, handles), methods=list(handles)))
     routes.append(WebSocketRoute("/v1/listen", ListenSocket(engines, gate).serve))
 
     @asynccontextmanager
@@ -98,6 +118,8 @@ def create_app(
         for engine in engines.values():
             engine.start()
         yield
+        if teacher is not None:
+            await teacher.close()
         for engine in engines.values():
             await engine.close()
 
@@ -107,13 +129,20 @@ def create_app(
             what += "; /openapi.json lists them"
             raise RefusalError(error.status_code, what, **(error.headers or {}))
 
-        return await gate.open("other", refuse)(request)
+        known = error.status_code == 405  # by another method
+        return await gate.open(request.url.path if known else "other", refuse)(request)
 
     handlers: Any = {HTTPException: other}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False
     app.state.gate = gate
     return app
+
+
+async def _by_method(handles: Mapping[str, Any], request: Any) -> Any:
+    """One route for all methods, so that a wrong one is told the right ones."""
+    method = "GET" if request.method == "HEAD" else request.method
+    return await handles[method](request)
 
 
 async def _example(name: str, request: Any) -> Answer:

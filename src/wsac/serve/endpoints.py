@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -32,6 +32,9 @@ from .serve_options import ServeOptions
 from .sound_engine import Heard, SoundEngine
 from .uploads import CURL, JsonBodies, Upload, disk_told, form_of
 
+if TYPE_CHECKING:
+    from .teaching import Teacher
+
 Model = TypeVar("Model", bound=BaseModel)
 DATA = re.compile(r"data:[\w.+/-]*(;[\w.=-]+)*;base64,", re.ASCII)
 MEDIA = {"text": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
@@ -40,11 +43,12 @@ MEDIA = {"text": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
 @dataclass
 class Service:
     """The parts that endpoints use. engines: by the names of their models; the first is the usual
-    one. search: of the archive. bodies: with JSON."""
+    one. search: of the archive. teacher: of new models. bodies: with JSON."""
 
     engines: dict[str, SoundEngine]
     options: ServeOptions
     search: Callable[[schemas.SearchRequest], list[Any]] | None = None
+    teacher: Teacher | None = None
     bodies: JsonBodies = field(default_factory=JsonBodies)
 
     @property
@@ -131,7 +135,7 @@ async def search(service: Service, request: Any) -> Answer:
         hits = await service.engine_of().model.alone(service.search, wanted)
         return schemas.SearchAnswer(results=[_row(schemas.SearchHit, hit) for hit in hits])
 
-    return await _of_json(service, request, schemas.SearchRequest, answer)
+    return await of_json(service, request, schemas.SearchRequest, answer)
 
 
 async def embeddings(service: Service, request: Any) -> Answer:
@@ -154,11 +158,13 @@ async def embeddings(service: Service, request: Any) -> Answer:
         ]
         return schemas.EmbeddingAnswer(data=rows, model=name)
 
-    return await _of_json(service, request, schemas.EmbeddingRequest, answer)
+    return await of_json(service, request, schemas.EmbeddingRequest, answer)
 
 
 async def models(service: Service, request: Any) -> Answer:
-    return _json(schemas.ModelList(data=[schemas.ModelRow(id=name) for name in service.engines]))
+    return json_answer(
+        schemas.ModelList(data=[schemas.ModelRow(id=name) for name in service.engines])
+    )
 
 
 async def attended(request: Any, service: Service, work: Awaitable[Any]) -> Any:
@@ -196,17 +202,17 @@ async def _of_sound(
         values: Any = _validated(model.model_validate, form.fields | {"file": form.upload})
         audio = AudioOptions.parse(values.track, values.channel)
         result = await attended(request, service, answer(values, audio))
-    return result if isinstance(result, Answer) else _json(result)
+    return result if isinstance(result, Answer) else json_answer(result)
 
 
-async def _of_json(
+async def of_json(
     service: Service, request: Any, model: type[Model], answer: Callable[[Any], Awaitable[Any]]
 ) -> Answer:
     options = service.options
     async with service.bodies.body_of(request, options.max_bytes, options.timeout) as body:
         wanted = _validated(model.model_validate_json, body)
         body.clear()
-        return _json(await attended(request, service, answer(wanted)))
+        return json_answer(await attended(request, service, answer(wanted)))
 
 
 async def _spans(
@@ -321,5 +327,5 @@ def _encoded(vector: list[float], encoding: str) -> list[float] | str:
     return base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode("ascii")
 
 
-def _json(model: BaseModel) -> Answer:
+def json_answer(model: BaseModel) -> Answer:
     return Answer(model.model_dump_json())

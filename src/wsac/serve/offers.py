@@ -33,7 +33,7 @@ async def about(service: Service, request: Any) -> Answer:
         styles=list(STYLES),
         examples=list(EXAMPLES),
         search=service.search is not None,
-        teach=False,
+        teach=service.teacher is not None,
         max_bytes=options.max_bytes,
         max_seconds=options.max_seconds,
     )

@@ -69,10 +69,8 @@ class SoundEngine:
         options: ServeOptions,
         observe: Callable[[int], Any] = lambda size: None,
     ) -> None:
-        self.captioner, self.options = captioner, options
-        self._embed: Callable[..., torch.Tensor] = captioner.clap.embed_audio
-        if isinstance(captioner.clap, PocketClap):
-            self._embed = partial(captioner.clap.embed_audio, slack=SLACK)
+        self.options = options
+        self._use(captioner)
         self._decoders = ThreadPoolExecutor(min(4, usable_cpus()), "wsac-decode")
         self.model: Batcher[Sound, Heard] = Batcher(
             self._hear, most=options.batch, wait=options.wait, observe=observe
@@ -80,13 +78,15 @@ class SoundEngine:
         self._texts: Batcher[Sequence[str], list[list[float]]] = Batcher(
             self._embed_texts, most=options.batch, wait=options.wait, thread=self.model.thread
         )
-        self._taggers: OrderedDict[tuple[str, ...], Tagger] = OrderedDict()
-        self._describers: dict[str, Describer] = {}
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
     def start(self) -> None:
         self.model.start()
         self._texts.start()
+
+    async def replace(self, captioner: Captioner) -> None:
+        """Describe with another captioner of the same sample rate from now on."""
+        await self.model.alone(self._use, captioner)
 
     async def close(self) -> None:
         """Finish what was taken."""
@@ -147,6 +147,15 @@ class SoundEngine:
         """What a function that needs no model makes of the decoded sound, in a worker thread."""
         work = partial(self.in_worker, function)
         return await self._with_recording(upload, options, work)
+
+    def _use(self, captioner: Captioner) -> None:
+        """In the thread of the model, or before it works."""
+        self.captioner = captioner
+        self._embed: Callable[..., torch.Tensor] = captioner.clap.embed_audio
+        if isinstance(captioner.clap, PocketClap):
+            self._embed = partial(captioner.clap.embed_audio, slack=SLACK)
+        self._taggers: OrderedDict[tuple[str, ...], Tagger] = OrderedDict()
+        self._describers: dict[str, Describer] = {}
 
     def _describer(self, bridge: str) -> Describer:
         """In the thread of the model."""
