@@ -80,6 +80,19 @@ def test_full_float32_is_put_back():
     assert settings() == before
 
 
+def test_threads_inside_full_float32_at_once():
+    """One leaves while another computes: spans are embedded and described at the same time."""
+    before = settings()
+    first, second = full_float32("cuda"), full_float32("cuda")
+    first.__enter__()
+    inside = settings()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert settings() == inside
+    second.__exit__(None, None, None)
+    assert settings() == before
+
+
 @pytest.mark.parametrize(("device", "wanted"), [("cpu", True), ("mps", True), ("cuda", False)])
 def test_nothing_changes_elsewhere(device, wanted):
     before = settings()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from wsac.types import RecipeError
 
 # cuBLAS sums in an order that depends on its workspace, and this size keeps it.
 CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+_lock = Lock()
+_before: list[tuple[bool, bool]] = []  # one for each that is inside full_float32
 
 
 def prepare_cublas() -> None:
@@ -71,15 +75,21 @@ def full_float32(device: str | torch.device) -> Iterator[None]:
     """Inside, products and convolutions in float32 on CUDA are not rounded to TF32.
 
     TF32, with ten bits, is torch's default for convolutions there, and moves an embedding by 4e-5
-    from one size of a batch to another.
+    from one size of a batch to another. Threads may be inside at once: the last to leave puts the
+    settings back.
     """
     if torch.device(device).type != "cuda":
         yield
         return
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
-    products.allow_tf32 = convolutions.allow_tf32 = False
+    with _lock:
+        own = products.allow_tf32, convolutions.allow_tf32
+        _before.append(_before[0] if _before else own)
+        products.allow_tf32 = convolutions.allow_tf32 = False
     try:
         yield
     finally:
-        products.allow_tf32, convolutions.allow_tf32 = before
+        with _lock:
+            before = _before.pop()
+            if not _before:
+                products.allow_tf32, convolutions.allow_tf32 = before
