@@ -122,6 +122,22 @@ def test_two_runs_do_not_write_one_file(tmp_path):
     assert names(tmp_path) == {"a.wav", "a.srt", "b.wav", "b.srt"}
 
 
+def test_a_full_disk_is_told_and_nothing_stays_held(tmp_path):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full")
+    target, spans = tmp_path / "a.srt", [Span(0, 1, "Rain"), Span(2, 3, "Rain")]
+    unfinished = Unfinished(target, {})
+    unfinished.add(spans[0])
+    unfinished._file.close()
+    unfinished._file = full.open("w")
+    with pytest.raises(WsacError, match="cannot write here .*; check the free space"):
+        unfinished.add(spans[1])
+    unfinished.close(done=False)
+    assert unfinished.path.is_file()
+    Unfinished(target, {}).close(done=True)  # it is not held any more
+
+
 def test_one_bad_file_takes_no_other_with_it(tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF nothing")
     files = [tmp_path / "bad.wav", tmp_path / "none.wav", write_wav(tmp_path / "good.wav")]

@@ -224,7 +224,7 @@ class SubtitleWriter:
                         self.reached = f"{sound}: stopped at {_clock(span.start)}{whole}"
                         yield span
                 notes += stream.notes
-        except WsacError:
+        except AudioError:
             unfinished.close(done=True)
             raise
         self.reached = ""

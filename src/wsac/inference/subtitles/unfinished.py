@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,11 @@ class Unfinished:
             self._held.close()
             what = f"cannot write here ({error.strerror}); give --out a folder"
             raise WsacError(f"{self.path.parent}: {what}") from error
-        self._write(self._head, *(json.dumps(asdict(span)) for span in self.spans))
+        try:
+            self._write(self._head, *(json.dumps(asdict(span)) for span in self.spans))
+        except WsacError:
+            self.close(done=False)
+            raise
 
     def add(self, span: Span) -> None:
         """Keep a span at once, and count it among ``spans``."""
@@ -54,10 +58,11 @@ class Unfinished:
 
     def close(self, *, done: bool) -> None:
         """done: the file is not needed any more; nor is it before the first span."""
-        self._file.close()
-        if done or not self.spans:
-            self.path.unlink(missing_ok=True)
-        self._held.close()
+        with self._held:
+            with suppress(OSError):  # of a full disk, which was told already
+                self._file.close()
+            if done or not self.spans:
+                self.path.unlink(missing_ok=True)
 
     def _lines(self) -> list[str]:
         try:
@@ -66,8 +71,12 @@ class Unfinished:
             return []
 
     def _write(self, *lines: str) -> None:
-        self._file.write("".join(f"{line}\n" for line in lines))
-        self._file.flush()
+        try:
+            self._file.write("".join(f"{line}\n" for line in lines))
+            self._file.flush()
+        except OSError as error:
+            what = f"cannot write here ({error.strerror}); check the free space"
+            raise WsacError(f"{self.path.parent}: {what}") from error
 
 
 def _span(line: str) -> Span | None:
