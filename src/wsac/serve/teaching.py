@@ -186,11 +186,11 @@ class Teacher:
                 continue
             row = json.loads(line)
             state.step, state.done, state.total = row["title"], row["done"], row["total"]
-            loss = row["note"].removeprefix("loss ")
-            if loss != row["note"]:
+            _, is_loss, loss = row["note"].partition("loss ")
+            if is_loss and not (state.losses and state.losses[-1].loss == float(loss)):  # a new one
                 if len(state.losses) >= MOST_LOSSES:
                     state.losses = state.losses[1::2]
-                state.losses.append(LossRow(step=row["done"], loss=loss))
+                state.losses.append(LossRow(step=row["done"], loss=float(loss)))
 
 
 def _text_of(wanted: TeachRequest) -> tuple[str, str]:

@@ -70,7 +70,9 @@ function show(state) {
   if (!$("curve").hidden) curve(state);
   const lines = state.verdict;
   $("verdict").textContent = state.error || (lines.at(-1) ?? "").replace(/^verdict: /, "");
-  $("judged").replaceChildren(...lines.slice(0, -1).map((line) => element("li", line.trim())));
+  const shown = lines.filter((line) => line.startsWith("  ")); // a sound, and what was written of it
+  $("judged").replaceChildren(...shown.map((line) => element("li", line.trim())));
+  $("figures").textContent = lines.slice(shown.length, -1).join(". ");
   $("after").hidden = state.state !== "done";
   $("log").textContent = state.log.join("\n");
   $("log-box").hidden = !state.log.length;
@@ -80,7 +82,7 @@ function curve({ losses, held_out: held, total }) {
   const all = [...losses, ...held];
   const most = Math.max(...all.map((row) => row.step), total ? Math.min(total, 2 * all.at(-1).step) : 1, 1);
   const top = Math.max(...all.map((row) => row.loss), 0.1) * 1.05;
-  const [left, low] = [44, 176];
+  const [left, low] = [60, 172];
   const x = (step) => left + ((590 - left) * step) / most;
   const y = (loss) => low - ((low - 10) * loss) / top;
   const points = (rows) => rows.map((row) => `${x(row.step).toFixed(1)},${y(row.loss).toFixed(1)}`).join(" ");
@@ -96,8 +98,9 @@ function curve({ losses, held_out: held, total }) {
   for (const share of [0, 0.5, 1]) {
     const loss = (top / 1.05) * share;
     add("line", { x1: left, x2: 590, y1: y(loss), y2: y(loss) });
-    add("text", { x: left - 6, y: y(loss) + 5, "text-anchor": "end" }, loss.toFixed(loss < 10 ? 2 : 0));
+    add("text", { x: left - 8, y: y(loss) + 6, "text-anchor": "end" }, loss.toFixed(loss < 10 ? 2 : 0));
   }
+  for (const row of held) add("circle", { cx: x(row.step), cy: y(row.loss), r: 5 });
   add("text", { x: 590, y: 194, "text-anchor": "end" }, `${Math.round(most).toLocaleString()} ${word("steps")}`);
   $("grid").replaceChildren(...parts);
   const figures = [losses.length && `${word("loss")} ${losses.at(-1).loss.toFixed(2)}`];
