@@ -236,3 +236,21 @@ def test_errors_say_what_to_do(tmp_path, build, make_sounds, cause, words):
     with pytest.raises(WsacError) as error:
         cause(build, tmp_path)
     assert words in str(error.value)
+
+
+def test_a_new_archive_of_nothing_is_refused(tmp_path, build):
+    with pytest.raises(WsacError, match="typo: not there; check the path"):
+        build(tmp_path / "typo")
+    with pytest.raises(WsacError, match=r"1.wav: not there \(nor are 1 others\)"):
+        build(tmp_path / "1.wav", tmp_path / "2.wav")
+    assert not (tmp_path / "archive").exists()
+
+
+def test_an_archive_in_its_own_input_is_left_out(tmp_path, run, make_sounds, model):
+    sounds = make_sounds(tmp_path / "sounds", 2)
+    command = ("archive", "build", sounds, "--out", sounds / "deep" / "a", "--model", model)
+    for _ in range(2):
+        code, _, err = run(*command, "--workers", 0)
+        assert code == 0, err
+        assert "2 files" in err
+        assert "skipped" not in err

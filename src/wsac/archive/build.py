@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from wsac.inference.captioner_folder import CARD as CAPTIONER_CARD
 from wsac.inference.captioner_folder import check_captioner
 from wsac.io.checked_json import CHECKSUM
@@ -17,14 +19,14 @@ from wsac.io.files import read_json
 from wsac.io.locks import alone_in, sweep
 from wsac.io.tensors import checksum_of
 from wsac.runtime.cpus import usable_cpus
-from wsac.types import ModelError, RecipeError, WsacError
+from wsac.types import AudioError, ModelError, RecipeError, WsacError
 
 from .archive_folder import Archive
 from .engines.crew import Event, FilesDone
 from .engines.local import run_here, run_local
 from .engines.ray_cluster import check_cluster
 from .engines.ray_engine import run_ray
-from .listing import list_files
+from .listing import exists, list_files
 from .plan import Plan, apply_edits, make_plan, write_manifest
 from .schema import CARD, SHARDS
 from .shard_writer import ArchiveJob, PartDone, RowOptions
@@ -107,7 +109,10 @@ def build_archive(
     check_captioner(options.model)
     if options.engine == "ray":
         check_cluster(options.address)
-    listed = list_files(inputs)
+    new = not (folder / CARD).is_file()
+    listed = list_files(inputs, leave_out=None if new else folder)
+    if new:
+        _check_there(listed)
     with alone_in(folder):
         sweep(folder / SHARDS)
         archive = _open(folder, options)
@@ -118,6 +123,14 @@ def build_archive(
         write_manifest(archive, plan)
         apply_edits(archive, plan)
         return _work(archive, plan, options)
+
+
+def _check_there(listed: pa.Table) -> None:
+    """Refuse a new archive of files that are all missing, as of a folder that is mistyped."""
+    paths = listed["path"]
+    if listed["size"].null_count == len(listed) and not any(exists(p.as_py()) for p in paths):
+        others = f" (nor are {len(listed) - 1:,} others)" if len(listed) > 1 else ""
+        raise AudioError(f"{paths[0]}: not there{others}; check the path")
 
 
 def _open(folder: Path, options: BuildOptions) -> Archive:

@@ -28,15 +28,16 @@ SCHEMA = pa.schema([*FILE_COLUMNS, EXTRA])
 Row: TypeAlias = "tuple[str, int | None, int | None, str]"  # path, bytes, µs since 1970, extra
 
 
-def list_files(inputs: Sequence[str | Path]) -> pa.Table:
+def list_files(inputs: Sequence[str | Path], leave_out: Path | None = None) -> pa.Table:
     """Every file of the inputs once, in their order, with size and time of change.
 
-    A file that is not there has a row, too: reading it says why. Memory is that of the table.
+    leave_out: a folder in those that are searched, such as the archive itself. A file that is not
+    there has a row, too: reading it says why. Memory is that of the table.
     Raises WsacError for a list that cannot be read, and where there is no sound.
     """
     if isinstance(inputs, (str, Path)):
         inputs = [inputs]
-    rows = (row for word in inputs for row in _rows_of(str(word)))
+    rows = (row for word in inputs for row in _rows_of(str(word), leave_out))
     batches, skipped = [], 0
     while chunk := list(islice(rows, AT_ONCE)):
         readable = [row for row in chunk if _is_utf8(row[0])]
@@ -82,13 +83,13 @@ def _each_once(table: pa.Table) -> pa.Table:
     return table.take(first.take(pc.sort_indices(first)))
 
 
-def _rows_of(word: str) -> Iterator[Row]:
+def _rows_of(word: str, leave_out: Path | None) -> Iterator[Row]:
     if Path(word).suffix.lower() in LISTS:
         yield from _rows_of_list(word)
     elif is_address(word):
         yield from _rows_of_address(word)
     else:
-        for path in stream_audio([word]):
+        for path in stream_audio([word], leave_out):
             yield _local_row(str(path), "")
 
 

@@ -23,6 +23,7 @@ from .listing import exists, is_address
 from .schema import FILE_COLUMNS, manifest_schema, shard_number, write_parquet
 from .shard_writer import Part
 
+EARLY, SMALLEST = 8, 16  # so many shards of an eighth come first, if they have so many files
 STATE = ("path", "size", "mtime", "extra")  # a row with these is up to date
 
 
@@ -232,8 +233,17 @@ def _number(
         else:
             new.append(i)
     new = new if before else fresh.tolist()
-    for n, i in enumerate(new):
-        part[i] = highest + 1 + n // size
+    part[new] = highest + 1 + _shards_of(len(new), size, first=highest < 0)
+
+
+def _shards_of(count: int, size: int, *, first: bool) -> np.ndarray:
+    """[count] numbers of shards from 0. first: of an archive, whose rows should come soon."""
+    places = np.arange(count)
+    small = size // EARLY
+    if not first or small < SMALLEST:
+        return places // size
+    early = np.minimum(places // small, EARLY)
+    return early + np.maximum(places - EARLY * small, 0) // size
 
 
 def write_manifest(archive: Archive, plan: Plan) -> None:

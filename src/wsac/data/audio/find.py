@@ -62,9 +62,10 @@ def find_audio(patterns: Sequence[str | Path], names: Sequence[str | Path] = ())
     return list(files | dict.fromkeys(map(Path, names)))
 
 
-def stream_audio(patterns: Sequence[str | Path]) -> Iterator[Path]:
+def stream_audio(patterns: Sequence[str | Path], leave_out: Path | None = None) -> Iterator[Path]:
     """What ``find_audio`` lists, one by one as folders are read, so perhaps a file twice.
 
+    leave_out: a folder whose files are neither listed nor counted, where another is searched.
     Memory does not grow with the number of files. Raises AudioError as ``find_audio`` does.
     """
     for pattern in patterns:
@@ -72,7 +73,7 @@ def stream_audio(patterns: Sequence[str | Path]) -> Iterator[Path]:
         if not str(pattern) or not folder.is_dir():
             yield from find_audio([pattern])
             continue
-        selection, empty = _Selection(), True
+        selection, empty = _Selection(leave_out), True
         for path in selection.stream(folder):
             empty = False
             yield path
@@ -158,7 +159,8 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 class _Selection:
     """Tells sounds from other files, and counts the others by suffix, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, leave_out: Path | None = None) -> None:
+        self._leave_out = leave_out.resolve() if leave_out else None
         self.skipped: Counter[str] = Counter()
         self._counted: set[Path] = set()
 
@@ -175,6 +177,8 @@ class _Selection:
 
     def stream(self, folder: Path) -> Iterator[Path]:
         for place, names, readable in walk(folder):
+            if self._leave_out and place.resolve().is_relative_to(self._leave_out):
+                continue
             if not readable:  # opening it will say why
                 yield place
             yield from filter(self.takes, (place / name for name in sorted(names)))
