@@ -131,7 +131,7 @@ def test_a_full_disk_is_told_and_nothing_stays_held(tmp_path):
     unfinished.add(spans[0])
     unfinished._file.close()
     unfinished._file = full.open("w")
-    with pytest.raises(WsacError, match="cannot write here .*; check the free space"):
+    with pytest.raises(WsacError, match=r"cannot write here .*; check the free space"):
         unfinished.add(spans[1])
     unfinished.close(done=False)
     assert unfinished.path.is_file()
