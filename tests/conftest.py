@@ -17,7 +17,7 @@ import torch
 
 from wsac.bridges.memory import SupportMemory
 from wsac.clap.pocket.pocket_clap import PocketClap
-from wsac.clap.pocket.towers import PocketConfig
+from wsac.clap.pocket.pocket_config import PocketConfig
 from wsac.cli import main
 from wsac.data.soundworld import write_captions
 from wsac.data.tokenizer import Tokenizer

@@ -18,7 +18,7 @@ from wsac.bridges.memory import SupportMemory
 from wsac.clap.collections import embed_folder, embed_sounds, read_embeddings
 from wsac.clap.loading import load_clap
 from wsac.clap.pocket.pocket_clap import PocketClap
-from wsac.clap.pocket.towers import PocketConfig
+from wsac.clap.pocket.pocket_config import PocketConfig
 from wsac.clap.texts import embed_texts
 from wsac.data.datasets.pairs import read_pairs
 from wsac.data.soundworld import write_captions

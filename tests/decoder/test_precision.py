@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from wsac.data.tokenizer import EOS, PAD
 from wsac.decoder.generation import GenerationOptions, prepare
 from wsac.decoder.generation.penalties import likeliest_tokens
-from wsac.decoder.generation.precision import Bfloat16Linear, packs_weights
+from wsac.decoder.kernels.bfloat16 import Bfloat16Linear, packs_weights
 from wsac.inference.caption_options import CaptionOptions
 from wsac.inference.captioner import Captioner
 from wsac.runtime import device

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from wsac.clap.pocket.pocket_clap import PocketClap
-from wsac.clap.pocket.towers import PocketConfig
+from wsac.clap.pocket.pocket_config import PocketConfig
 from wsac.data.tokenizer import Tokenizer
 from wsac.training.clap.clap_recipe import ClapRecipe
 from wsac.training.clap.contrastive import ClapTraining, train_clap

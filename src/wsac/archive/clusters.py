@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+
+from wsac.arrays import F, Tensor, torch
 
 ROUNDS = 12  # of k-means
 LEARNED = 50_000  # embeddings at most that centres and the map are learned from

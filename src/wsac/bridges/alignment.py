@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-import torch
-import torch.nn.functional as F
-from torch import Generator, Tensor
+from wsac.arrays import F, Generator, Tensor, torch
 
 from .bridge import option, register
 from .gap import Gap

@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
-from torch import Generator, Tensor
-
+from wsac.arrays import Generator, Tensor
 from wsac.types import RecipeError, did_you_mean
 
 from .gap import Gap

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from wsac.arrays import F, Tensor, torch
 from wsac.io.tensors import read_tensors, write_tensor
 from wsac.types import ModelError
 

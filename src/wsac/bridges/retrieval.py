@@ -5,9 +5,7 @@ The memory is read in tiles, so a million entries cost only some megabytes besid
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Generator, Tensor
+from wsac.arrays import F, Generator, Tensor, torch
 
 from .bridge import option, register
 from .memory import ROWS, SupportMemory, nearest

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from wsac.arrays import Tensor, torch
 
 from .memory import SupportMemory, nearest_rows
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from wsac.arrays import torch
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.find import find_audio
 from wsac.io.arrays import map_array, write_array

@@ -6,11 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-
+from wsac.arrays import F, Tensor, torch
 from wsac.data.audio.windows import shortest_tail
 from wsac.runtime.determinism import full_float32
 from wsac.types import RecipeError
@@ -104,10 +100,10 @@ def embed_windows(
         length = len(pieces[start][1])
         end = start + batch_size
         batch = [piece for piece in pieces[start:end] if len(piece[1]) <= slack * length]
-        windows = [window for _, window in batch]
-        lengths = torch.tensor([len(window) for window in windows])
-        mixed = (lengths.to(device),) if lengths[-1] > length else ()
-        stacked = pad_sequence(windows, batch_first=True).to(device)
+        lengths = torch.tensor([len(window) for _, window in batch])
+        longest = int(lengths[-1])
+        mixed = (lengths.to(device),) if longest > length else ()
+        stacked = torch.stack([F.pad(x, (0, longest - len(x))) for _, x in batch]).to(device)
         rows = torch.tensor([row for row, _ in batch])
         with full_float32(device):
             total.index_add_(0, rows, model.encode_audio(stacked, *mixed).cpu() * lengths[:, None])

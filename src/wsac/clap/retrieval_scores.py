@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from wsac.arrays import F, Tensor, torch
 from wsac.data.datasets.pairs import Clip
 from wsac.io.console import progress, say
 from wsac.types import AudioError

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from wsac.arrays import Tensor, torch
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.decoding import as_audio_error
 from wsac.data.audio.local_files import sound_name, unnamed

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from wsac.arrays import F, Tensor, torch
 
 NONE_SHARE = 0.2  # how often none of a user's labels fits, as far as a fit knows
 

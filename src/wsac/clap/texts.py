@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from wsac.arrays import Tensor, torch
 from wsac.io.arrays import map_array, write_array
 from wsac.io.console import progress, say
 from wsac.io.locks import sweep

@@ -1,7 +1,12 @@
 """Caption decoders: an embedding in, tokens out, behind one protocol."""
 
-from .base import CaptionDecoder
-from .factory import begin, build
-from .transformer import TransformerDecoder
+from wsac.arrays import WITH_TORCH
 
-__all__ = ["CaptionDecoder", "TransformerDecoder", "begin", "build"]
+from .decoder_runtime import DecoderRuntime
+from .factory import begin, build
+
+if WITH_TORCH:
+    from .base import CaptionDecoder
+    from .transformer import TransformerDecoder
+
+__all__ = ["CaptionDecoder", "DecoderRuntime", "TransformerDecoder", "begin", "build"]

@@ -7,19 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from wsac.data.tokenizer import Tokenizer
 
 
 class CaptionDecoder(nn.Module, ABC):
-    """Writes a caption from a unit-norm embedding ``[B, D]``.
-
-    Token ids 0 (padding) and 1 (beginning) are never predicted, 2 ends a caption, pieces begin at
-    3, in every vocabulary. ``State`` is what a decoder keeps between steps; callers only pass it
-    on. ``state_dict`` holds what a bundle or checkpoint must store; a model that is read from
-    elsewhere is not in it.
-    """
+    """A ``DecoderRuntime`` in torch, which can be trained. It reads unit-norm ``[B, D]``."""
 
     kind: ClassVar[str] = ""  # name in recipes and bundles
     vocab_size: int
@@ -40,6 +35,10 @@ class CaptionDecoder(nn.Module, ABC):
         bad model.
         """
         raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
 
     def read_tokenizer(self, path: str | Path) -> Tokenizer:
         """The tokenizer of a bundle, after its weights are loaded. Raises ModelError."""
@@ -64,19 +63,13 @@ class CaptionDecoder(nn.Module, ABC):
     def prefill(
         self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None
     ) -> tuple[Tensor, Any]:
-        """Logits ``[B, V]`` of the first token, and the state with room for ``max_tokens``."""
+        """See ``DecoderRuntime``."""
 
     @abstractmethod
-    def step(self, token: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Logits ``[B, V]`` after one more token ``[B]``, and the next state."""
+    def step(self, token: Tensor, state: Any) -> tuple[Tensor, Any]: ...
 
     @abstractmethod
-    def select(self, state: Any, rows: Tensor) -> Any:
-        """The state of these rows; the old state may be of no use afterwards.
-
-        rows: indices [B'], or [C', S']: the S' beams with which each of C' clips goes on, in the
-        order of the clips.
-        """
+    def select(self, state: Any, rows: Tensor) -> Any: ...
 
 
 def constructor_config(values: Mapping[str, Any]) -> dict[str, Any]:

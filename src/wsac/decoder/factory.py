@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from wsac.arrays import need_torch
 from wsac.data.tokenizer import Tokenizer
-from wsac.runtime.sizes import check_config, check_shapes
 from wsac.types import ModelError
 
-from .base import CaptionDecoder
+if TYPE_CHECKING:
+    from .base import CaptionDecoder
 
 KINDS = {
     "transformer": "transformer:TransformerDecoder",
@@ -38,7 +39,10 @@ def build(
     shapes: of the tensors to come. Raises ValueError, before memory is taken, when the sizes in
     ``config`` are not theirs.
     """
+    need_torch(f"a decoder of kind {kind}", ModelError)
     if shapes is not None:
+        from wsac.runtime.sizes import check_config, check_shapes
+
         check_config(config, shapes)
         if kind in WHOLE:
             check_shapes(lambda: kind_of(kind)(**config), shapes)

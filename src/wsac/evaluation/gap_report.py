@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from wsac.arrays import F, Tensor, torch
 from wsac.bridges import BridgeContext, inference_bridge, nearest_rows
 from wsac.bridges.gap import Gap, spread_rows
 from wsac.bridges.memory import SupportMemory

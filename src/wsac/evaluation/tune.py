@@ -12,10 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from wsac.arrays import F, Tensor, torch
 from wsac.inference.caption_options import CaptionOptions
 from wsac.inference.captioner import Captioner
 from wsac.io.console import progress

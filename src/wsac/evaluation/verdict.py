@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from wsac.arrays import Tensor, torch
 from wsac.clap.sounds import embed_many
 from wsac.inference.captioner import Captioner
 from wsac.inference.read_back import STRANGE, Places, built_in, read_back

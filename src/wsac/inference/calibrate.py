@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.clap.sounds import embed_many
 from wsac.data.captions.faults import Faults
 from wsac.data.datasets.pairs import sound_rows

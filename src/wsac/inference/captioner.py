@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.bridges import BridgeContext, inference_bridge
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
@@ -19,7 +17,7 @@ from wsac.clap.texts import embed_texts
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.data.tokenizer import Tokenizer
-from wsac.decoder import CaptionDecoder
+from wsac.decoder import DecoderRuntime
 from wsac.decoder.generation import Words, generate_best, generate_samples, prepare
 from wsac.types import AudioError, Caption
 
@@ -53,7 +51,7 @@ class Captioner:
     """
 
     clap: ClapEncoder
-    decoder: CaptionDecoder
+    decoder: DecoderRuntime
     tokenizer: Tokenizer
     memory: SupportMemory | None = None
     options: CaptionOptions = field(default_factory=CaptionOptions)
@@ -65,7 +63,7 @@ class Captioner:
 
     def __post_init__(self) -> None:
         self.decoder.eval()
-        self._prepared: tuple[Any, CaptionDecoder] | None = None
+        self._prepared: tuple[Any, DecoderRuntime] | None = None
         context = BridgeContext(self.memory, self.gap, self.clap.temperature)
         self.bridge: Any = inference_bridge(self.options.bridge, context, self.trained)
 
@@ -164,7 +162,7 @@ class Captioner:
         other._prepared = self._prepared
         return other
 
-    def _writer(self) -> CaptionDecoder:
+    def _writer(self) -> DecoderRuntime:
         """The decoder in the precision of the options, made once."""
         key = self.decoder, self.options.precision
         if self._prepared is None or self._prepared[0] != key:
@@ -333,7 +331,7 @@ class Captioner:
     def _candidates(self, audio: Tensor, count: int) -> list[list[tuple[str, float]]]:
         """Up to ``count`` texts for each, or as many as are sampled."""
         options, decoder, prompt = self.options, self._writer(), None
-        device = next(decoder.parameters()).device
+        device = decoder.device
         if self.prompter is not None:
             prompt = self.prompter.write(self.prompter.nearest(audio)).to(device)
         generation = replace(options.generation, max_tokens=decoder.max_tokens)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
+from wsac.arrays import Tensor
 from wsac.bridges import KINDS, nearest
 from wsac.decoder.generation.generation_options import MAX_BEAMS
 from wsac.types import Caption, RecipeError

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
 
+from wsac.arrays import F, Tensor, torch
 from wsac.types import Caption, ModelError
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field
-from torch import Generator, Tensor
 
+from wsac.arrays import Generator, Tensor, torch
 from wsac.bridges import nearest_rows
 from wsac.bridges.memory import SupportMemory
 from wsac.data.tokenizer import BOS, PAD, Tokenizer

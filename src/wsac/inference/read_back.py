@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from torch import Tensor
-
+from wsac.arrays import Tensor
 from wsac.clap import ClapEncoder
 from wsac.types import ModelError
 

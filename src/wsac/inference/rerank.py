@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.types import RecipeError
 

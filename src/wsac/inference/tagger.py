@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from wsac.arrays import F, Tensor, torch
 from wsac.clap import ClapEncoder
-from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.clap.sounds import Audio, AudioEmbedding, map_sounds, raise_errors
 from wsac.clap.tag_calibration import confidence_in
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
@@ -68,7 +64,7 @@ class Tagger:
         if not prompts or isinstance(prompts, str) or not all("{}" in prompt for prompt in prompts):
             raise RecipeError(f"prompts {prompts!r}: give a list with {{}} in each, for the label")
         self.temperature = clap.temperature
-        self.calibration = clap.tagging if isinstance(clap, PocketClap) else None
+        self.calibration = getattr(clap, "tagging", None)
         if embeddings is None:
             embeddings = embed_in_prompts(clap, texts, prompts)
         self.label_embeddings = embeddings

@@ -58,7 +58,7 @@ def _write(
     parts: Iterable[Tensor],
     meta: Mapping[str, str],
 ) -> None:
-    import torch
+    from wsac.arrays import torch
 
     header: dict[str, Any] = {"__metadata__": {"written_by": "wsac", "checksum": BLANK, **meta}}
     end = 0
@@ -88,8 +88,10 @@ def read_tensors(
     """
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    from wsac.arrays import WITH_TORCH, torch
+
+    with safe_open(path, framework="pt" if WITH_TORCH else "np") as file:
+        tensors = {name: torch.as_tensor(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         meta = file.metadata() or {}
     check(path, checksum)  # after the mapping: a file that was replaced meanwhile does not pass
     check_finite(tensors, path)
@@ -142,7 +144,7 @@ def shapes_of(path: str | Path) -> dict[str, tuple[int, ...]]:
     """The shapes of all tensors of a file, from its header alone."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="np") as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 

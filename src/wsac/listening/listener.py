@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
-import torch
 
+from wsac.arrays import torch
 from wsac.clap.sounds import AudioEmbedding
 from wsac.data.captions.labels import check_labels
 from wsac.inference.captioner import Captioner

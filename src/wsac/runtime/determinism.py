@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-import torch
-
+from wsac.arrays import torch
 from wsac.types import RecipeError
 
 # cuBLAS sums in an order that depends on its workspace, and this size keeps it.

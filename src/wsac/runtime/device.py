@@ -22,10 +22,14 @@ def check_device(name: str) -> str:
 def pick_device(name: str) -> str:
     """``"auto"``: a GPU when there is one, else the CPU. Raises RecipeError when it does not
     work."""
-    import torch
+    from wsac.arrays import WITH_TORCH, need_torch, torch
 
     from .determinism import prepare_cublas
 
+    if not WITH_TORCH:
+        if check_device(name) not in ("auto", "cpu"):
+            need_torch(f"device {name}", RecipeError)
+        return "cpu"
     if check_device(name) == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda"):

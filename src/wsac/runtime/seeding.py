@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import torch
+
+from wsac.arrays import torch
 
 
 def seed_for(seed: int, *place: int | str) -> int:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from wsac.arrays import torch
 from wsac.clap.encoder import check_texts
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.clap.sounds import LONG, AudioEmbedding, whole_sound

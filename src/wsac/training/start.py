@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -77,7 +78,7 @@ def first_decoder(
     if folder.resolve() == out.resolve():
         raise RecipeError(f"start = {start}: the same folder as --out; give another --out")
     captioner = Captioner.load(start, clap=recipe.clap, device="cpu")
-    decoder, tokenizer = captioner.decoder, captioner.tokenizer
+    decoder, tokenizer = cast(CaptionDecoder, captioner.decoder), captioner.tokenizer
     if decoder.prompt_tokens != prompt_tokens:
         raise RecipeError(
             f"start = {start}: its decoder reads prompts of {decoder.prompt_tokens} tokens, "

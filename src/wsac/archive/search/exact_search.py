@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from wsac.arrays import WITH_TORCH, Tensor, torch
 
 TILE = 1 << 18  # numbers in float32 at once: 1 MB, which stays in the processor's cache
 HALF = 2.0**-11  # the largest relative error of rounding to float16
@@ -27,7 +27,7 @@ def nearest_exact(
     if k == 0:
         return np.empty(0), np.empty(0, np.int64)
     scores, error = _scan(embeddings, torch.from_numpy(query), rows)
-    least = torch.topk(scores, k).values[-1].float() - 2 * error
+    least = float(torch.topk(scores, k).values[-1]) - 2 * error
     places = np.flatnonzero((scores.float() >= least).numpy())
     return rerank(embeddings, query, places if rows is None else rows[places], k)
 
@@ -49,7 +49,7 @@ def rerank(
 def _scan(embeddings: np.ndarray, query: Tensor, rows: np.ndarray | None) -> tuple[Tensor, float]:
     """Rounded cosines of all, or of some rows, and the largest error of one."""
     dim = embeddings.shape[1]
-    if rows is None and query.device.type == "cpu":
+    if rows is None and WITH_TORCH and query.device.type == "cpu":
         # both factors and the result in half precision, sums in float32
         return torch.mv(torch.from_numpy(embeddings), query.half()), 2 * HALF + 2 * dim * SINGLE
     parts = [part.float() @ query for part in _tiles(embeddings, rows)]

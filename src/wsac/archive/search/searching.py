@@ -130,7 +130,7 @@ class ArchiveSearch:
 
 
 def by_fit(scorer: MomentScorer, query: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-    import torch
+    from wsac.arrays import torch
 
     fit = scorer.features(torch.from_numpy(query), torch.from_numpy(embeddings).float())[:, 0]
     return np.argsort(-fit.numpy(), kind="stable")
@@ -182,13 +182,11 @@ def embed_query(
     A text is embedded by ``embed_in_prompts``. Raises WsacError for an empty query, and
     AudioError for a sound that cannot be read.
     """
-    import torch
-    import torch.nn.functional as F
-
+    from wsac.arrays import F, torch
     from wsac.clap.sounds import embed_example
     from wsac.inference.tagger import embed_in_prompts
 
-    def of_text(text: str) -> torch.Tensor:
+    def of_text(text: str) -> Any:
         if not text.strip():
             raise WsacError('an empty query; describe a sound, such as "dog barking far away"')
         return embed_in_prompts(clap, [text.strip()])[0]

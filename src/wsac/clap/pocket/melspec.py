@@ -1,11 +1,10 @@
-"""Batched log-mel spectrograms in torch."""
+"""Batched log-mel spectrograms."""
 
 from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor, nn
+from wsac.arrays import Tensor, torch
 
 
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int, low: float, high: float) -> Tensor:
@@ -22,35 +21,28 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, low: float, high: flo
     return torch.minimum(rising, falling).clamp(min=0).float()
 
 
-class LogMel(nn.Module):
+class LogMel:
     """Waveform ``[B, T]`` → log-mel power ``[B, n_mels, 1 + T // hop]``, in nats, at least -14."""
-
-    window: Tensor
-    filters: Tensor
 
     def __init__(
         self, sample_rate: int, n_fft: int, hop: int, n_mels: int, low: float = 40.0
     ) -> None:
-        super().__init__()
-        self.n_fft, self.hop = n_fft, hop
-        if torch.get_default_device().type == "meta":
-            # for its sizes alone, see runtime/sizes.py: arithmetic there takes two seconds
-            window, filters = torch.empty(n_fft), torch.empty(n_mels, n_fft // 2 + 1)
-        else:
-            window = torch.hann_window(n_fft)
-            filters = mel_filters(sample_rate, n_fft, n_mels, low, sample_rate / 2)
-        self.register_buffer("window", window, persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
+        self.hop, self.window = hop, torch.hann_window(n_fft)
+        self.filters = mel_filters(sample_rate, n_fft, n_mels, low, sample_rate / 2)
 
-    def forward(self, waveforms: Tensor) -> Tensor:
-        spectrum = torch.stft(
-            *(waveforms, self.n_fft, self.hop),
-            window=self.window,
-            pad_mode="constant",  # reflection fails on clips shorter than half a window
-            return_complex=True,
-        )
-        power = spectrum.real.square() + spectrum.imag.square()  # [B, n_fft // 2 + 1, frames]
-        with torch.autocast(
-            waveforms.device.type, enabled=False
-        ):  # half precision loses quiet bands
-            return (self.filters @ power / self.n_fft).clamp(min=math.exp(-14.0)).log()
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        return log_mel(waveforms, self.window, self.filters, self.hop)
+
+
+def log_mel(waveforms: Tensor, window: Tensor, filters: Tensor, hop: int) -> Tensor:
+    """``LogMel`` with the window ``[n_fft]`` and the filters ``[n_mels, n_fft // 2 + 1]``."""
+    n_fft = len(window)
+    spectrum = torch.stft(
+        *(waveforms, n_fft, hop),
+        window=window,
+        pad_mode="constant",  # reflection fails on clips shorter than half a window
+        return_complex=True,
+    )
+    power = spectrum.real.square() + spectrum.imag.square()  # [B, n_fft // 2 + 1, frames]
+    with torch.autocast(waveforms.device.type, enabled=False):  # half precision loses quiet bands
+        return (filters @ power / n_fft).clamp(min=math.exp(-14.0)).log()

@@ -1,183 +1,39 @@
-"""The built-in CLAP: a residual CNN over log-mels and a transformer over BPE tokens."""
+"""The built-in CLAP in torch: a residual CNN over log-mels and a transformer over BPE tokens."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from wsac.clap.encoder import check_texts, embed_windows
-from wsac.clap.tag_calibration import TagCalibration
-from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
-from wsac.io.checked_json import CHECKSUM, FILES, FREE, check_file, check_record, write_record
-from wsac.io.files import atomic_update, read_json, settle
-from wsac.io.tensors import check, check_finite, checksum_of, write_tensors
-from wsac.runtime.determinism import full_float32
+from wsac.data.tokenizer import Tokenizer
 from wsac.runtime.sizes import check_config, check_shapes
-from wsac.types import ModelError
 
-from .melspec import LogMel
-from .towers import AS_RECORDED, AudioTower, PocketConfig, TextTower
-
-MOST_GAIN = 31.6  # 30 dB
-PARTS = ("clap.safetensors", "tokenizer.json")  # of its folder, beside clap.json
+from .pocket_config import PocketConfig
+from .pocket_encoder import PocketEncoder, PocketFolder, misfits
+from .towers import AudioTower, LogMelLayer, TextTower
 
 
-class PocketClap(nn.Module):
-    """A ClapEncoder small enough to ship in a wheel.
-
-    Crop policy: audio longer than ``window_seconds`` is cut into windows from its start (the tail
-    included when it is at least a tenth of a window). The mean of their embeddings, weighted by
-    length, is normalised again.
-    """
+class PocketClap(nn.Module, PocketEncoder):
+    """A PocketEncoder that can be trained."""
 
     def __init__(self, config: PocketConfig, tokenizer: Tokenizer) -> None:
         super().__init__()
-        self.tagging: TagCalibration | None = None
-        self.config, self.tokenizer = config, tokenizer
-        self.log_mel = LogMel(config.sample_rate, config.n_fft, config.hop, config.n_mels)
+        self.describe(config, tokenizer)
+        self.log_mel = LogMelLayer(config.sample_rate, config.n_fft, config.hop, config.n_mels)
         self.audio, self.text = AudioTower(config), TextTower(config)
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
-        self.embed_dim, self.sample_rate = config.embed_dim, config.sample_rate
-        self.window_seconds = config.window_seconds
-        self.fingerprint, self.source = "pocket-untrained", ""
-
-    @property
-    def temperature(self) -> float:
-        """Divides cosines before a softmax; learned in training."""
-        return float(self.log_temperature.detach().exp().clamp(0.02, 1))
-
-    def encode_audio(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Waveforms ``[B, T]``, padded to half a second at least → unit-norm ``[B, D]``.
-
-        lengths: ``[B]`` samples of each, which zeros follow. The result is that of each alone.
-        """
-        if self.config.quietest > AS_RECORDED:
-            waveforms = self._raise(waveforms, lengths)
-        least = self.sample_rate // 2
-        waveforms = F.pad(waveforms, (0, max(0, least - waveforms.shape[-1])))
-        frames = None if lengths is None else 1 + lengths.clamp(min=least) // self.config.hop
-        return F.normalize(self.audio(self.log_mel(waveforms), frames).float(), dim=-1)
-
-    def _raise(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
-        """Quiet windows as loud as the quietest that the tower knows, but raised by no more than
-        MOST_GAIN."""
-        power = waveforms.square().mean(dim=-1, keepdim=True)
-        if lengths is not None:
-            power = power * (waveforms.shape[-1] / lengths[:, None])
-        level = power.clamp(min=1e-12).sqrt()
-        gain = 10 ** (self.config.quietest / 20) / level
-        return waveforms * gain.clamp(1.0, MOST_GAIN)
-
-    def encode_text(self, tokens: Tensor) -> Tensor:
-        """Padded token ids ``[B, L]`` → unit-norm ``[B, D]``."""
-        return F.normalize(self.text(tokens).float(), dim=-1)
-
-    def encode_captions(self, captions: Sequence[str], *, batch_size: int = 0) -> Tensor:
-        """Captions → unit-norm ``[B, D]``, differentiable. Similar lengths share a batch to save
-        padding.
-
-        batch_size: 0 takes 64 on a CPU and 1,024 on a GPU, where padding costs less than calls.
-        """
-        batch_size = batch_size or (64 if self.log_temperature.device.type == "cpu" else 1024)
-        order = sorted(range(len(captions)), key=lambda i: (len(captions[i]), i))
-        parts = []
-        for start in range(0, len(order), batch_size):
-            batch = [captions[i] for i in order[start : start + batch_size]]
-            parts.append(self.encode_text(self.tokenize(batch)))
-        back = torch.empty(len(order), dtype=torch.long)
-        back[order] = torch.arange(len(order))
-        return torch.cat(parts)[back.to(parts[0].device)]
-
-    def tokenize(self, captions: Sequence[str]) -> Tensor:
-        """Captions → padded ids ``[B, L]`` on the model's device, cut at ``text_tokens``."""
-        limit = self.config.text_tokens - 2
-        rows = [torch.tensor([BOS, *ids[:limit], EOS]) for ids in self.tokenizer.encode(captions)]
-        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
-        return padded.to(self.log_temperature.device)
-
-    @torch.inference_mode()
-    def embed_text(self, captions: Sequence[str], *, batch_size: int = 256) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU, in the order of the captions."""
-        if not captions:
-            return torch.empty(0, self.embed_dim)
-        check_texts(captions)
-        with full_float32(self.log_temperature.device):
-            return self.encode_captions(captions, batch_size=batch_size).cpu()
-
-    @torch.inference_mode()
-    def embed_audio(
-        self, waveforms: Sequence[Tensor], *, batch_size: int = 32, slack: float = 1.0
-    ) -> Tensor:
-        """Unit-norm ``[B, D]`` float32 on the CPU. waveforms: mono at ``sample_rate``.
-
-        slack: windows that are longer than another by this factor share its batch. Above 1, mixed
-        lengths take less time, and the last digits may depend on the batch.
-        """
-        return embed_windows(self, waveforms, batch_size, self.log_temperature.device, slack)
-
-    def save(self, folder: str | Path) -> None:
-        """Write ``clap.json``, ``clap.safetensors`` (matrices as float16), ``tokenizer.json``."""
-        folder = Path(folder)
-        state = self.state_dict()
-        for name, value in state.items():
-            if value.ndim > 1:  # statistics and biases stay in float32
-                state[name] = value.half()
-        with atomic_update(folder) as part:
-            write_tensors(part / "clap.safetensors", state)
-            self.tokenizer.save(part / "tokenizer.json")
-            sums = {name: checksum_of(part / name) for name in PARTS}
-            facts = {"kind": "pocket", **asdict(self.config)}
-            if self.tagging is not None:
-                facts["tagging"] = asdict(self.tagging)
-            write_record(part / "clap.json", facts, sums)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "cpu") -> PocketClap:
         """Read what ``save`` wrote. Raises ModelError when it is incomplete or does not fit."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load as load_bytes
-
-        folder, misfit = Path(folder), (AssertionError, SafetensorError)
-        settle(folder)
-        raw = read_json(folder / "clap.json")
-        try:
-            check_record(folder / "clap.json", raw)
-            check_file(folder / "tokenizer.json", raw)
-            tokenizer = Tokenizer.load(folder / "tokenizer.json")
-            sizes = {
-                key: raw[key] for key in raw.keys() - {"kind", "tagging", FILES, CHECKSUM, FREE}
-            }
-            config = PocketConfig(**{**sizes, "channels": tuple(sizes["channels"])})
-            weights = (folder / "clap.safetensors").read_bytes()
-            state = load_bytes(weights)
-            check(folder / "clap.safetensors", raw.get(FILES, {}).get("clap.safetensors"))
-            check_finite(state, folder / "clap.safetensors")
-            shapes = {name: tuple(value.shape) for name, value in state.items()}
-            check_config(sizes, shapes)
-            check_shapes(lambda: cls(config, tokenizer), shapes)
-            model = cls(config, tokenizer)
-            floats = {
-                name: value.float() for name, value in state.items() if value.is_floating_point()
-            }
-            model.load_state_dict(state | floats)
-            if "tagging" in raw:
-                model.tagging = TagCalibration(**raw["tagging"])
-        except OSError as error:
-            what = f"clap.safetensors cannot be read or is missing ({error.strerror})"
-            raise ModelError(f"{folder}: {what}; the folder is incomplete") from error
-        except (LookupError, TypeError, ValueError, RuntimeError, *misfit) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"{folder}: not a pocket CLAP of this version ({reason})") from error
-        digest = hashlib.sha256(weights)
-        digest.update((folder / "tokenizer.json").read_bytes())
-        way = f"w{config.window_seconds:g}"
-        if config.quietest > AS_RECORDED:
-            way += f"-q{config.quietest:g}"
-        model.fingerprint = f"pocket-{digest.hexdigest()[:16]}-{way}-float32"
+        with misfits(Path(folder)):
+            read = PocketFolder.read(Path(folder))
+            shapes = {name: tuple(value.shape) for name, value in read.state.items()}
+            check_config(read.sizes, shapes)
+            check_shapes(lambda: cls(read.config, read.tokenizer), shapes)
+            model = cls(read.config, read.tokenizer)
+            model.load_state_dict(read.state)
+        model.tagging, model.fingerprint = read.tagging, read.fingerprint
         return model.eval().to(device)

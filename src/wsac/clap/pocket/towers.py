@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsac.data.tokenizer import PAD
 
-AS_RECORDED = -120.0  # dBFS: no window is raised
+from .melspec import log_mel, mel_filters
+from .pocket_config import PocketConfig
 
 
-@dataclass(frozen=True, slots=True)
-class PocketConfig:
-    """Sizes of the pocket CLAP. window_seconds: longer audio is cut into windows of this length.
+class LogMelLayer(nn.Module):
+    """``LogMel`` as a layer, on the device of the model."""
 
-    quietest: windows of a lower RMS, in dBFS, are raised to it, by 30 dB at most.
-    """
+    window: Tensor
+    filters: Tensor
 
-    embed_dim: int = 256
-    sample_rate: int = 16_000  # Hz
-    window_seconds: float = 10.0
-    n_fft: int = 1024
-    hop: int = 320  # samples: 20 ms
-    n_mels: int = 64
-    channels: tuple[int, ...] = (32, 64, 128, 256, 256)
-    audio_width: int = 256
-    audio_layers: int = 2
-    audio_heads: int = 4
-    vocab_size: int = 4096
-    text_width: int = 256
-    text_layers: int = 2
-    text_heads: int = 4
-    text_tokens: int = 48
-    quietest: float = AS_RECORDED
+    def __init__(
+        self, sample_rate: int, n_fft: int, hop: int, n_mels: int, low: float = 40.0
+    ) -> None:
+        super().__init__()
+        self.hop = hop
+        if torch.get_default_device().type == "meta":
+            # for its sizes alone, see runtime/sizes.py: arithmetic there takes two seconds
+            window, filters = torch.empty(n_fft), torch.empty(n_mels, n_fft // 2 + 1)
+        else:
+            window = torch.hann_window(n_fft)
+            filters = mel_filters(sample_rate, n_fft, n_mels, low, sample_rate / 2)
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
 
-    @property
-    def frames(self) -> int:
-        """Log-mel frames of one window."""
-        return 1 + int(self.window_seconds * self.sample_rate) // self.hop
+    def forward(self, waveforms: Tensor) -> Tensor:
+        return log_mel(waveforms, self.window, self.filters, self.hop)
 
 
 class Residual(nn.Module):

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from wsac.arrays import F, Tensor, torch
 from wsac.data.tokenizer import EOS
 from wsac.decoder.kernels.topk import likeliest
 from wsac.types import ModelError

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
-from wsac.decoder.base import CaptionDecoder
+from wsac.arrays import Tensor, torch
+from wsac.decoder.decoder_runtime import DecoderRuntime
 
 from .beam import BeamSearch
 from .generation_options import GenerationOptions
@@ -15,14 +13,14 @@ from .word_trie import WordTrie
 
 
 def generate(
-    decoder: CaptionDecoder, embedding: Tensor, options: GenerationOptions = GenerationOptions()
+    decoder: DecoderRuntime, embedding: Tensor, options: GenerationOptions = GenerationOptions()
 ) -> list[Generated]:
     """The best hypothesis of each embedding [B, D], unit norm."""
     return [hypotheses[0] for hypotheses in generate_best(decoder, embedding, options, 1)]
 
 
 def generate_best(
-    decoder: CaptionDecoder,
+    decoder: DecoderRuntime,
     embedding: Tensor,
     options: GenerationOptions,
     count: int,
@@ -40,7 +38,7 @@ def generate_best(
 
 
 def generate_samples(
-    decoder: CaptionDecoder,
+    decoder: DecoderRuntime,
     embedding: Tensor,
     options: GenerationOptions,
     count: int,
@@ -57,7 +55,7 @@ def generate_samples(
 
 @torch.inference_mode()
 def _run(
-    decoder: CaptionDecoder, embedding: Tensor, prompt: Tensor | None, search: Search
+    decoder: DecoderRuntime, embedding: Tensor, prompt: Tensor | None, search: Search
 ) -> list[list[Generated]]:
     if not len(embedding):
         return []

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.data.tokenizer import EOS, PAD
 from wsac.decoder.kernels.topk import likeliest
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.data.tokenizer import EOS, PAD
 from wsac.runtime.seeding import generator_for
 

@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Generic, Self, TypeVar
 
-import torch
-from torch import Tensor
+from wsac.arrays import Tensor, torch
 
 from .generation_options import GenerationOptions
 from .word_trie import WordTrie

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.data.tokenizer import EOS, Tokenizer
 from wsac.io.files import write_text
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from wsac.arrays import Tensor, torch
 
 BLOCK = 128
 MIN_BLOCKS = 32  # with fewer, torch's topk is as fast

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.clap.sounds import Audio, embed_example
 from wsac.data.audio.audio_options import AS_IS, AudioOptions

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.inference.confidence import Logistic
 from wsac.inference.spans.describe_spans import PROMPTS, label_embeddings

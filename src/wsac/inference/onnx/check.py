@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor
 
 from wsac.decoder.generation import GenerationOptions, generate
+from wsac.decoder.onnx_decoder import OnnxDecoder
 from wsac.inference.captioner import Captioner
+from wsac.runtime.onnx_session import Session
 from wsac.types import ModelError
 
 TOLERANCE = 1e-4  # of a value of a unit-norm embedding
@@ -50,7 +51,7 @@ def check(captioner: Captioner, folder: Path, *, audio: bool) -> dict[str, float
     embedding = torch.cat(embeddings)
     bridged, in_onnx = captioner.bridge(embedding), Session(folder / "bridge.onnx")(embedding)[0]
     results["bridge_difference"] = _difference(bridged, in_onnx, "bridge.onnx: bridged embeddings")
-    decoder: Any = OnnxDecoder(folder, captioner.decoder.max_tokens)
+    decoder = OnnxDecoder(folder, captioner.decoder.config)
     options = GenerationOptions(1, captioner.decoder.max_tokens)
     expected = [caption.tokens for caption in generate(captioner.decoder, bridged, options)]
     written = [caption.tokens for caption in generate(decoder, in_onnx, options)]
@@ -68,43 +69,6 @@ def sounds_to_compare(window_seconds: float, sample_rate: int) -> Iterator[Tenso
         sweep = 0.5 * np.sin(2 * np.pi * (200 + 300 * seconds) * seconds)
         noise = 0.1 * np.random.default_rng(0).standard_normal(len(seconds))
         yield torch.from_numpy(np.stack((sweep, noise)).astype(np.float32))
-
-
-class Session:
-    """A graph, run by onnxruntime: tensors in, tensors out."""
-
-    def __init__(self, path: Path) -> None:
-        # from 1.32 on, it reports its use to its makers otherwise
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        import onnxruntime
-
-        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        self._inputs = [entry.name for entry in self._session.get_inputs()]
-
-    def __call__(self, *inputs: Tensor) -> list[Tensor]:
-        values = {name: value.numpy() for name, value in zip(self._inputs, inputs, strict=True)}
-        return [torch.from_numpy(out) for out in self._session.run(None, values)]
-
-
-class OnnxDecoder:
-    """Prefill and step graph with the methods that ``generate`` calls. The state is the cache."""
-
-    def __init__(self, folder: Path, max_tokens: int) -> None:
-        self._prefill, self._step = Session(folder / "prefill.onnx"), Session(folder / "step.onnx")
-        self.max_tokens = max_tokens
-
-    def prefill(
-        self, embedding: Tensor, max_tokens: int, prompt: Tensor | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        logits, *cache = self._prefill(embedding)
-        return logits, cache
-
-    def step(self, token: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        logits, *cache = self._step(token, *state)
-        return logits, cache
-
-    def select(self, state: list[Tensor], rows: Tensor) -> list[Tensor]:
-        return [part[:, rows.flatten()] for part in state]
 
 
 def _difference(expected: Tensor, actual: Tensor, what: str) -> float:

@@ -30,16 +30,18 @@ def write_audio(clap: PocketClap, path: Path) -> None:
     """waveform [B, T], one window or less, at the CLAP's rate → embedding [B, D], unit norm."""
     half_window = torch.zeros(2, round(clap.window_seconds * clap.sample_rate / 2))
     inputs: Inputs = {"waveform": (half_window, {0: "batch", 1: "samples"})}
-    _write(Graph(clap, clap.encode_audio), path, inputs, ["embedding"])
+    write_graph(Graph(clap, clap.encode_audio), path, inputs, ["embedding"])
 
 
 def write_bridge(bridge: Bridge, embed_dim: int, path: Path) -> None:
     """audio_embedding [B, D] → embedding [B, D]. Raises ModelError for a bridge without graph."""
     inputs: Inputs = {"audio_embedding": (torch.zeros(2, embed_dim), {0: "batch"})}
-    _write(BridgeGraph(bridge), path, inputs, ["embedding"])
+    write_graph(BridgeGraph(bridge), path, inputs, ["embedding"])
 
 
-def write_decoder(decoder: TransformerDecoder, prefill: Path, step: Path) -> None:
+def write_decoder(
+    decoder: TransformerDecoder, prefill: Path, step: Path, *, optimize: bool = True
+) -> None:
     """Two graphs. The cache is keys and values, [layers, B, heads, filled, ·].
 
     prefill: embedding [B, D] → logits [B, V] of the first token, and the cache.
@@ -59,7 +61,7 @@ def write_decoder(decoder: TransformerDecoder, prefill: Path, step: Path) -> Non
     outputs = ["logits", "next_keys", "next_values"]
     embedding = torch.zeros(2, int(decoder.config["embed_dim"]))
     inputs: Inputs = {"embedding": (embedding, {0: "batch"})}
-    _write(Graph(decoder, first), prefill, inputs, outputs)
+    write_graph(Graph(decoder, first), prefill, inputs, outputs, optimize)
     head = decoder.width // decoder.heads
     cache = torch.zeros(len(decoder.blocks), 2, decoder.heads, decoder.before, head)
     same = torch.export.Dim.DYNAMIC  # a dimension that another input has named
@@ -68,7 +70,7 @@ def write_decoder(decoder: TransformerDecoder, prefill: Path, step: Path) -> Non
         "keys": (cache, {1: same, 3: "filled"}),
         "values": (cache.clone(), {1: same, 3: same}),
     }
-    _write(Graph(decoder, following), step, inputs, outputs)
+    write_graph(Graph(decoder, following), step, inputs, outputs, optimize)
 
 
 class Graph(nn.Module):
@@ -148,8 +150,13 @@ class GrowingCache:
         return torch.stack(keys), torch.stack(values)
 
 
-def _write(module: nn.Module, path: Path, inputs: Inputs, outputs: list[str]) -> None:
-    """Export a module. Raises ModelError when this version of torch cannot."""
+def write_graph(
+    module: nn.Module, path: Path, inputs: Inputs, outputs: list[str], optimize: bool = True
+) -> None:
+    """Export a module. Raises ModelError when this version of torch cannot.
+
+    optimize: fold weights into others; without it each has its own name.
+    """
     with torch.no_grad(), _quiet_exporter():
         try:
             program: Any = torch.onnx.export(
@@ -159,6 +166,7 @@ def _write(module: nn.Module, path: Path, inputs: Inputs, outputs: list[str]) ->
                 output_names=outputs,
                 dynamic_shapes=tuple(axes for _, axes in inputs.values()),
                 dynamo=True,
+                optimize=optimize,
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:

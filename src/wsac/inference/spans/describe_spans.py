@@ -12,9 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import torch
-from torch import Tensor
-
+from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.clap.sounds import Audio, AudioEmbedding
 from wsac.clap.texts import load_or_make

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.data.audio.stream import SILENCE_PEAK, AudioStream
 from wsac.runtime.cpus import usable_cpus

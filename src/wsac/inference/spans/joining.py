@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from wsac.arrays import Tensor
 
 from .runs import Run
 from .spectrum import FRAME

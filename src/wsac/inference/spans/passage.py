@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from wsac.arrays import Tensor
 
 
 @dataclass(frozen=True, slots=True)

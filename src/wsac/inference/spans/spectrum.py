@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 
+from wsac.arrays import torch
 from wsac.clap.pocket.melspec import LogMel
 
 FRAME = 0.02  # seconds

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from wsac.clap.pocket.towers import PocketConfig
+from wsac.clap.pocket.pocket_config import PocketConfig
 from wsac.data.datasets.pairs import Clip
 from wsac.runtime.cpus import usable_cpus
 from wsac.runtime.seeding import numpy_for

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wsac.clap.loading import load_clap
 from wsac.clap.pocket.pocket_clap import PocketClap
-from wsac.clap.pocket.towers import PocketConfig
+from wsac.clap.pocket.pocket_config import PocketConfig
 from wsac.clap.retrieval_scores import evaluate, label_embeddings
 from wsac.clap.texts import load_or_make
 from wsac.data.captions.corpus import read_captions

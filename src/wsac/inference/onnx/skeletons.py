@@ -1,0 +1,72 @@
+"""Graphs without weights, for captioning without torch: they lie beside the weights of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from wsac.clap.pocket.onnx_clap import AUDIO, TEXT
+from wsac.clap.pocket.pocket_clap import PocketClap
+from wsac.decoder import TransformerDecoder
+from wsac.decoder.onnx_decoder import PREFILL, STEP
+
+from .graphs import Graph, Inputs, write_decoder, write_graph
+
+
+def write_towers(clap: PocketClap, folder: Path) -> None:
+    """log-mel [B, n_mels, frames] → [B, D], and token ids [B, L] → [B, D]; not normalised."""
+    config = clap.config
+    log_mel = torch.zeros(2, config.n_mels, config.frames // 2)
+    tokens = torch.ones(2, min(9, config.text_tokens), dtype=torch.long)
+    inputs: tuple[Inputs, Inputs] = (
+        {"log_mel": (log_mel, {0: "batch", 2: "frames"})},
+        {"token_ids": (tokens, {0: "batch", 1: "length"})},
+    )
+    towers = Graph(clap, lambda x: clap.audio(x)), Graph(clap, lambda x: clap.text(x))
+    for name, tower, values in zip((AUDIO, TEXT), towers, inputs, strict=True):
+        _write_skeleton(tower, values, folder / name)
+
+
+def write_steps(decoder: TransformerDecoder, folder: Path) -> None:
+    """What ``OnnxDecoder`` reads; see ``graphs.write_decoder``."""
+    with TemporaryDirectory() as place:
+        whole = Path(place, PREFILL), Path(place, STEP)
+        write_decoder(decoder, *whole, optimize=False)
+        for path in whole:
+            without_weights(path, decoder.state_dict(), folder / path.name)
+
+
+def _write_skeleton(graph: nn.Module, inputs: Inputs, path: Path) -> None:
+    with TemporaryDirectory() as place:
+        whole = Path(place, path.name)
+        write_graph(graph, whole, inputs, ["projected"], optimize=False)
+        without_weights(whole, cast(Graph, graph).module.state_dict(), path)
+
+
+def without_weights(whole: Path, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write a graph of ``write_graph`` with the names of its weights alone, for ``Session``."""
+    import onnx
+
+    model = onnx.load(whole)
+    graph, names = model.graph, dict[str, str]()
+    for tensor in graph.initializer:
+        name = tensor.name.removeprefix("module.")
+        if name not in weights:
+            continue  # a number of the graph itself
+        names[tensor.name] = name
+        shape, kind = list(tensor.dims), tensor.data_type
+        tensor.Clear()
+        tensor.name, tensor.data_type, tensor.data_location = name, kind, tensor.EXTERNAL
+        tensor.dims.extend(shape)
+        tensor.external_data.add(key="location", value="weights")
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        for about in ("name", "doc_string", "metadata_props"):
+            node.ClearField(about)
+    del graph.value_info[:], model.metadata_props[:]
+    path.write_bytes(model.SerializeToString(deterministic=True))
