@@ -27,13 +27,14 @@ from wsac.bridges.gap import fit_gap
 from wsac.bridges.memory import SupportMemory
 from wsac.data.soundworld import demo_scenes, render_scene
 from wsac.decoder.generation import GenerationOptions, generate
+from wsac.decoder.onnx_decoder import OnnxDecoder
 from wsac.inference.captioner import Captioner
 from wsac.inference.onnx import graphs as export_graphs
-from wsac.inference.onnx.check import OnnxDecoder, Session
 from wsac.inference.onnx.exporter import export_onnx
 from wsac.inference.onnx.graphs import BridgeGraph, write_bridge
 from wsac.inference.prompts import Prompter
 from wsac.io.files import atomic_folder, read_json, write_json
+from wsac.runtime.onnx_session import Session
 from wsac.types import ModelError, WsacError
 
 pytestmark = pytest.mark.slow
@@ -194,7 +195,7 @@ def test_tokens_of_any_batch_and_beam(exported, pocket, batch, beams):
     bridged = Session(exported[0] / "bridge.onnx")(embedding)[0]
     torch.testing.assert_close(bridged, pocket.bridge(embedding), atol=1e-5, rtol=0)
     options = GenerationOptions(beams)
-    decoder = OnnxDecoder(exported[0], pocket.decoder.max_tokens)
+    decoder = OnnxDecoder(exported[0], pocket.decoder.config)
     written = [one.tokens for one in generate(decoder, bridged, options)]
     assert written == [one.tokens for one in generate(pocket.decoder, bridged, options)]
     assert all(written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from wsac.arrays import WITH_TORCH, need_torch
 from wsac.io.files import read_json
 from wsac.io.hub import hub_address
 from wsac.runtime.device import pick_device
@@ -47,9 +48,14 @@ def load_clap(
         if not isinstance(facts := read_json(card), dict):
             raise ModelError(f"{card}: damaged, or not of a CLAP; get or make the model again")
         if facts.get("kind") == "pocket":
+            if not WITH_TORCH:
+                from .pocket.onnx_clap import OnnxClap
+
+                return OnnxClap.load(path)
             from .pocket.pocket_clap import PocketClap
 
             return PocketClap.load(path, device=device)
+    need_torch(f"the CLAP {name}", ModelError)
     from .public.checkpoints import PICKLES, load_public
 
     source = address or str(name)

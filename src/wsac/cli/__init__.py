@@ -156,6 +156,7 @@ VersionOption = Annotated[
 def _root(version: VersionOption = False) -> None: ...
 
 
+TRAINING = ("torch", "transformers", "matplotlib")  # of the extra "train"
 NOT_EMPTY = {
     "--out": "name a file or folder, or . for this one",
     "--model": "give a folder of wsac train, or pocket: the built-in captioner",
@@ -197,6 +198,12 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except WsacError as error:
         say(f"error: {error}")
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name not in TRAINING:
+            raise
+        verb = next((word for word in argv if not word.startswith("-")), "")
+        say(f"error: wsac {verb} needs {error.name}: pip install 'wsac[train]'")
         return 1
     except OSError as error:
         place, reason = error.filename or "a file could not be written", error.strerror or error

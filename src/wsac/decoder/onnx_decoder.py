@@ -33,6 +33,9 @@ class OnnxDecoder:
     def device(self) -> torch.device:
         return torch.device("cpu")
 
+    def to(self, device: Any) -> Self:
+        return self
+
     def eval(self) -> Self:
         return self
 

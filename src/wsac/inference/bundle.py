@@ -12,25 +12,28 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from wsac.arrays import WITH_TORCH, Tensor
 from wsac.bridges.gap import Gap
 from wsac.bridges.memory import SupportMemory
 from wsac.clap import ClapEncoder, load_clap
 from wsac.clap.loading import WAYS
 from wsac.decoder import build
 from wsac.decoder.generation import Words
+from wsac.decoder.onnx_decoder import OnnxDecoder
 from wsac.io.checked_json import FILES, check_file, check_record, write_record
 from wsac.io.console import say
 from wsac.io.files import COMMIT, atomic_update, read_json, settle
 from wsac.io.locks import one_at_a_time
-from wsac.io.tensors import checksum_of, read_tensors, shapes_of, write_tensors
+from wsac.io.tensors import checksum_of, read_tensors, write_tensors
 from wsac.runtime.device import pick_device
+from wsac.runtime.onnx_session import NO_GRAPHS
 from wsac.types import ModelError, RecipeError
 
 from .caption_options import CaptionOptions
 from .captioner_folder import BUNDLED_CAPTIONER as BUNDLED_CAPTIONER
 from .captioner_folder import check_captioner, published
 from .confidence import FEATURES, Calibration
-from .hub_captioner import CARD, PARTS, WORDS, fetch_captioner
+from .hub_captioner import CARD, GRAPHS, PARTS, WORDS, fetch_captioner
 from .prompts import Prompter, PromptSettings
 
 if TYPE_CHECKING:
@@ -179,9 +182,10 @@ def _parts(
     if options.get("precision") == "int8":
         say("note: precision int8 is gone; this captioner now writes in float32")
         options["precision"] = "float32"
-    weights = folder / "decoder.safetensors"
-    decoder = build(config.pop("kind"), config, shapes_of(weights))
-    decoder.load_state_dict(read_tensors(*path_of("decoder.safetensors"))[0])
+    for name in set(GRAPHS) & (sums or {}).keys():
+        check_file(folder / name, raw)
+    state = read_tensors(*path_of("decoder.safetensors"))[0]
+    decoder = _decoder(folder, config.pop("kind"), config, state).to(device)
     check_file(folder / "tokenizer.json", raw)
     tokenizer = decoder.read_tokenizer(folder / "tokenizer.json")
     words = None
@@ -207,7 +211,7 @@ def _parts(
     check_record(folder / CARD, raw)
     return {
         "clap": clap,
-        "decoder": decoder.to(device),
+        "decoder": decoder,
         "tokenizer": tokenizer,
         "memory": memory,
         "options": caption_options,
@@ -217,6 +221,16 @@ def _parts(
         "prompter": prompter,
         "words": words,
     }
+
+
+def _decoder(folder: Path, kind: str, config: dict[str, Any], state: dict[str, Tensor]) -> Any:
+    if WITH_TORCH or kind != OnnxDecoder.kind:
+        decoder: Any = build(kind, config, {name: tuple(x.shape) for name, x in state.items()})
+        decoder.load_state_dict(state)
+        return decoder
+    if not (folder / GRAPHS[0]).is_file():
+        raise ModelError(f"{folder}: {NO_GRAPHS}")
+    return OnnxDecoder(folder, config, {name: value.float() for name, value in state.items()})
 
 
 def _load_clap(folder: Path, name: str, moved: str | Path | None, device: str) -> ClapEncoder:

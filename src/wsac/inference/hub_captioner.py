@@ -11,7 +11,11 @@ from wsac.types import ModelError, WsacError
 
 CARD = "captioner.json"
 WORDS = "words.txt"
-PARTS = ("decoder.safetensors", "tokenizer.json", WORDS, "memory.safetensors", "gap.safetensors")
+GRAPHS = ("prefill.onnx", "step.onnx")  # where they have been written
+PARTS = (
+    *("decoder.safetensors", "tokenizer.json", WORDS, "memory.safetensors", "gap.safetensors"),
+    *GRAPHS,
+)
 OWN_CLAP = tuple(f"clap/{name}" for name in ("clap.json", "clap.safetensors", "tokenizer.json"))
 # bytes: more is no captioner. A vocabulary of a language model has some 20 MB, its weights 16 GB
 MOST_TEXT, MOST_WEIGHTS = 128_000_000, 64_000_000_000

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from wsac.types import ModelError
 
-from .files import read_json, write_json
+from .files import atomic_update, read_json, write_json
 from .json_text import to_json
 from .tensors import checksum_of
 
@@ -28,6 +28,21 @@ def write_record(
     free: keys that may be changed by hand, such as ``decoder.model``.
     """
     write_json(target, with_checksum(value, files, free))
+
+
+def add_files(card: Path, write: Callable[[Path], object]) -> None:
+    """Add files to those beside a record, all or none. write: into an empty folder.
+
+    Raises ModelError for a damaged record.
+    """
+
+    def write_card(part: Path) -> None:
+        record = read_record(card)
+        sums = {path.name: checksum_of(path) for path in sorted(part.iterdir())}
+        write_record(part / card.name, record, record[FILES] | sums, record[FREE])
+
+    with atomic_update(card.parent, last=write_card) as part:
+        write(part)
 
 
 def with_checksum(

@@ -12,6 +12,8 @@ from wsac.arrays import Tensor, torch
 
 from .cpus import usable_cpus
 
+NO_GRAPHS = "no graphs for onnxruntime; write them where torch is: wsac export RUN --light"
+
 
 class Session:
     """A graph: tensors in, tensors out.

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsac.arrays import Tensor
-from wsac.runtime.onnx_session import Session
+from wsac.runtime.onnx_session import NO_GRAPHS, Session
 from wsac.types import ModelError
 
 from .melspec import LogMel
-from .pocket_encoder import PocketEncoder, PocketFolder, misfits
-
-AUDIO, TEXT = "audio.onnx", "text.onnx"  # log-mel, or token ids → embedding, not normalised
+from .pocket_encoder import GRAPHS, PocketEncoder, PocketFolder, misfits
 
 
 class OnnxClap(PocketEncoder):
@@ -37,10 +35,9 @@ class OnnxClap(PocketEncoder):
     def load(cls, folder: str | Path) -> OnnxClap:
         """Read what ``save`` wrote. Raises ModelError when it is incomplete or does not fit."""
         folder = Path(folder)
-        if not (folder / AUDIO).is_file():
-            remedy = "train it with the extra export, or install torch: pip install 'wsac[train]'"
-            raise ModelError(f"{folder}: no graphs for onnxruntime; {remedy}")
+        if not (folder / GRAPHS[0]).is_file():
+            raise ModelError(f"{folder}: {NO_GRAPHS}")
         with misfits(folder):
             read = PocketFolder.read(folder)
-            audio, text = (Session(folder / name, read.state) for name in (AUDIO, TEXT))
+            audio, text = (Session(folder / name, read.state) for name in GRAPHS)
         return cls(read, audio, text)

@@ -24,6 +24,7 @@ from .pocket_config import AS_RECORDED, PocketConfig
 
 MOST_GAIN = 31.6  # 30 dB
 PARTS = ("clap.safetensors", "tokenizer.json")  # of its folder, beside clap.json
+GRAPHS = ("audio.onnx", "text.onnx")  # of log-mels and of token ids, where they have been written
 
 
 class PocketEncoder:
@@ -134,7 +135,7 @@ class PocketEncoder:
         for name, value in state.items():
             if value.ndim > 1:  # statistics and biases stay in float32
                 state[name] = value.half()
-        with atomic_update(folder) as part:
+        with atomic_update(folder, whole=GRAPHS) as part:
             write_tensors(part / "clap.safetensors", state)
             self.tokenizer.save(part / "tokenizer.json")
             sums = {name: checksum_of(part / name) for name in PARTS}
@@ -162,6 +163,8 @@ class PocketFolder:
         raw = read_json(folder / "clap.json")
         check_record(folder / "clap.json", raw)
         check_file(folder / "tokenizer.json", raw)
+        for name in set(GRAPHS) & raw.get(FILES, {}).keys():
+            check_file(folder / name, raw)
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
         others = {"kind", "tagging", FILES, CHECKSUM, FREE}
         sizes = {key: raw[key] for key in raw.keys() - others}

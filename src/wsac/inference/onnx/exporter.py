@@ -48,6 +48,17 @@ def export_onnx(
     return {"folder": str(folder), "files": files, "bytes": sum(files.values()), "checked": checked}
 
 
+def export_light(captioner: Captioner, folder: Path) -> list[str]:
+    """Add the graphs that a wsac without torch reads to the folder of a captioner.
+
+    Returns their places. Raises ModelError when there can be none, WsacError without the extra.
+    """
+    _refuse(captioner, decoder_only=not (folder / "clap").is_dir())
+    from .skeletons import add_graphs
+
+    return [str(path) for path in add_graphs(captioner, folder)]
+
+
 def runner_config(captioner: Captioner) -> dict[str, Any]:
     """What a runner must know besides the graphs; see docs/export.md. Lengths in samples."""
     clap = captioner.clap

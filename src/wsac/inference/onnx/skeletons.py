@@ -10,12 +10,29 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wsac.clap.pocket.onnx_clap import AUDIO, TEXT
 from wsac.clap.pocket.pocket_clap import PocketClap
+from wsac.clap.pocket.pocket_encoder import GRAPHS
 from wsac.decoder import TransformerDecoder
 from wsac.decoder.onnx_decoder import PREFILL, STEP
+from wsac.inference.captioner import Captioner
+from wsac.inference.hub_captioner import CARD
+from wsac.io.checked_json import add_files
 
 from .graphs import Graph, Inputs, write_decoder, write_graph
+
+
+def add_graphs(captioner: Captioner, folder: Path) -> list[Path]:
+    """Write the graphs of a captioner into its folder, and those of its own CLAP into its ``clap``.
+
+    Returns what was written. Raises ModelError for a captioner that has no graphs (``can_export``).
+    """
+    places = [folder / name for name in (PREFILL, STEP)]
+    decoder, clap = cast(TransformerDecoder, captioner.decoder), cast(PocketClap, captioner.clap)
+    if (folder / "clap").is_dir():
+        add_files(folder / "clap" / "clap.json", lambda part: write_towers(clap, part))
+        places += [folder / "clap" / name for name in GRAPHS]
+    add_files(folder / CARD, lambda part: write_steps(decoder, part))
+    return places
 
 
 def write_towers(clap: PocketClap, folder: Path) -> None:
@@ -28,7 +45,7 @@ def write_towers(clap: PocketClap, folder: Path) -> None:
         {"token_ids": (tokens, {0: "batch", 1: "length"})},
     )
     towers = Graph(clap, lambda x: clap.audio(x)), Graph(clap, lambda x: clap.text(x))
-    for name, tower, values in zip((AUDIO, TEXT), towers, inputs, strict=True):
+    for name, tower, values in zip(GRAPHS, towers, inputs, strict=True):
         _write_skeleton(tower, values, folder / name)
 
 
