@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,9 @@ class DecoderRuntime(Protocol):
 
     def eval(self) -> Any:
         """Prepare for writing."""
+
+    def parameters(self) -> Iterable[Tensor]:
+        """All weights."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """What a bundle must store; a model that is read from elsewhere is not in it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,6 +38,9 @@ class OnnxDecoder:
 
     def eval(self) -> Self:
         return self
+
+    def parameters(self) -> Iterable[Tensor]:
+        return self._weights.values()
 
     def state_dict(self) -> dict[str, Tensor]:
         return dict(self._weights)
