@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from miniatures import array_work
-from wsac.arrays import numpy_tensors
+from wsac.arrays import numpy_functions as numpy_tensors
 
 TESTS = Path(__file__).parents[1]
 LOOSE = ("logprob", "confidence", "calibration", "features", "log_mel", "spectrum")

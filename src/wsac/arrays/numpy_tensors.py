@@ -1,4 +1,4 @@
-"""NumPy arrays with the names of torch that captioning uses; each does what torch documents.
+"""NumPy arrays with the methods of torch that captioning uses; each does what torch documents.
 
 Numbers lie in memory as torch has them, so ``from_numpy`` and ``Tensor.numpy`` copy nothing.
 """
@@ -8,8 +8,8 @@ Numbers lie in memory as torch has them, so ``from_numpy`` and ``Tensor.numpy`` 
 
 from __future__ import annotations
 
-from contextlib import ContextDecorator
 from math import prod
+from operator import iadd, imul, isub, itruediv
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,6 @@ import numpy as np
 float64, float32, float16 = np.dtype("float64"), np.dtype("float32"), np.dtype("float16")
 int64, int32, int8, uint8 = (np.dtype(kind) for kind in ("int64", "int32", "int8", "uint8"))
 long, half, bool = int64, float16, np.dtype("bool")
-inf, pi = float("inf"), np.pi
 
 
 class Device(NamedTuple):
@@ -60,21 +59,6 @@ class Tensor(np.ndarray):
         kind = kind.dtype if isinstance(kind, Tensor) else kind
         return self.astype(kind, copy=False) if isinstance(kind, np.dtype) else self
 
-    def float(self):
-        return self.astype(float32, copy=False)
-
-    def double(self):
-        return self.astype(float64, copy=False)
-
-    def half(self):
-        return self.astype(float16, copy=False)
-
-    def long(self):
-        return self.astype(int64, copy=False)
-
-    def bool(self):
-        return self.astype(bool, copy=False)
-
     def is_floating_point(self):
         return self.dtype.kind == "f"
 
@@ -85,7 +69,7 @@ class Tensor(np.ndarray):
         return self.itemsize
 
     def new_empty(self, shape):
-        return empty(shape, dtype=self.dtype)
+        return as_tensor(np.zeros(shape, self.dtype))
 
     def clamp(self, min=None, max=None):
         return as_tensor(np.clip(np.asarray(self), min, max))
@@ -98,9 +82,6 @@ class Tensor(np.ndarray):
 
     def cov(self):
         return as_tensor(np.cov(np.asarray(self)).astype(self.dtype))
-
-    def quantile(self, q):
-        return as_tensor(np.quantile(np.asarray(self), q).astype(self.dtype))
 
     def cumsum(self, dim):
         return as_tensor(np.cumsum(np.asarray(self), axis=dim))
@@ -117,29 +98,23 @@ class Tensor(np.ndarray):
         return as_tensor(shifted)
 
     def logsumexp(self, dim):
-        return logsumexp(self, dim)
-
-    def argmax(self, dim=None, keepdim=False):
-        return as_tensor(np.argmax(np.asarray(self), axis=dim, keepdims=keepdim))
-
-    def argmin(self, dim=None):
-        return as_tensor(np.argmin(np.asarray(self), axis=dim))
+        values = np.asarray(self)
+        top = values.max(axis=dim, keepdims=True)
+        total = np.log(np.exp(values - top).sum(axis=dim, keepdims=True)) + top
+        return as_tensor(total.squeeze(dim))
 
     def max(self, dim=None):
-        if dim is None:
-            return self.amax()
-        return Sorted(self.amax(dim), self.argmax(dim))
+        return self.amax() if dim is None else Sorted(self.amax(dim), self.argmax(dim))
 
     def aminmax(self):
         return self.amin(), self.amax()
 
-    def argsort(self, dim=-1, stable=True, descending=False):
-        return self.sort(dim, descending).indices
+    def argsort(self, dim=-1, stable=True):
+        return self.sort(dim).indices
 
     def sort(self, dim=-1, descending=False):
         values = np.asarray(self)
-        keys = ~values if descending and values.dtype.kind in "bi" else values
-        keys = -values if descending and values.dtype.kind == "f" else keys
+        keys = -values if descending else values
         order = np.argsort(keys, axis=dim, kind="stable")
         return Sorted(self.gather(dim, order), as_tensor(order))
 
@@ -183,22 +158,6 @@ class Tensor(np.ndarray):
         self[...] = value
         return self
 
-    def sub_(self, other):
-        self -= other
-        return self
-
-    def add_(self, other):
-        self += other
-        return self
-
-    def mul_(self, other):
-        self *= other
-        return self
-
-    def div_(self, other):
-        self /= other
-        return self
-
     def exp_(self):
         np.exp(np.asarray(self), out=np.asarray(self))
         return self
@@ -228,250 +187,52 @@ class Tensor(np.ndarray):
         return as_tensor(np.repeat(np.asarray(self), np.asarray(counts)))
 
     def unfold(self, dim, size, step):
-        windows = np.lib.stride_tricks.sliding_window_view(np.asarray(self), size, axis=dim)
         assert step == 1
-        return as_tensor(windows)
-
-    def nonzero(self):
-        return as_tensor(np.argwhere(np.asarray(self)))
-
-    def bincount(self, minlength=0):
-        return as_tensor(np.bincount(np.asarray(self), minlength=minlength))
+        return as_tensor(np.lib.stride_tricks.sliding_window_view(np.asarray(self), size, axis=dim))
 
     def diagonal(self, offset=0):
         size = min(self.shape[0], self.shape[1] - offset)
         return as_tensor(np.einsum("ii->i", np.asarray(self)[:size, offset : offset + size]))
 
-    def tril(self, diagonal=0):
-        return as_tensor(np.tril(np.asarray(self), diagonal))
+
+def wrapped(function: Any) -> Any:
+    def call(*values, **options):
+        arrays = [np.asarray(x) if isinstance(x, Tensor) else x for x in values]
+        return as_tensor(function(*arrays, **options))
+
+    return call
 
 
-def _reduction(name: str) -> Any:
+def _method(name: str, keep: Any = True) -> Any:
+    """NumPy's function as a method with ``dim``; keep: whether it takes ``keepdim``."""
     function = getattr(np, name)
 
     def reduce(self, dim=None, keepdim=False):
-        return as_tensor(function(np.asarray(self), axis=dim, keepdims=keepdim))
+        options = {"keepdims": keepdim} if keep else {}
+        return as_tensor(function(np.asarray(self), axis=dim, **options))
 
     return reduce
 
 
-def _elementwise(name: str) -> Any:
-    function = getattr(np, name)
+def _in_place(operator: Any) -> Any:
+    def change(self, other):
+        return operator(self, other)
 
-    def method(self):
-        return as_tensor(function(np.asarray(self)))
-
-    return method
+    return change
 
 
-for _name in "sum mean amax amin all any".split():
-    setattr(Tensor, _name, _reduction(_name))
-for _name in "exp log sqrt square abs isfinite".split():
-    setattr(Tensor, _name, _elementwise(_name))
-
-
-class Generator:
-    """torch's generator of random numbers on a CPU: the Mersenne Twister, seeded by 32 bits."""
-
-    def manual_seed(self, seed):
-        self._bits = np.random.MT19937()
-        self._bits._legacy_seeding(seed & 0xFFFFFFFF)
-        return self
-
-    def integers(self, count):
-        return np.asarray(self._bits.random_raw(count), np.int64)
-
-
-class Quiet(ContextDecorator):
-    """What only changes how torch computes."""
-
-    def __init__(self, *_: Any, **__: Any) -> None: ...
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: Any) -> None: ...
-
-
-inference_mode = no_grad = autocast = Quiet
-
-
-def device(name="cpu"):
-    return Device()
-
-
-def is_autocast_enabled(kind):
-    return False
+for _name in "sum mean amax amin all any argmax argmin".split():
+    setattr(Tensor, _name, _method(_name))
+Tensor.cumsum = _method("cumsum", keep=False)
+for _name in "exp log sqrt square abs isfinite tril bincount quantile".split():
+    setattr(Tensor, _name, wrapped(getattr(np, _name)))
+Tensor.nonzero = wrapped(np.argwhere)
+for _name, _operator in {"add_": iadd, "sub_": isub, "mul_": imul, "div_": itruediv}.items():
+    setattr(Tensor, _name, _in_place(_operator))
+KINDS = {"float": float32, "double": float64, "half": float16, "long": int64, "bool": bool}
+for _name, _kind in KINDS.items():
+    setattr(Tensor, _name, lambda self, kind=_kind: self.astype(kind, copy=False))
 
 
 def as_tensor(values, dtype=None, device=None):
     return np.asarray(values, dtype).view(Tensor)
-
-
-def from_numpy(array):
-    return array.view(Tensor)
-
-
-def tensor(values, dtype=None, device=None):
-    array = np.array(values, dtype)
-    return as_tensor(array if dtype or array.dtype != float64 else array.astype(float32))
-
-
-def _shape(shape):
-    return shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-
-
-def empty(*shape, dtype=float32, device=None):
-    return as_tensor(np.empty(_shape(shape), dtype))
-
-
-def zeros(*shape, dtype=float32, device=None):
-    return as_tensor(np.zeros(_shape(shape), dtype))
-
-
-def ones(*shape, dtype=float32, device=None):
-    return as_tensor(np.ones(_shape(shape), dtype))
-
-
-def full(shape, value, dtype=None, device=None):
-    return as_tensor(np.full(shape, value, dtype or tensor(value).dtype))
-
-
-def zeros_like(x, dtype=None):
-    return as_tensor(np.zeros(x.shape, dtype or x.dtype))
-
-
-def full_like(x, value):
-    return as_tensor(np.full(x.shape, value, x.dtype))
-
-
-def arange(*bounds, device=None):
-    return as_tensor(np.arange(*bounds))
-
-
-def linspace(start, end, steps, dtype=float32):
-    return as_tensor(np.linspace(start, end, steps, dtype=dtype))
-
-
-def eye(size, dtype=float32):
-    return as_tensor(np.eye(size, dtype=dtype))
-
-
-def diag(x):
-    return as_tensor(np.diag(np.asarray(x)))
-
-
-def where(condition, a, b):
-    kind = next((x.dtype for x in (a, b) if isinstance(x, np.ndarray)), None)
-    a, b = (np.asarray(x, None if isinstance(x, np.ndarray) else kind) for x in (a, b))
-    return as_tensor(np.where(np.asarray(condition), a, b))
-
-
-def cat(parts, dim=0):
-    return as_tensor(np.concatenate([np.asarray(part) for part in parts], axis=dim))
-
-
-def stack(parts, dim=0):
-    return as_tensor(np.stack([np.asarray(part) for part in parts], axis=dim))
-
-
-def maximum(a, b):
-    return as_tensor(np.maximum(a, b))
-
-
-def minimum(a, b):
-    return as_tensor(np.minimum(a, b))
-
-
-def sin(x):
-    return as_tensor(np.sin(x))
-
-
-def sigmoid(x):
-    return as_tensor(1 / (1 + np.exp(-np.asarray(x))))
-
-
-def logsumexp(x, dim):
-    values = np.asarray(x)
-    top = values.max(axis=dim, keepdims=True)
-    total = np.log(np.exp(values - top).sum(axis=dim, keepdims=True)) + top
-    return as_tensor(total.squeeze(dim))
-
-
-def topk(x, k):
-    return x.topk(k)
-
-
-def nonzero(x):
-    return x.nonzero()
-
-
-def bincount(x, minlength=0):
-    return x.bincount(minlength)
-
-
-def isin(x, values):
-    return as_tensor(np.isin(x, values))
-
-
-def searchsorted(x, values):
-    return as_tensor(np.searchsorted(np.asarray(x), np.asarray(values)))
-
-
-def rand(*shape, generator):
-    shape = _shape(shape)
-    bits = generator.integers(prod(shape)) & 0xFFFFFF
-    return as_tensor((bits * 2.0**-24).astype(float32).reshape(shape))
-
-
-def randperm(count, generator):
-    steps = generator.integers(max(0, count - 1)) % np.arange(count, 1, -1)
-    order = list(range(count))
-    for place, step in enumerate(steps.tolist()):
-        order[place], order[place + step] = order[place + step], order[place]
-    return as_tensor(np.array(order, np.int64))
-
-
-def hann_window(size):
-    return tensor(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size))
-
-
-def stft(x, n_fft, hop, window, pad_mode, return_complex):
-    padded = np.pad(np.asarray(x), ((0, 0), (n_fft // 2, n_fft // 2)), mode=pad_mode)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::hop]
-    return as_tensor(np.fft.rfft(frames * np.asarray(window)).swapaxes(1, 2))
-
-
-class linalg:  # noqa: N801
-    """Functions of torch.linalg."""
-
-    @staticmethod
-    def eigh(x):
-        return tuple(map(as_tensor, np.linalg.eigh(np.asarray(x))))
-
-    @staticmethod
-    def svd(x):
-        return tuple(map(as_tensor, np.linalg.svd(np.asarray(x))))
-
-    @staticmethod
-    def solve(a, b):
-        return as_tensor(np.linalg.solve(np.asarray(a), np.asarray(b)))
-
-
-class F:
-    """Functions of torch.nn.functional."""
-
-    @staticmethod
-    def normalize(x, dim):
-        array = np.asarray(x)
-        length = np.sqrt(np.square(array).sum(axis=dim, keepdims=True))
-        return as_tensor(array / np.maximum(length, np.asarray(1e-12, array.dtype)))
-
-    @staticmethod
-    def pad(x, widths, value=0.0):
-        array = np.asarray(x)
-        around = [(0, 0)] * (array.ndim - 1) + [widths]
-        return as_tensor(np.pad(array, around, constant_values=value))
-
-    @staticmethod
-    def one_hot(x, count):
-        return as_tensor(np.eye(count, dtype=np.int64)[np.asarray(x)])

@@ -83,8 +83,7 @@ def embed_few(
 
     wsac clap embed pocket --text "a dog barks" --audio dog.wav
     """
-    import torch
-
+    from wsac.arrays import torch
     from wsac.clap import load_clap
     from wsac.clap.sounds import embed_sound
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .cpus import allowed_cpus, usable_cpus
 from .device import has_bfloat16, processor_flags
+from .onnx_session import onnx_threads
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")  # those that torch uses
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
@@ -53,13 +54,13 @@ def _extras(marker: Any) -> list[str]:
 
 def processor() -> dict[str, Any]:
     """Its features that count, and how many processors this process may use."""
-    import torch
+    from wsac.arrays import WITH_TORCH, torch
 
     flags = processor_flags()
     return {
         "allowed": allowed_cpus(),
         "usable": usable_cpus(),  # fewer than allowed: a container's quota
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads() if WITH_TORCH else onnx_threads(),
         "set": {name: os.environ[name] for name in THREADS if name in os.environ},
         "flags": [flag for flag in FLAGS if flag in flags],
     }
@@ -67,9 +68,9 @@ def processor() -> dict[str, Any]:
 
 def device_facts(name: str) -> dict[str, Any]:
     """The name, memory in bytes and bfloat16 of a device; of a CPU only the last."""
-    import torch
+    from wsac.arrays import WITH_TORCH, torch
 
-    facts: dict[str, Any] = {"device": name, "bfloat16": has_bfloat16(name)}
+    facts: dict[str, Any] = {"device": name, "bfloat16": WITH_TORCH and has_bfloat16(name)}
     if name.startswith("cuda"):
         properties = torch.cuda.get_device_properties(name)
         facts |= {"name": properties.name, "memory": properties.total_memory}

@@ -28,7 +28,7 @@ class Session:
         import onnxruntime
 
         graph, options = path.read_bytes(), onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or usable_cpus())
+        options.intra_op_num_threads = onnx_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors
         if weights is not None:
@@ -47,6 +47,11 @@ class Session:
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         values = {name: value.numpy() for name, value in zip(self._inputs, inputs, strict=True)}
         return [torch.from_numpy(out) for out in self._session.run(None, values)]
+
+
+def onnx_threads() -> int:
+    """$OMP_NUM_THREADS, else a thread for each processor."""
+    return int(os.environ.get("OMP_NUM_THREADS") or usable_cpus())
 
 
 def _named(name: str) -> bytes:
