@@ -1,0 +1,125 @@
+"""What works without torch, what says that it needs it, and what a light start loads."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+
+import pytest
+
+NEEDS = "needs torch: pip install 'wsac[train]'"
+LIGHT_START = """
+import sys
+from wsac.cli import main
+code = main(sys.argv[1:])
+heavy = {"torch", "transformers", "matplotlib", "onnx", "pyarrow", "huggingface_hub", "starlette"}
+print(*sorted({name for name in heavy if sys.modules.get(name)}), file=sys.stderr)
+raise SystemExit(code)
+"""
+SAME = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from wsac import Captioner
+captioner = Captioner.load(device="cpu")
+sounds = sorted(Path(sys.argv[1]).glob("*.wav"))
+captions = captioner.caption_batch(sounds)
+embeddings = [captioner.embed(path).embedding.tolist() for path in sounds]
+texts = captioner.clap.embed_text(["a dog barks", "rain falls on a roof while thunder rumbles"])
+drawn = captioner.with_options(samples=3, choose="mbr").caption_batch(sounds)
+values = [(c.text, c.logprob, c.confidence) for c in (*captions, *drawn)]
+print(json.dumps([values, embeddings, texts.tolist()]))
+"""
+
+
+def test_a_caption_loads_nothing_heavy(run, sounds):
+    done = run("caption", sounds / "noise.wav", "--json", code=LIGHT_START)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert row["caption"] or row["guess"]
+    assert done.stderr.split() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "shows"),
+    [
+        (("caption", ".", "--bridge", "pd", "--beam", "2"), "beeps.wav"),
+        (("caption", "sweep.wav", "--window", "1"), "sweep.wav"),
+        (("tag", ".", "--labels", "beep, rain, wind"), "rain"),
+        (("find", "a beep", "beeps.wav"), "fits"),
+        (("subtitle", "beeps.wav", "--out", "cues.srt"), "cues.srt"),
+        (("listen", "--input", "beeps.wav"), ""),
+        (("embed", "audio", ".", "--out", "embeddings"), "3 of 3"),
+        (("bridges",), "santa"),
+        (("doctor",), "disk"),
+        (("metrics", "list"), "cider"),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_verbs_that_use_a_captioner(run, sounds, tmp_path, words, shows):
+    for path in sounds.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert shows in done.stdout + done.stderr
+
+
+def test_an_archive_is_built_and_searched(run, sounds, tmp_path):
+    built = run("archive", "build", sounds, "--out", tmp_path / "archive")
+    assert built.returncode == 0, built.stderr
+    done = run("search", tmp_path / "archive", "a beep", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 3
+
+
+def test_captions_are_scored_by_words(run, tmp_path):
+    (tmp_path / "mine.csv").write_text("file_name,caption\na.wav,a dog barks\n", encoding="utf-8")
+    text = "file_name,caption\na.wav,a dog is barking\na.wav,the dog barks\n"
+    (tmp_path / "people.csv").write_text(text, encoding="utf-8")
+    names = ("--candidates", "mine.csv", "--references", "people.csv")
+    done = run("evaluate", *names, "--metrics", "bleu_4,rouge_l,cider_d", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--captions", "captions.txt", "--out", "run"),
+        ("train-clap", "--pairs", "pairs.csv", "--out", "run"),
+        ("demo", "--out", "demo"),
+        ("export", "pocket", "--onnx", "graphs"),
+        ("caption", "noise.wav", "--precision", "bfloat16"),
+        ("caption", "noise.wav", "--device", "cuda"),
+        ("tag", "noise.wav", "--labels", "dog, rain", "--clap", "laion"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_needs_torch_says_so_in_one_line(run, sounds, tmp_path, words):
+    (tmp_path / "captions.txt").write_text("a dog barks\n" * 3, encoding="utf-8")
+    (tmp_path / "pairs.csv").write_text("audio,caption\nnoise.wav,noise\n", encoding="utf-8")
+    (tmp_path / "noise.wav").write_bytes((sounds / "noise.wav").read_bytes())
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 1
+    assert NEEDS in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="compares with torch, which is not installed")
+def test_results_are_those_of_torch(run, sounds, capsys, monkeypatch):
+    import sys
+
+    import numpy as np
+
+    done = run(sounds, code=SAME)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(sys, "argv", ["", str(sounds)])
+    exec(SAME, {})
+    light, full = json.loads(done.stdout), json.loads(capsys.readouterr().out)
+    for (text, logprob, sure), (same_text, same_logprob, same_sure) in zip(
+        light[0], full[0], strict=True
+    ):
+        assert text == same_text
+        assert abs(logprob - same_logprob) < 1e-4
+        assert abs(sure - same_sure) < 1e-4
+    for ours, theirs in zip(light[1:], full[1:], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
