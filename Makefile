@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench speed docs pocket lock sbom
+.PHONY: help setup demo test test-fast test-light check bench speed docs pocket lock sbom
 # a recipe that fails must not leave a stamp behind
 .DELETE_ON_ERROR:
 
@@ -28,6 +28,12 @@ test: .venv/.dev  ## run all tests
 
 test-fast: .venv/.dev  ## run the tests that take less than a second or two each; two minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
+
+# what wsac needs where torch is not; still a list here, as the package itself asks for torch
+LIGHT := numpy onnxruntime soundfile soxr av tokenizers safetensors pydantic rich typer jinja2 pyarrow pysubs2 tomli-w \
+	huggingface_hub fsspec pytest
+test-light: .venv/.light/.done  ## run the tests of what works without torch, in an environment without it; three minutes
+	.venv/.light/bin/python -m pytest --confcutdir tests/light tests/light
 
 check: .venv/.dev  ## lint, format, types and the import layers; quick
 	$(BIN)/ruff check .
@@ -72,6 +78,11 @@ sbom: .venv/.release  ## list what an installation holds, as CycloneDX: dist/wsa
 	@echo "installing torch and the other dependencies; this takes a few minutes the first time"
 	$(PIP) torch hatchling editables
 	$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv/.light/.done: .venv/.runtime
+	$(PYTHON) -m venv .venv/.light
+	.venv/.light/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt $(LIGHT)
 	@touch $@
 
 .venv/.docs: .venv/.dev
