@@ -41,7 +41,7 @@ def test_paths_on_stdout_the_rest_on_stderr(run, loud, sound):
     assert err == f"{sound}: 2 cues\n"
     code, out, err = run("subtitle", sound, "-f", "srt")
     assert (code, out) == (0, "")
-    assert "is there already" in err
+    assert "already there; left unchanged" in err
 
 
 def test_the_progress_counts_seconds_and_says_what_is_left(run, loud, sound, monkeypatch):

@@ -13,6 +13,7 @@ from miniatures.films import SPEECH, LoudSeconds, write_film, write_wav, writer
 from wsac.inference.sound_results import Tag
 from wsac.inference.spans.span import Span
 from wsac.inference.subtitles.relevance import CueOptions
+from wsac.inference.subtitles.result_sources import RECORD
 from wsac.inference.subtitles.speech_file import SpeechFile
 from wsac.inference.subtitles.subtitle_files import SubtitleJob, SubtitleWriter
 from wsac.inference.subtitles.subtitles import Subtitles
@@ -23,7 +24,7 @@ from wsac.types import RecipeError, WsacError
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir()} - {RECORD}
 
 
 def test_the_subtitles_lie_beside_the_sound(tmp_path):
@@ -44,7 +45,7 @@ def test_what_is_there_is_not_done_again(tmp_path):
     captioner = LoudSeconds()
     result = writer(captioner).write(sound)
     assert result.paths == ()
-    assert "--overwrite makes it anew" in result.notes[0]
+    assert "--overwrite replaces it" in result.notes[0]
     assert captioner.listened == 0
     assert (tmp_path / "a.srt").read_text() == "mine"
     assert writer(captioner, overwrite=True).write(sound).cues == 2
@@ -150,6 +151,33 @@ def test_sounds_of_one_name_do_not_share_a_file(tmp_path):
     files = [write_wav(tmp_path / "a.wav"), write_wav(tmp_path / "a.flac")]
     list(writer().write_all(files))
     assert names(tmp_path) == {"a.wav", "a.flac", "a.srt", "a.flac.srt"}
+
+
+def test_a_result_of_another_sound_does_not_count_as_done(tmp_path):
+    """In --out, in another run: the full name is taken; when that is taken too, an error."""
+    out = tmp_path / "out"
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    first, second, third = (write_wav(tmp_path / "abc"[i] / "x.wav", 9 + i) for i in range(3))
+    assert writer(out=out).write(first).paths == (out / "x.srt",)
+    result = writer(out=out).write(second)
+    assert result.paths == (out / "x.wav.srt",)
+    assert result.notes[0] == f"{out / 'x.srt'}: of another sound, ../a/x.wav"
+    assert writer(out=out).write(first).paths == writer(out=out).write(second).paths == ()
+    assert writer(out=out, overwrite=True).write(second).paths == (out / "x.wav.srt",)
+    with pytest.raises(WsacError, match="give --out another folder"):
+        writer(out=out).write(third)
+
+
+def test_a_sound_may_move_and_a_changed_one_is_told(tmp_path):
+    (tmp_path / "a").mkdir()
+    sound = write_wav(tmp_path / "a" / "x.wav")
+    writer(out=tmp_path).write(sound)
+    moved = sound.rename(tmp_path / "x.wav")
+    assert "already there" in writer(out=tmp_path).write(moved).notes[0]
+    write_wav(sound, 9)
+    moved.unlink()
+    assert "made before the sound changed" in writer(out=tmp_path).write(sound).notes[0]
 
 
 def test_speech_is_merged_and_stays(tmp_path):

@@ -40,7 +40,7 @@ def test_the_page_is_whole_and_asks_nothing(tmp_path):
     ]
     assert base64.b64decode(sources[1].split(",")[1])[:4] == b"\x89PNG"
     assert page.count("<textarea") == 4
-    assert {path.name for path in tmp_path.iterdir()} == {"a.wav", "a.html"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"a.wav", "a.html"}
 
 
 def test_words_of_cues_and_names_do_nothing(tmp_path):

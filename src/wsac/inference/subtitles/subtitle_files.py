@@ -20,6 +20,7 @@ from wsac.types import AudioError, RecipeError, WsacError
 from .cues import Cue, Place, check_place
 from .left_out import left_out_words
 from .relevance import CueOptions
+from .result_sources import ResultSources
 from .soft_track import PLAIN_TEXT, copy_path
 from .speech_file import SpeechFile
 from .subtitle_formats import SUFFIXES, check_format
@@ -86,6 +87,8 @@ class SubtitleJob:
             paths[PAGE] = folder / f"{stem}.html"
         if self.embed:
             paths[COPY] = folder / copy_path(sound).name
+            if full_name:
+                paths[COPY] = folder / copy_path(sound.with_name(sound.name + sound.suffix)).name
             if self.place == "line" and paths[COPY].suffix.lower() in PLAIN_TEXT:
                 what = "a track in it has no second line"
                 raise WsacError(f"{sound}: {what}; give --place gaps, or a copy as .mkv")
@@ -124,6 +127,7 @@ class SubtitleWriter:
         self.job, self._load, self._model, self._on_cue = job, load, model, on_cue
         self.reached = ""
         self._taken: dict[Path, Path] = {}  # outputs of this run, and what they are of
+        self._sources = ResultSources()
 
     @cached_property
     def _captioner(self) -> Captioner:
@@ -142,12 +146,12 @@ class SubtitleWriter:
         if str(sound) == STDIN:
             raise AudioError("-: subtitles lie beside a file; name one")
         local_file(sound)
-        paths = self._outputs(sound)
+        paths, notes = self._outputs(sound)
         missing = {k: p for k, p in paths.items() if self.job.overwrite or not p.exists()}
-        there = [str(path) for name, path in paths.items() if name not in missing]
-        notes = [
-            f"{path}: is there already, left as it is; --overwrite makes it anew" for path in there
-        ]
+        for path in (path for name, path in paths.items() if name not in missing):
+            changed = self._sources.compare(path, sound) == "changed"
+            what = "made before the sound changed" if changed else "already there"
+            notes.append(f"{path}: {what}; left unchanged, and --overwrite replaces it")
         if not missing:
             return Subtitled(sound, notes=tuple(notes))
         captioner, more = self._captioner, list[str]()
@@ -168,6 +172,7 @@ class SubtitleWriter:
                 )
             for name, path in missing.items():
                 more += self._write(subtitles, name, path)
+                self._sources.add([path], sound)
         except BaseException:
             unfinished.close(done=False)
             raise
@@ -176,15 +181,32 @@ class SubtitleWriter:
         count = len(subtitles.cues)
         return Subtitled(sound, tuple(missing.values()), count, left_out, (*notes, *more))
 
-    def _outputs(self, sound: Path) -> dict[str, Path]:
-        """Names that no other sound of this run has: film.mp4 and film.wav write two files."""
-        paths = self.job.outputs(sound)
-        if any(self._taken.get(path, sound) != sound for path in paths.values()):
-            paths = self.job.outputs(sound, full_name=True)
+    def _outputs(self, sound: Path) -> tuple[dict[str, Path], list[str]]:
+        """Names that are of no other sound, now or before, and notes about them: film.mp4 and
+        film.wav write film.srt and film.wav.srt. Raises RecipeError when those are taken, too."""
+        notes = list[str]()
+        for full_name in (False, True):
+            paths = self.job.outputs(sound, full_name=full_name)
+            taken = [
+                (path, other) for path in paths.values() if (other := self._other(path, sound))
+            ]
+            if not taken:
+                break
+            notes.append(f"{taken[0][0]}: of another sound, {taken[0][1]}")
+        else:
+            raise RecipeError(f"{sound}: {'; '.join(notes)}; give --out another folder")
         self._taken |= dict.fromkeys(paths.values(), sound)
         if sound in paths.values():
             raise RecipeError(f"{sound}: would be overwritten; give --out a folder")
-        return paths
+        return paths, notes
+
+    def _other(self, path: Path, sound: Path) -> str:
+        """The other sound that a path is of; "" when there is none."""
+        if self._taken.get(path, sound) != sound:
+            return str(self._taken[path])
+        if path.exists() and self._sources.compare(path, sound) == "other":
+            return str((self._sources.source(path) or {}).get("path"))
+        return ""
 
     def _unfinished(self, sound: Path, target: Path) -> Unfinished:
         status, options = sound.stat(), self.job.audio_options
