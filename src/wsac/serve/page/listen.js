@@ -1,32 +1,17 @@
-"use strict";
+import { $, element, percent, say, startLanguage, word } from "./server.js";
 
-const $ = (id) => document.getElementById(id);
 const MOST_EVENTS = 100; // lines on the page
 const WAITING = 1 << 20; // bytes on their way to the server: it is too slow beyond them
 let session = null; // what is to be closed in the end
-
-function say(text, wrong = false) {
-  $("status").textContent = text;
-  $("status").classList.toggle("wrong", wrong);
-}
-
-function element(tag, text = "") {
-  const node = document.createElement(tag);
-  node.textContent = text;
-  return node;
-}
 
 function clock(seconds) {
   const rest = String(Math.floor(seconds) % 60).padStart(2, "0");
   return `${Math.floor(seconds / 60)}:${rest}`;
 }
 
-const percent = (share) => `${Math.round(share * 100)} %`;
-
 async function start() {
   if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) {
-    const remedy = "Open this page over https, or on the machine itself as localhost.";
-    throw new Error(`The browser gives no microphone here. ${remedy}`);
+    throw new Error(word("no_microphone_here"));
   }
   const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const microphone = await navigator.mediaDevices.getUserMedia({ audio: plain });
@@ -52,7 +37,7 @@ async function start() {
   let told = false;
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
-    if (message.type === "ready") say("Listening …");
+    if (message.type === "ready") say(word("listening_now"));
     if (message.type === "now") showNow(message);
     if (message.type === "event") showEvent(message);
     if (message.type === "error") {
@@ -62,12 +47,12 @@ async function start() {
     }
   };
   socket.onclose = () => {
-    if (session?.socket === socket && !told) stop("The server does not answer any more.", true);
+    if (session?.socket === socket && !told) stop(word("silent_server"), true);
   };
   collector.port.onmessage = ({ data }) => {
     if (socket.readyState !== WebSocket.OPEN) return;
     if (socket.bufferedAmount < WAITING) socket.send(data.buffer);
-    else say("The server is too slow: some sound is left out.", true);
+    else say(word("too_slow"), true);
   };
   draw(analyser);
 }
@@ -78,7 +63,7 @@ function stop(text, wrong = false) {
   for (const track of ended?.microphone.getTracks() ?? []) track.stop();
   ended?.context.close();
   if (ended?.socket?.readyState === WebSocket.OPEN) ended.socket.send('{"type": "end"}');
-  $("toggle").textContent = "Listen";
+  $("toggle").textContent = word("listen");
   for (const line of document.querySelectorAll("#events .open")) line.classList.remove("open");
   say(text, wrong);
 }
@@ -116,7 +101,7 @@ function showNow({ tags, loudness }) {
     row.append(element("span", label), meter, element("span", percent(probability)));
     return row;
   });
-  if (!rows.length) rows.push(element("li", `Quiet (${Math.round(loudness)} dBFS)`));
+  if (!rows.length) rows.push(element("li", `${word("quiet")} (${Math.round(loudness)} dBFS)`));
   $("now").replaceChildren(...rows);
 }
 
@@ -142,14 +127,16 @@ $("threshold").addEventListener("input", () => {
 });
 $("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (session) return stop("Stopped.");
+  if (session) return stop(word("stopped"));
   for (const line of $("events").children) delete line.dataset.number; // of an earlier session
-  say("Waiting for the microphone …");
-  $("toggle").textContent = "Stop";
+  say(word("waiting"));
+  $("toggle").textContent = word("stop");
   try {
     await start();
   } catch (error) {
     const denied = error.name === "NotAllowedError" || error.name === "NotFoundError";
-    stop(denied ? "No microphone: there is none, or the browser may not use it." : error.message, true);
+    stop(denied ? word("no_microphone") : error.message, true);
   }
 });
+
+startLanguage();

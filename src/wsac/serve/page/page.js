@@ -1,7 +1,7 @@
 // The page: what the server offers, the language, and the tabs.
 import { startDescribe } from "./describe.js";
 import { startSearch } from "./search.js";
-import { $, choose, complain, element, get, languageOf, speak, startTabs } from "./server.js";
+import { $, choose, complain, element, get, remembered, speak, startLanguage, startTabs } from "./server.js";
 import { startTeach } from "./teach.js";
 
 let about = null; // what the server offers
@@ -31,26 +31,15 @@ export async function offer() {
   return about;
 }
 
-function remembered(name, value) {
-  try {
-    if (value !== undefined) localStorage.setItem(name, value);
-    return localStorage.getItem(name);
-  } catch {
-    return null; // the browser stores nothing here
-  }
-}
-
 async function start() {
-  const language = languageOf(remembered("wsac-language"));
-  $("language").value = language;
-  await speak(language);
+  $("language").value = await startLanguage();
   startTabs();
   startSearch();
   startTeach(offer);
   $("model").addEventListener("change", fillBridges);
   startDescribe();
   $("language").addEventListener("change", async () => {
-    remembered("wsac-language", $("language").value);
+    remembered($("language").value);
     await speak($("language").value);
     document.dispatchEvent(new Event("spoken"));
   });

@@ -76,14 +76,26 @@ export const word = (name) => words[name] ?? name;
 export async function speak(language) {
   words = await (await fetch(`words/${language}.json`)).json();
   document.documentElement.lang = language;
+  document.title = `wsac: ${word($("tabs") ? "question" : "live_title")}`;
   for (const node of document.querySelectorAll("[data-word]")) node.textContent = word(node.dataset.word);
   for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", word(node.dataset.label));
 }
 
-export function languageOf(wanted) {
+export function remembered(value) {
+  try {
+    if (value !== undefined) localStorage.setItem("wsac-language", value);
+    return localStorage.getItem("wsac-language");
+  } catch {
+    return null; // the browser stores nothing here
+  }
+}
+
+export async function startLanguage() {
   const known = ["en", "de", "ja"];
-  const asked = [wanted, ...navigator.languages].map((name) => (name ?? "").slice(0, 2));
-  return asked.find((name) => known.includes(name)) ?? "en";
+  const asked = [remembered(), ...navigator.languages].map((name) => (name ?? "").slice(0, 2));
+  const language = asked.find((name) => known.includes(name)) ?? "en";
+  await speak(language);
+  return language;
 }
 
 // Tabs: arrow keys move between those that are there.
