@@ -153,6 +153,7 @@ def test_results_are_played(run, archive, tmp_path, monkeypatch):
         (["archive", " "], 1, "an empty query; describe a sound"),
         (["nowhere", "rain"], 1, "nowhere: no archive here"),
         (["archive", "--like", "nowhere.wav"], 1, "nowhere.wav: not found"),
+        (["archive", "--like", "archive/archive.json"], 1, "archive.json: "),
         (["archive", "rain", "--top", "0"], 1, "--top 0: give 1 or more"),
         (["archive", "rain", "--index", "annoy"], 1, "--index annoy: choose auto, exact, faiss"),
         (["archive", "rain", "--json", "--csv"], 1, "--json and --csv exclude each other"),

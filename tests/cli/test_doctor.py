@@ -11,6 +11,7 @@ import pytest
 from wsac.cli import doctor
 from wsac.inference.captioner import Captioner
 from wsac.runtime import machine
+from wsac.types import WsacError
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_missing_and_an_old_library_are_named(run, monkeypatch):
     assert code == 1
     assert f"torch>=99 (here: {metadata.version('torch')}) is needed" in problems[0]
     assert "nosuchlibrary>=1 is needed" in problems[1]
-    assert err.splitlines()[0] == "2 broken; what is here follows"
+    assert err.splitlines()[0] == "2 broken; above is what is here"
     assert "Traceback" not in err
 
 
@@ -98,6 +99,25 @@ def test_each_extra_has_its_command(run, monkeypatch):
     assert code == 0  # an extra need not be there
     meteor = "no: nosuchlibrary>=1; pip install 'wsac[meteor]'"
     assert json.loads(out)["extras"] == {"meteor": meteor, "sbert": "installed"}
+
+
+@pytest.mark.usefixtures("sound_machine")
+def test_a_microphone_needs_portaudio(run, monkeypatch):
+    def absent():
+        raise WsacError("PortAudio library not found: apt-get install libportaudio2")
+
+    requires(monkeypatch, 'numpy>=1; extra == "live"')
+    monkeypatch.setattr("wsac.listening.live_sources.sound_device", absent)
+    code, out, err = run("doctor", "--json")
+    assert code == 0
+    assert json.loads(out)["extras"]["live"].startswith("no: PortAudio library not found: apt-get")
+    assert "only some verbs need what is not installed: live" in err
+
+
+def test_an_error_is_told_once(run):
+    code, _, err = run("doctor", "--device", "foo")
+    assert code == 1
+    assert len([line for line in err.splitlines() if "foo" in line]) == 1
 
 
 @pytest.mark.usefixtures("sound_machine")

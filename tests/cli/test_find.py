@@ -12,7 +12,9 @@ import pytest
 import soundfile
 
 from wsac.cli import main
+from wsac.cli.moments import likeliest_first
 from wsac.data.soundworld import Event, render_event
+from wsac.inference.moments.find_moments import Moment
 from wsac.types import WsacError
 
 RATE = 16_000
@@ -94,6 +96,13 @@ def test_nothing_that_fits_is_said(films: Path, capsys) -> None:
     assert "nothing fits with a probability of 0.9 or more" in output.err
 
 
+def test_the_likeliest_comes_first() -> None:
+    rows = [Moment("dog", i, i + 1.0, 9.0 - i, p) for i, p in enumerate((0.2, 0.06, 0.1))]
+    assert [row.probability for row in likeliest_first(rows)] == [0.2, 0.1, 0.06]
+    rows = [Moment("dog", i, i + 1.0, 9.0 - i) for i in range(3)]
+    assert likeliest_first(rows) == rows
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
@@ -106,13 +115,18 @@ def test_nothing_that_fits_is_said(films: Path, capsys) -> None:
         (["a dog", "x.wav", "--labels", "--json"], 1, "--labels and --json exclude each other"),
         (["a dog", "x.wav", "y.wav", "--labels"], 1, "is of one recording, not 2"),
         (["--like", "gone.wav", "x.wav"], 1, "gone.wav: not found; check the path"),
-        (["a dog", "x.wav", "--cut", "x.wav"], 1, "there is a file here"),
+        (["--like", "notes.py", "x.wav"], 1, "notes.py: "),
+        (["a dog", "x.wav", "--cut", "x.wav"], 1, "there is a file here; give --cut a folder"),
+        (["x.wav"], 2, "the first word is what to find, and this is a file"),
+        (["x.wav", "siren"], 2, 'as in wsac find "a siren" x.wav'),
     ],
 )
 def test_mistakes_are_told_in_a_line(
     words: list[str], code: int, text: str, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("wsac.clap.load_clap", lambda *_, **__: pytest.fail("loaded"))
+    Path("notes.py").write_text("no sound")
     for name in ("x.wav", "y.wav"):
         soundfile.write(name, np.zeros(RATE), RATE)
     assert main(["find", *words]) == code

@@ -126,6 +126,37 @@ def test_a_signal_ends_it_with_a_summary(tmp_path, end):
         assert json.loads(line)["time"]
 
 
+def test_what_is_wrong_with_a_file_is_told(run, ears, sound):
+    sound.write_bytes(sound.read_bytes()[: RATE * 12])  # of 12 s in 16 bits, half
+    code, _, err = run("listen", "--input", sound, *LABELS)
+    assert code == 0
+    assert f"{sound}: truncated: 6.0 s of 12.0 s can be decoded; is the download complete?" in err
+
+
+def test_quiet_hours_are_counted(run, ears, sound):
+    words = ("--rule", "dog >= 0.5: run cat", "--quiet", "00:00-12:00", "--quiet", "12:00-00:00")
+    assert "quiet hours: 2 events not passed on\n" in run("listen", "-i", sound, *LABELS, *words)[2]
+
+
+def test_what_can_be_checked_is_checked_before_the_model(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(Captioner, "load", lambda *_, **__: pytest.fail("loaded"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.py").write_text("no sound")
+    for words in (
+        ("--input", "notes.py"),
+        ("--input", "-", "--webhook", "foo"),
+        ("--input", "-", "--rule", "dog >= 0.8: run no-such-program"),
+        ("--input", "-", "--rule", "dog >= 0.8: mqtt x"),
+        ("--input", "-", "--clips", "notes.py"),
+    ):
+        code, out, err = run("listen", *words)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err == (
+        "error: notes.py: cannot make the folder, since there is a file here; "
+        "give --clips a folder\n"
+    )
+
+
 def test_help_names_the_sources(run):
     _, out, _ = run("listen", "--help")
     assert "Default: the microphone" in out

@@ -78,6 +78,26 @@ def test_a_bad_file_is_told_and_the_others_are_done(run, loud, sound, tmp_path):
     assert err.endswith("1 of 2 files could not be subtitled\n")
 
 
+def test_a_file_that_cannot_be_read_needs_no_captioner(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(Captioner, "load", lambda *_, **__: pytest.fail("loaded"))
+    for name, content in (("zero.mp4", b""), ("text.wav", b"no sound at all" * 99)):
+        (tmp_path / name).write_bytes(content)
+        code, out, err = run("subtitle", tmp_path / name)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"error: {tmp_path / name}: ")
+
+
+def test_broken_times_of_speech_are_told_with_their_line(run, loud, sound, tmp_path):
+    broken = "2\n00:00:99,500 -> what\nYes -> no\n\n3\n00:00:03,000 --> 00:00:02,000\nBack\n"
+    (tmp_path / "speech.srt").write_text(f"{SPEECH}\n{broken}")
+    code, _, err = run("subtitle", sound, "--merge", tmp_path / "speech.srt")
+    assert code == 0
+    first, second = err.splitlines()[:2]
+    what = "its times cannot be read, so it is no cue; left unchanged"
+    assert first == f"{tmp_path / 'speech.srt'}, line 6: {what}"
+    assert second == f"{tmp_path / 'speech.srt'}, line 10: it ends before it begins; left unchanged"
+
+
 SPEECH = "1\n00:00:00,000 --> 00:00:01,000\nHello\n"
 
 

@@ -7,6 +7,7 @@ import shlex
 import socketserver
 import sys
 import threading
+import time
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler
 
@@ -236,10 +237,40 @@ def test_a_program_that_fails_is_told(capsys):
     assert "ended with 3" in capsys.readouterr().err
 
 
+def test_each_rule_is_told_by_its_name(hook, capsys):
+    """A rule that works does not make well the one that fails."""
+    texts = ("dog >= 0.5: webhook http://127.0.0.1:9/x", "siren >= 0.5: run cat")
+    sink = RuleSink([Rule.parse(text) for text in texts])
+    for number, label in enumerate(("dog", "siren", "dog", "siren")):
+        sink.event(event("begins", number, label))
+    sink.close()
+    err = capsys.readouterr().err
+    name = "rule 'dog' (webhook 127.0.0.1:9)"
+    assert err == (
+        f"{name}: no connection (connection refused); check the address and the server; "
+        f"listening goes on\n{name}: 2 messages not delivered\n"
+    )
+
+
+def test_a_rule_that_failed_works_again(hook, capsys):
+    hook["status"] = 404
+    sink = RuleSink([Rule.parse(f"dog >= 0.5: webhook {hook['address']}")])
+    sink.event(event(number=1))
+    while not hook["bodies"]:
+        time.sleep(0.01)
+    hook["status"] = 200
+    sink.event(event(number=2))
+    sink.close()
+    err = capsys.readouterr().err
+    assert "it answers 404 Not Found; check the address" in err
+    assert ": works again\n" in err
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "dog",
+        "dog >= 0.8: run no-such-program --now",
         "dog >= 2: webhook http://x/",
         "dog >= 0.5.5: mqtt x",
         "dog >= 0.8: shout loud",

@@ -180,7 +180,7 @@ def test_sigterm_finishes_what_was_taken(model, wav):
         inside, results = asyncio.run(load(address, process))
         assert process.wait(120) == 0
     assert results.count(200) >= inside > 0
-    assert "stopped; what was taken is finished\n" in lines
+    assert "stopped after finishing the requests under way\n" in lines
 
 
 def test_the_commands_of_the_page(model, wav, tmp_path):

@@ -55,6 +55,8 @@ def search(
         raise BadParameter('nothing to search for; give words, as in "dog barking", or --like FILE')
     if null and not paths:
         raise WsacError("-0 is for --paths: they end with zero bytes; give both")
+    if top < 1:
+        raise WsacError(f"--top {top}: give 1 or more")
     style = common.row_style(as_json, as_jsonl, as_csv, csv_safe, None)
     if paths and style != "table":
         raise WsacError(f"--paths and --{style} exclude each other; choose one")
@@ -71,6 +73,8 @@ def search(
     folder = Archive.open(archive)
     condition = parse_where(folder, where)
     player = find_player() if play else ""
+    for sound in like or ():
+        common.check_openable(sound)
     opened = ArchiveSearch(folder, "spans" if spans else "files", index)
     model = load_clap_of(folder, clap, device)
     query = embed_query(model, text or (), like or (), minus or ())

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, BadParameter, Option
+from typer import Argument, BadParameter, CallbackParam, Option
 
 from wsac.io.console import print_json, table
 from wsac.types import WsacError
@@ -19,12 +19,12 @@ def _device(name: str) -> str:
     return check_device(name)
 
 
-def new_folder(path: Path | None) -> Path | None:
+def new_folder(option: CallbackParam, path: Path | None) -> Path | None:
     """A folder to write. Raises WsacError where a file is in its place."""
     for place in (path, *path.parents) if path is not None else ():
         if place.exists() and not place.is_dir():
             what = "cannot make the folder, since there is a file here"
-            raise WsacError(f"{place}: {what}; give --out a folder")
+            raise WsacError(f"{place}: {what}; give {option.opts[0]} a folder")
     return path
 
 
@@ -159,6 +159,14 @@ def find_sounds(patterns: Iterable[str], names: Iterable[str] = ()) -> list[str]
     if errors := all_missing(files):
         raise AudioError(f"{errors[0]}; none of the {len(files)} recordings can be embedded")
     return list(map(str, files))
+
+
+def check_openable(file: str | Path, track: Any = None, channel: Any = None) -> None:
+    """Read the head of a sound, before a model is loaded. Raises AudioError."""
+    from wsac.data.audio.audio_options import AudioOptions
+    from wsac.data.audio.stream import AudioStream
+
+    AudioStream(file, 16_000, AudioOptions.parse(track, channel)).close()
 
 
 class StoppedError(WsacError):

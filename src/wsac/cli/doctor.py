@@ -49,20 +49,20 @@ def doctor(
     for name, check in checks.items():
         report[name] = _attempt(name, check, problems)
     report |= {"notes": notes, "problems": problems, "ok": not problems}
+    common.show(as_json, report, "", ("what", "here"), _rows(report))
     say(_verdict(report))
     for problem in problems:
         say(f"error: {problem}")
     for note in notes:
         say(f"note: {note}")
-    common.show(as_json, report, "", ("what", "here"), _rows(report))
     if problems:
         raise Exit(1)
 
 
 def _verdict(report: dict[str, Any]) -> str:
-    """The first line: what works, and what some verbs may lack."""
+    """The line below the table: what works, and what some verbs may lack."""
     if count := len(report["problems"]):
-        return f"{count} broken; what is here follows"
+        return f"{count} broken; above is what is here"
     captioned = f"a {SOUND} was captioned as '{report['test'].get('caption')}'"
     absent = [n for n, v in report["extras"].items() if v != "installed" and n not in DEVELOPERS]
     absent += [] if "version" in report["java"] else ["Java"]
@@ -76,7 +76,8 @@ def _attempt(name: str, check: Callable[[], dict[str, Any]], problems: list[str]
         return check()
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0][:300]
-        problems.append(f"{name}: {reason or type(error).__name__}")
+        if not any(problem.endswith(f": {reason}") for problem in problems):
+            problems.append(f"{name}: {reason or type(error).__name__}")
         return {}
 
 
@@ -96,6 +97,14 @@ def _packages(report: dict[str, Any], problems: list[str]) -> dict[str, str]:
         name: f"no: {', '.join(absent)}; pip install 'wsac[{name}]'" if absent else "installed"
         for name, absent in missing.items()
     }
+    if report["extras"].get("live") == "installed":
+        from wsac.listening.live_sources import sound_device
+        from wsac.types import WsacError
+
+        try:
+            sound_device()
+        except WsacError as error:
+            report["extras"]["live"] = f"no: {error}"
     return own | versions
 
 

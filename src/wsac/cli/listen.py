@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from wsac.io.console import is_utf8, printable, say, write_out
+from wsac.io.console import count_of, is_utf8, printable, say, write_out
 from wsac.types import WsacError
 
 from . import common_options as common
@@ -52,7 +52,7 @@ def listen(
     clips: Annotated[
         Path | None, Option(callback=common.new_folder, help="Keep the sound of events here.")
     ] = None,
-    keep: Annotated[int, Option(help="Clips to keep; older ones are deleted.")] = 500,
+    keep: Annotated[int, Option(min=1, help="Clips to keep; older ones are deleted.")] = 500,
     webhook: Annotated[common.Words, Option(help="POST events here. Repeatable.")] = None,
     mqtt: Annotated[
         str | None, Option(help="Broker, as in mqtt://user@host/topic, for Home Assistant.")
@@ -75,6 +75,7 @@ def listen(
     from wsac.listening.listen_options import ListenOptions
     from wsac.listening.quiet_hours import QuietHours, Quietly
     from wsac.listening.rules import Rule
+    from wsac.listening.webhook import checked_address
 
     check_captioner(model)
     options = ListenOptions(
@@ -91,7 +92,14 @@ def listen(
             what = f"below the threshold of events, {threshold:g}; give a lower --threshold"
             raise WsacError(f"rule of '{entry.label}': {entry.least:g} is {what}")
     hours = [QuietHours.parse(text) for text in quiet or ()]
+    for address in webhook or ():
+        checked_address(address)
     live, open_source = _source(source, microphone, pcm, speed)
+
+    told = _told(webhook or (), mqtt, words, rules)
+    sinks: list[Sink] = [_Printer(as_jsonl, now)]
+    if out is not None:
+        sinks.append(_Log(out))
 
     from wsac.inference.captioner import Captioner
     from wsac.listening.event_clips import ClipKeeper
@@ -103,21 +111,34 @@ def listen(
     tagger = live_tagger(captioner, words, [entry.label for entry in rules])
     listener = Listener(captioner, tagger, options)
     keeper = ClipKeeper(clips, listener.sample_rate, keep) if clips else None
-    sinks: list[Sink] = [_Printer(as_jsonl, now)]
-    if out is not None:
-        sinks.append(_Log(out))
-    told = _told(webhook or (), mqtt, words, rules)
-    sinks += [Quietly(sink, hours) if hours else sink for sink in told]
+    quietly = [Quietly(sink, hours) for sink in told] if hours else []
+    sinks += quietly or told
     session = ListeningSession(listener, sinks, live=live, clips=keeper)
-    if live:
-        say(f"listening to {without_password(source or 'the microphone')}; Ctrl-C ends it")
+    where, failed = without_password(source or "the microphone") if live else "", True
     try:
-        session.run(open_source(listener), seconds)
+        session.run(_announced(open_source(listener), where), seconds)
+        failed = False
     except KeyboardInterrupt:
-        pass
+        failed = False
     finally:
         session.finish()
-        say(session.summary())
+        if session.listener.seconds or not failed:
+            say(session.summary())
+        if held_back := max((entry.held_back for entry in quietly), default=0):
+            say(f"quiet hours: {count_of(held_back, 'event')} not passed on")
+
+
+def _announced(blocks: Iterator[Any], where: str) -> Iterator[Any]:
+    """The blocks of a source; once it is open, what is listened to. A pipe may have to wait."""
+    line = f"listening to {where}; Ctrl-C ends it" if where else ""
+    if where == "-":
+        say(line)
+        line = ""
+    for block in blocks:
+        if line and block is not None:
+            say(line)
+            line = ""
+        yield block
 
 
 def _words(labels: str | None, labels_file: Path | None) -> list[str]:
@@ -148,6 +169,8 @@ def _source(source: str | None, microphone: str | None, pcm: int | None, speed: 
             return sources.raw_samples(file, pcm, rate) if pcm else sources.piped(file, rate)
 
         return True, piped
+    if source is None:
+        sources.sound_device()
     if source is None or sources.is_address(source):
 
         def again(listener: Listener) -> Iterator[np.ndarray | None]:
@@ -159,16 +182,15 @@ def _source(source: str | None, microphone: str | None, pcm: int | None, speed: 
 
         return True, again
     path = Path(common.existing(source))
+    common.check_openable(path)
     return False, lambda listener: sources.sound_file(path, listener.sample_rate, speed)
 
 
 def _told(webhooks: Any, mqtt: str | None, words: list[str], rules: list[Any]) -> list[Sink]:
     """The sinks that tell others, whom quiet hours spare."""
     from wsac.listening.rules import RuleSink
-    from wsac.listening.webhook import Webhook, checked_address
+    from wsac.listening.webhook import Webhook
 
-    for address in webhooks:
-        checked_address(address)
     publish, sinks = None, list[Any]()
     if mqtt is not None:
         from wsac.listening.mqtt_broker import MqttBroker

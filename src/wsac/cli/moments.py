@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,16 +61,24 @@ def find(
         raise WsacError(f"--labels and --{style} exclude each other; choose one")
     if not 0 <= min_probability <= 1:
         raise WsacError(f"--min-probability {min_probability:g}: give a number from 0 to 1")
+    if top < 1:
+        raise WsacError(f"--top {top}: nothing would be shown; give 1 or more")
     texts, files = list(also or ()), list(words or ())
     if like is None and files:
         texts.insert(0, files.pop(0))
     if not texts and like is None:
         raise BadParameter('nothing to find; as in wsac find "glass breaking" film.mp4')
+    named = any(f == "-" or has_magic(f) or Path(f).exists() for f in files) or files_from
+    if like is None and not named and Path(texts[0]).exists():  # the query is forgotten, or last
+        what = "the first word is what to find, and this is a file"
+        raise BadParameter(f'{texts[0]}: {what}; as in wsac find "a siren" {texts[0]}')
     queries = all_queries(texts, like, without or ())
     sounds = find_audio(files, common.listed_files(files, files_from, null))
     if labels and len(sounds) != 1:
         raise WsacError(f"--labels: a label track is of one recording, not {len(sounds)}")
     options = AudioOptions.parse(track, channel)
+    if like is not None:
+        common.check_openable(like)
     moments, errors = list[Any](), all_missing(sounds)
     stopped = ""
     if not errors:
@@ -119,7 +128,13 @@ def _search(
                 moments = {text: best_of(rows, top) for text, rows in moments.items()}
     except KeyboardInterrupt:
         stopped = f"stopped after {part_of(searched, len(sounds), 'file')}"
-    return [moment for rows in moments.values() for moment in rows], errors, stopped
+    shown = [moment for rows in moments.values() for moment in likeliest_first(rows)]
+    return shown, errors, stopped
+
+
+def likeliest_first(moments: list[Moment]) -> list[Moment]:
+    """The moments of a query by the probability that is shown; without one, by score."""
+    return sorted(moments, key=lambda moment: -(moment.probability or 0.0))
 
 
 def _clips(moments: list[Moment], folder: Path | None, options: AudioOptions) -> list[str]:

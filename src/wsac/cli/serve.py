@@ -205,4 +205,4 @@ def _run(app: Any, listener: socket.socket, grace: float) -> None:
     try:
         Server(config).run(sockets=[listener])
     except KeyboardInterrupt:  # the signal that stopped it, sent once more
-        say("stopped; what was taken is finished")
+        say("stopped after finishing the requests under way")

@@ -91,6 +91,8 @@ def subtitle(
         raise BadParameter("--merge takes the speech of one file; name only that")
     card = check_captioner(model) / CARD
     speech = SpeechFile(merge) if merge is not None else None
+    for note in speech.notes if speech is not None else ():
+        say(note)
     kinds = tuple(filter(None, (word.strip() for word in (skip or "").split(","))))
     job = SubtitleJob(
         formats=_formats(output_format, speech.kind if speech and not only_sounds else "srt"),

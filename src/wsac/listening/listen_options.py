@@ -31,7 +31,7 @@ class ListenOptions:
         if not 0.5 <= self.window_seconds <= 10:
             raise RecipeError(f"window of {self.window_seconds:g} s; give 0.5 to 10 seconds")
         if not 0.1 <= self.hop_seconds <= self.window_seconds:
-            what = f"0.1 to {self.window_seconds:g} seconds, the window"
+            what = f"0.1 s to the length of the window, {self.window_seconds:g} s"
             raise RecipeError(f"hop of {self.hop_seconds:g} s; give {what}")
         if not 0 < self.threshold <= 1:
             raise RecipeError(f"threshold {self.threshold:g}; give more than 0, up to 1")

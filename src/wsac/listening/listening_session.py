@@ -71,7 +71,8 @@ class ListeningSession:
         words = [f"listened for {clock}", count_of(self.counts.total(), "event")]
         if self.counts:
             best = ", ".join(f"{label} {count:,}" for label, count in self.counts.most_common(5))
-            words[-1] += f" ({best})"
+            rest = self.counts.total() - sum(n for _, n in self.counts.most_common(5))
+            words[-1] += f" ({best}{f', others {rest:,}' if rest else ''})"
         if self.gaps:
             words.append(count_of(self.gaps, "interruption"))
         return "; ".join(words)

@@ -37,12 +37,8 @@ def without_password(address: str) -> str:
     return re.sub(r"(?<=://)([^/:@]*):[^/]*@", r"\1@", address)
 
 
-def microphone(name: str | None, sample_rate: int) -> Iterator[np.ndarray]:
-    """What a microphone hears. name: a part of its name or its number; None: the system's default.
-
-    Raises WsacError without sounddevice, and AudioError where there is no such microphone, or when
-    it does not start, breaks, or falls silent for STALL_SECONDS.
-    """
+def sound_device() -> Any:
+    """The library for microphones. Raises WsacError where it, or PortAudio, is missing."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the library PortAudio is missing
@@ -50,8 +46,18 @@ def microphone(name: str | None, sample_rate: int) -> Iterator[np.ndarray]:
         raise WsacError(
             f"{error}: apt-get install libportaudio2" if missing else NO_SOUNDDEVICE
         ) from error
+    return sounddevice
+
+
+def microphone(name: str | None, sample_rate: int) -> Iterator[np.ndarray]:
+    """What a microphone hears. name: a part of its name or its number; None: the system's default.
+
+    Raises WsacError without sounddevice, and AudioError where there is no such microphone, or when
+    it does not start, breaks, or falls silent for STALL_SECONDS.
+    """
     import soxr
 
+    sounddevice = sound_device()
     device = int(name) if name is not None and name.isdecimal() else name
     blocks: queue.Queue[np.ndarray] = queue.Queue(AHEAD)
     lost = 0
@@ -122,18 +128,21 @@ def raw_samples(file: BinaryIO, rate: int, sample_rate: int) -> Iterator[np.ndar
 def sound_file(
     path: Path, sample_rate: int, speed: float = 0.0, options: AudioOptions = AS_IS
 ) -> Iterator[np.ndarray]:
-    """A file, as fast as it can be read, or at ``speed`` times its own. Raises AudioError."""
+    """A file, as fast as it can be read, or at ``speed`` times its own. What is wrong with it is
+    told at its end. Raises AudioError."""
     with AudioStream(path, sample_rate, options) as stream:
-        if not speed:
-            yield from stream
-            return
         size, begin, seconds = round(sample_rate * BLOCK_SECONDS), time.monotonic(), 0.0
         for block in stream:
+            if not speed:
+                yield block
+                continue
             for place in range(0, len(block), size):
                 part = block[place : place + size]
                 seconds += len(part) / sample_rate
                 time.sleep(max(0.0, begin + seconds / speed - time.monotonic()))
                 yield part
+        for note in stream.notes:
+            say(f"{path}: {note}")
 
 
 def _container(

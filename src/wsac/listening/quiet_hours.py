@@ -53,13 +53,17 @@ class Quietly(Sink):
     ) -> None:
         self.sink, self._hours, self._clock = sink, hours, clock
         self._told: set[int] = set()
+        self.held_back = 0  # events
 
     def now(self, now: Now) -> None:
         self.sink.now(now)
 
     def event(self, event: Event) -> None:
-        if event.state == "begins" and not self._is_quiet():
-            self._told.add(event.number)
+        if event.state == "begins":
+            if self._is_quiet():
+                self.held_back += 1
+            else:
+                self._told.add(event.number)
         if event.number in self._told:
             self.sink.event(event)
         if event.state == "ended":

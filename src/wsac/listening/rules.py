@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from wsac.types import RecipeError, WsacError
 
 from .sinks import Deliveries, Sink
 from .sound_event import Event
-from .webhook import checked_address, post
+from .webhook import checked_address, post, server_of
 
 FORM = '"glass breaking >= 0.8: webhook http://server/path"'
 RULE = re.compile(r"(?P<label>.+?)\s*(?:>=|≥)\s*(?P<least>[\d.]+)\s*:\s*(?P<action>.+)", re.S)
@@ -54,10 +55,20 @@ class Rule:
             checked_address(target)
         if action == "run":
             try:
-                shlex.split(target)
+                program = shlex.split(target)[0]
             except ValueError as error:
-                raise RecipeError(f"rule '{text}': {error}") from error
+                raise RecipeError(f"rule '{text}': {error}; check its quotation marks") from error
+            if shutil.which(program) is None:
+                what = f"no program '{program}' that can be run"
+                raise RecipeError(f"rule '{text}': {what}; check its name, or give its path")
         return cls(match["label"].strip(), least, action, target)
+
+    @property
+    def name(self) -> str:
+        """For messages: the label, and the server, topic or program."""
+        where = server_of(self.target) if self.action == "webhook" else self.target
+        where = shlex.split(where)[0] if self.action == "run" else where
+        return f"rule '{self.label}' ({self.action} {where})"
 
 
 class RuleSink(Sink):
@@ -70,7 +81,7 @@ class RuleSink(Sink):
         if publish is None and any(rule.action == "mqtt" for rule in rules):
             raise RecipeError("a rule with mqtt needs a broker; give --mqtt mqtt://HOST")
         self._obeyed: set[tuple[int, int]] = set()  # event, rule
-        self._deliveries = Deliveries("rules")
+        self._deliveries = [Deliveries(rule.name) for rule in rules]
 
     def event(self, event: Event) -> None:
         for place, rule in enumerate(self.rules):
@@ -78,12 +89,13 @@ class RuleSink(Sink):
             key = (event.number, place)
             if is_meant and event.confidence >= rule.least and key not in self._obeyed:
                 self._obeyed.add(key)
-                self._deliveries.add(partial(self._obey, rule, event))
+                self._deliveries[place].add(partial(self._obey, rule, event))
         if event.state == "ended":
             self._obeyed = {key for key in self._obeyed if key[0] != event.number}
 
     def close(self) -> None:
-        self._deliveries.close()
+        for deliveries in self._deliveries:
+            deliveries.close()
 
     def _obey(self, rule: Rule, event: Event) -> None:
         if rule.action == "webhook":
@@ -101,6 +113,8 @@ def _run(command: str, event: str) -> None:
             shlex.split(command), input=event, text=True, timeout=RUN_SECONDS, capture_output=True
         )
     except subprocess.TimeoutExpired as error:
-        raise WsacError(f"{command}: stopped after {RUN_SECONDS:g} s") from error
+        raise WsacError(f"stopped after {RUN_SECONDS:g} s; give a program that ends") from error
+    except OSError as error:
+        raise WsacError(f"cannot be run ({error.strerror}); check the program") from error
     if done.returncode:
-        raise WsacError(f"{command}: ended with {done.returncode} {done.stderr.strip()[:200]}")
+        raise WsacError(f"ended with {done.returncode} {done.stderr.strip()[:200]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ class Webhook(Sink):
 
     def __init__(self, address: str) -> None:
         self.address = checked_address(address)
-        self._deliveries = Deliveries(f"webhook {urlsplit(address).netloc.rpartition('@')[2]}")
+        self._deliveries = Deliveries(f"webhook {server_of(address)}")
 
     def event(self, event: Event) -> None:
         if event.state != "lasts":
@@ -39,13 +40,27 @@ def checked_address(address: str) -> str:
     return address
 
 
+def server_of(address: str) -> str:
+    """Host and port of an address, without a password."""
+    return urlsplit(address).netloc.rpartition("@")[2]
+
+
 def post(address: str, event: Event) -> None:
-    """Raises WsacError or OSError when the event is not taken."""
+    """Raises WsacError when the event is not taken."""
     headers = {"Content-Type": "application/json", "User-Agent": f"wsac/{__version__}"}
     body = to_json(event.fields()).encode()
     request = urllib.request.Request(address, body, headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             answer.read(1024)
+    except urllib.error.HTTPError as error:
+        raise WsacError(f"it answers {error.code} {error.reason}; check the address") from error
     except http.client.HTTPException as error:
-        raise WsacError(f"no proper answer ({type(error).__name__})") from error
+        what = f"no proper answer ({type(error).__name__})"
+        raise WsacError(f"{what}; check that the address is of a web server") from error
+    except TimeoutError as error:
+        raise WsacError(f"no answer within {TIMEOUT:g} s; check the server") from error
+    except OSError as error:  # URLError among them
+        cause = getattr(error, "reason", error)
+        reason = str(getattr(cause, "strerror", None) or cause).lower()
+        raise WsacError(f"no connection ({reason}); check the address and the server") from error

@@ -125,8 +125,9 @@ def create_app(
 
     async def other(request: Any, error: HTTPException) -> Any:
         async def refuse(request: Any) -> Answer:
-            what = "no such address" if error.status_code == 404 else "not with this method"
-            what += "; /openapi.json lists them"
+            what = "no such address; /openapi.json lists the addresses"
+            if error.status_code != 404:
+                what = f"not with {request.method}; /openapi.json lists the methods of each address"
             raise RefusalError(error.status_code, what, **(error.headers or {}))
 
         known = error.status_code == 405  # by another method

@@ -125,7 +125,9 @@ class ArchiveSearch:
             start, end = span.get("start", 0.0), span.get("end", values["seconds"])
             caption = span.get("text", values["caption"]) or values["guess"] or ""
             confidence = span.get("confidence", values["confidence"])
-            hits.append(Hit(values["path"], score, start, end, caption, confidence))
+            sure = None if confidence is None else round(confidence, 4)
+            times = round(start, 3), round(end, 3)
+            hits.append(Hit(values["path"], round(score, 6), *times, caption, sure))
         return hits
 
 

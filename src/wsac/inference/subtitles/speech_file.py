@@ -25,6 +25,8 @@ TIMES = re.compile(
 DIALOGUE = re.compile(r"^Dialogue:[ \t]*([^\r\n]*)", re.MULTILINE)
 FORMAT = re.compile(r"^\[Events\][^\[]*?^Format:[ \t]*([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
 COLUMNS = "Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text"
+ARROW = re.compile(r"^[^\r\n]*(?:\d:\d[^\r\n]*-{1,2}>|-{1,2}>[^\r\n]*\d:\d)[^\r\n]*", re.MULTILINE)
+MOST_FAULTS = 5  # that are told one by one
 LARGEST = 64 << 20  # bytes
 BOMS = ("\ufeff", "\u00ef\u00bb\u00bf")  # of UTF-16, and of UTF-8 read as latin-1
 
@@ -47,7 +49,8 @@ class Spoken:
 
 
 class SpeechFile:
-    """cues: in the order of the file. kind: by its content, whatever its name says.
+    """cues: in the order of the file. kind: by its content, whatever its name says. notes: lines
+    with times that cannot be read or that end before they begin; they stay as they are.
 
     Raises WsacError for a file that cannot be read or is no SRT, VTT or ASS with cues.
     """
@@ -74,6 +77,7 @@ class SpeechFile:
         else:
             self.cues = _cues(view, self.kind, self._bom)
         self._view = view
+        self.notes = _faults(view, self.kind, self._columns, str(path))
         if not self.cues:
             raise WsacError(f"{path}: no cues in it; give SRT, VTT or ASS subtitles of speech")
 
@@ -206,6 +210,30 @@ def _ass_cues(text: str) -> tuple[list[str], list[Spoken]]:
             if start is not None and end is not None:
                 cues.append(Spoken(row.start(), start, end))
     return columns, cues
+
+
+def _faults(text: str, kind: Kind, columns: list[str], path: str) -> list[str]:
+    """Notes about times, with the number of their line."""
+    faults = []
+    for match in (DIALOGUE if kind == "ass" else ARROW).finditer(text):
+        if kind == "ass":
+            fields = dict(zip(columns, map(str.strip, match[1].split(",")), strict=False))
+            times = [fields.get("Start", ""), fields.get("End", "")]
+        else:
+            pair = TIMES.match(match[0])
+            times = [pair[1], pair[2]] if pair else ["", ""]
+        start, end = map(_seconds, times)
+        if start is None or end is None:
+            what = "its times cannot be read, so it is no cue"
+        elif end < start:
+            what = "it ends before it begins"
+        else:
+            continue
+        line = text.count("\n", 0, match.start()) + 1
+        faults.append(f"{path}, line {line}: {what}; left unchanged")
+    if (more := len(faults) - MOST_FAULTS) > 0:
+        faults[MOST_FAULTS:] = [f"{path}: {more} more lines with such times"]
+    return faults
 
 
 def _seconds(time: str) -> float | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from wsac import __version__
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.local_files import STDIN, local_file
+from wsac.data.audio.stream import AudioStream
 from wsac.inference.spans.span import Span
 from wsac.io.console import progress
 from wsac.io.files import write_bytes
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from wsac.inference.captioner import Captioner
 
 MERGED = ".sdh"  # film.mp4 with speech.srt becomes film.sdh.srt
+PROBE_RATE = 16_000  # of a sound that is only opened
 PAGE, COPY = "page", "copy"  # outputs beside those of SUFFIXES
 
 
@@ -90,7 +92,7 @@ class SubtitleJob:
             if full_name:
                 paths[COPY] = folder / copy_path(sound.with_name(sound.name + sound.suffix)).name
             if self.place == "line" and paths[COPY].suffix.lower() in PLAIN_TEXT:
-                what = "a track in it has no second line"
+                what = "a track in this container shows all cues in one place"
                 raise WsacError(f"{sound}: {what}; give --place gaps, or a copy as .mkv")
         return paths
 
@@ -154,6 +156,8 @@ class SubtitleWriter:
             notes.append(f"{path}: {what}; left unchanged, and --overwrite replaces it")
         if not missing:
             return Subtitled(sound, notes=tuple(notes))
+        if "_captioner" not in vars(self):  # a file that cannot be read needs no captioner
+            AudioStream(sound, PROBE_RATE, self.job.audio_options).close()
         captioner, more = self._captioner, list[str]()
         unfinished = self._unfinished(sound, next(iter(paths.values())))
         try:

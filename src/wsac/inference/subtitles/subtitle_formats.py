@@ -70,11 +70,12 @@ def _with_pysubs2(cues: Sequence[Cue], name: str, title: str) -> str:
 
 
 def _row(cue: Cue) -> dict[str, Any]:
-    return {"start": cue.start, "end": cue.end, "text": cue.text}
+    return {"start": round(cue.start, 3), "end": round(cue.end, 3), "text": cue.text}
 
 
 def _spans(cue: Cue) -> list[dict[str, Any]]:
-    return [asdict(span) for span in cue.spans]
+    facts = [asdict(span) for span in cue.spans]
+    return [{k: round(v, 4) if isinstance(v, float) else v for k, v in f.items()} for f in facts]
 
 
 def _facts(cue: Cue) -> dict[str, Any]:
@@ -83,4 +84,5 @@ def _facts(cue: Cue) -> dict[str, Any]:
     first = cue.spans[0] if cue.spans else None
     facts = {name: getattr(first, name, "") for name in COLUMNS[4:]}
     facts["confidence"] = "" if facts["confidence"] is None else facts["confidence"]
+    facts = {k: round(v, 4) if isinstance(v, float) else v for k, v in facts.items()}
     return {"captions": captions} | facts
