@@ -25,7 +25,7 @@ def stats(
     near: Annotated[float, Option(help="Cosine from which on sounds are nearly the same.")] = 0.98,
     as_json: common.Json = False,
 ) -> None:
-    """Show what is in an archive: clusters, duplicates, silent and clipped files.
+    """Show clusters, duplicates, silent and clipped files.
 
     wsac archive stats sounds.archive --html stats.html
     """

@@ -67,7 +67,7 @@ def listen(
     clap: common.MovedClap = None,
     device: common.Device = "auto",
 ) -> None:
-    """Tell what a microphone, a stream or a file hears, as it happens.
+    """Tell what a microphone or stream hears, as it happens.
 
     wsac listen --labels "dog barking, glass breaking, siren"
     """

@@ -190,7 +190,8 @@ def _run(app: Any, listener: socket.socket, grace: float) -> None:
             await asyncio.sleep(LINGER)  # those that were taken last send their requests
             await super().shutdown(sockets)
 
-    app.state.gate.log.take_over("uvicorn.error")
+    for library in ("uvicorn.error", "python_multipart"):
+        app.state.gate.log.take_over(library)
     config = uvicorn.Config(
         app,
         log_config=None,
