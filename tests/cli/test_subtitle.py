@@ -109,7 +109,7 @@ SPEECH = "1\n00:00:00,000 --> 00:00:01,000\nHello\n"
         (["a.wav", "--format", "doc"], 1, "format 'doc': there are srt, vtt"),
         (["a.wav", "--style", "sdhh"], 1, "did you mean 'sdh'"),
         (["a.wav", "--sensitivity", "7"], 1, "sensitivity 7: give 0 to 1"),
-        (["a.wav", "--skip", "voices"], 1, "skip 'voices': give any of"),
+        (["a.wav", "--skip", "voices"], 1, "skip 'voices': give speech or music"),
         (["a.wav", "--merge", "none.srt"], 1, "none.srt: not found"),
         (["a.wav", "--merge", "a.wav"], 1, "neither SRT, VTT nor ASS"),
         (["a.wav", "b.wav", "--merge", "speech.srt"], 2, "--merge takes the speech of one file"),

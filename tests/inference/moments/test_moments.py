@@ -12,7 +12,7 @@ import torch
 from wsac import AudioError, Captioner, RecipeError
 from wsac.clap import load_clap
 from wsac.data.soundworld import Event, render_event
-from wsac.inference.moments.find_moments import Moment
+from wsac.inference.moments.find_moments import Moment, once
 from wsac.inference.moments.moment_clips import clip_name, label_track, write_clips
 from wsac.inference.moments.moment_scores import MomentScorer
 from wsac.inference.moments.queries import Query, all_queries, parse_query
@@ -109,6 +109,13 @@ def test_moments_like_another_sound(scene: np.ndarray, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_one_sound_is_one_moment() -> None:
+    """A background around an event that fits better is not told again."""
+    event, around = Moment("dog", 1.0, 3.0, 5.0), Moment("dog", 0.0, 20.0, 4.0)
+    other, inside = Moment("dog", 19.0, 30.0, 3.0), Moment("dog", 25.0, 26.0, 2.0)
+    assert once([event, around, other, inside]) == [event, other, inside]
+
+
 def test_silence_has_no_moments() -> None:
     assert Captioner.load().find(np.zeros(5 * RATE, np.float32), "a dog") == []
 

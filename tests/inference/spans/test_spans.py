@@ -15,6 +15,7 @@ from wsac.clap.pocket.melspec import LogMel
 from wsac.data.audio.stream import AudioStream
 from wsac.data.soundworld import Event, render_event
 from wsac.inference.spans import describe_spans, find_spans
+from wsac.inference.spans.background import sample_of
 from wsac.inference.spans.floor import floor_of
 from wsac.inference.spans.joining import join
 from wsac.inference.spans.passage import Passage
@@ -153,6 +154,15 @@ def test_spans_come_in_order_while_the_sound_is_read(tmp_path: Path) -> None:
         starts = [first.start, *(span.start for span in spans)]
     assert starts == sorted(starts)
     assert len(starts) >= 6
+
+
+def test_a_background_is_listened_to_where_nothing_else_sounds() -> None:
+    power = np.zeros(1000)  # of 20 s
+    assert sample_of((0, 1000), [(0, 400)], power, 0.02) is not None
+    start, end = sample_of((0, 1000), [(0, 480), (560, 1000)], power, 0.02) or (0, 0)
+    assert (start, end) == (480, 560)
+    assert sample_of((0, 1000), [(0, 480), (500, 1000)], power, 0.02) is None
+    assert sample_of((100, 1100), [(0, 2000)], power, 0.02) is None
 
 
 @pytest.mark.slow

@@ -194,18 +194,37 @@ def test_what_has_no_cue_is_counted_by_its_reason():
         assert shown + left.total() == len(spans)
         return dict(left)
 
-    assert left_out() == {"unsure": 2, "like their surroundings": 1, "skipped": 1}
-    assert left_out(sensitivity=1) == {"skipped": 1}
-    assert left_out(sensitivity=1, min_confidence=0.02) == {"unsure": 1, "skipped": 1}
+    assert left_out() == {"unsure": 2, "like their surroundings": 1, "speech or music": 1}
+    assert left_out(sensitivity=1) == {"speech or music": 1}
+    assert left_out(sensitivity=1, min_confidence=0.02) == {"unsure": 1, "speech or music": 1}
 
 
 def test_the_count_of_what_has_no_cue_says_how_to_see_it():
     assert left_out_words({}) == left_out_words({"unsure": 0}) == ""
-    words = left_out_words({"skipped": 1, "unsure": 2, "repeated": 1_000}, 0.5)
+    words = left_out_words({"speech or music": 1, "unsure": 2, "repeated": 1_000}, 0.5)
     shown = "2 unsure, 1,000 repeated (--sensitivity 1 shows these)"
-    assert words == f"1,003 sounds left out: {shown}, 1 skipped"
+    assert words == f"1,003 sounds left out: {shown}, 1 speech or music"
     assert left_out_words({"unsure": 1}) == "1 sound left out: 1 unsure"
     assert left_out_words({"without room": 1}, 0.5) == "1 sound left out: 1 without room"
+
+
+def test_a_loud_event_has_a_cue_also_in_a_background_of_its_name():
+    spans = [
+        Span(0, 30, "A person sneezes", sustained=True, background=True),
+        Span(14, 15, "A person sneezes", prominence=30),
+    ]
+    starts = [wish.start for wish in wishes(spans, CueOptions())]
+    assert starts == [0, 14]
+
+
+def test_of_a_skipped_kind_the_other_clause_is_shown():
+    spans = [
+        Span(0, 2, "A man speaking while a cat is crying"),
+        Span(3, 5, "A man and woman speaking"),
+        Span(6, 8, "Music plays", kind="music"),
+    ]
+    assert texts(spans, skip=("speech",)) == ["[cat cries]", "[music plays]"]
+    assert texts(spans, skip=("speech", "music")) == ["[cat cries]"]
 
 
 def test_kinds_and_unsure_sounds_can_be_skipped():
@@ -225,7 +244,7 @@ def test_kinds_and_unsure_sounds_can_be_skipped():
         ({"sensitivity": 2}, "sensitivity 2: give 0 to 1"),
         ({"sensitivity": float("nan")}, "sensitivity nan: give 0 to 1"),
         ({"min_confidence": -1}, "min_confidence -1: give 0 to 1"),
-        ({"skip": ("talk",)}, "skip 'talk': give any of sound, speech, music"),
+        ({"skip": ("talk",)}, "skip 'talk': give speech or music"),
     ],
 )
 def test_impossible_options_are_named(options, words):

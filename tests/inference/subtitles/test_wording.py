@@ -57,6 +57,9 @@ PAST = set(
         ("Loud, continuous buzzing", "loud continuous buzzing", "loud continuous buzzing"),
         ("Typing on a keyboard", "typing on keyboard", "typing on keyboard"),
         ("A TV is playing", "TV playing", "TV plays"),
+        ("A cat meows a few times", "cat meowing a few times", "cat meows a few times"),
+        ("A few loud footsteps", "loud footsteps", "loud footsteps"),
+        ("A dog is barking at the same time", "dog barking", "dog barks"),
     ],
 )
 def test_the_source_comes_first_and_the_verb_follows_it(caption, sustained, abrupt):

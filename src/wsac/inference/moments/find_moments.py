@@ -17,6 +17,7 @@ from wsac.types import RecipeError
 from .moment_scores import MomentScorer
 from .queries import Query
 
+SAME = 0.5  # share of a moment from which on a worse one over it is the same sound again
 COVERED = 0.2  # share of a moment from which on what sounds beside it counts
 TOP = 10
 
@@ -96,7 +97,7 @@ class MomentFinder:
                 )
                 for i, passage in enumerate(passages)
             ]
-            moments += best_of(rows, self.top)
+            moments += best_of(once(best_of(rows, len(rows))), self.top)
         return moments
 
     def _embed(self, query: Query) -> Tensor:
@@ -116,6 +117,21 @@ class MomentFinder:
         common = torch.minimum(ends, ends[:, None]) - torch.maximum(starts, starts[:, None])
         beside = common >= COVERED * (ends - starts)[:, None]
         return 1 - (there * beside).amax(dim=1)
+
+
+def once(moments: Sequence[Moment]) -> list[Moment]:
+    """Of one recording, best first: without the background that a better event lies in."""
+    different: list[Moment] = []
+    for moment in moments:
+        common = (
+            min(moment.end, better.end) - max(moment.start, better.start) for better in different
+        )
+        if not any(
+            seconds >= SAME * (better.end - better.start)
+            for seconds, better in zip(common, different, strict=True)
+        ):
+            different.append(moment)
+    return different
 
 
 def best_of(moments: Sequence[Moment], top: int) -> list[Moment]:

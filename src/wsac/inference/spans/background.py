@@ -9,6 +9,8 @@ from .thresholds import Thresholds
 
 LONGEST = 60.0  # seconds of a stretch; a longer one is cut, so that nobody waits for its end
 SAMPLE = 5.0  # seconds of it that are listened to
+BUSY = 0.1  # share of events in these, above which a shorter part without any is looked for
+FREE = 1.0  # seconds of that part, at least
 
 
 def changes_in(change: np.ndarray, numbers: Thresholds, block_seconds: float) -> list[int]:
@@ -22,10 +24,12 @@ def changes_in(change: np.ndarray, numbers: Thresholds, block_seconds: float) ->
     return places
 
 
-def sample_of(stretch: Run, events: list[Run], power: np.ndarray, frame_seconds: float) -> Run:
+def sample_of(
+    stretch: Run, events: list[Run], power: np.ndarray, frame_seconds: float
+) -> Run | None:
     """The part of a stretch to listen to: with the least of events, and of middling power.
 
-    power: dB of the frames of the stretch.
+    None where events leave nothing to listen to. power: dB of the frames of the stretch.
     """
     first, last = stretch
     size = min(last - first, round(SAMPLE / frame_seconds))
@@ -34,7 +38,19 @@ def sample_of(stretch: Run, events: list[Run], power: np.ndarray, frame_seconds:
         busy[max(0, start - first) : max(0, end - first)] = 1
     starts = np.arange(0, last - first - size + 1, max(1, size // 5))
     share = np.array([busy[start : start + size].mean() for start in starts])
+    if share.min() > BUSY:
+        return _longest_free(busy, first, round(FREE / frame_seconds))
     level = np.array([power[start : start + size].mean() for start in starts])
     free = np.flatnonzero(share <= share.min() + 0.05)
     best = free[np.argsort(level[free])[len(free) // 2]]
     return first + int(starts[best]), first + int(starts[best]) + size
+
+
+def _longest_free(busy: np.ndarray, first: int, least: int) -> Run | None:
+    """The longest part without events. first: the frame of the first of ``busy``."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([1.0], busy, [1.0]))))
+    starts, ends = edges[::2], edges[1::2]
+    if not len(starts) or (ends - starts).max() < least:
+        return None
+    longest = int((ends - starts).argmax())
+    return first + int(starts[longest]), first + int(ends[longest])

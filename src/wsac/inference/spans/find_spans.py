@@ -165,7 +165,7 @@ class _Search:
             return
         part = sample_of(stretch, self.events, reel.series("power", *stretch), FRAME)
         self.events = [event for event in self.events if event[1] > end]
-        if _decibels(reel.series("samples", *part)) < self.numbers.faintest:
+        if part is None or _decibels(reel.series("samples", *part)) < self.numbers.faintest:
             return
         passage = self._passage(part, self._embed([part])[0])
         start, over = round(stretch[0] * FRAME, 3), round(end * FRAME, 3)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from .caption_words import (
     ADJECTIVES,
@@ -41,6 +42,7 @@ from .verb_forms import (
 )
 
 LONGEST_REST = 5  # words after the verb
+COUNTS = frozenset(("few", "bit", "couple", "little"))  # without their article they say less
 NOTHING = "sound"  # what a caption without words becomes
 
 
@@ -95,6 +97,7 @@ def event_phrase(caption: str) -> EventPhrase:
 
 
 def _tokens(caption: str) -> list[str]:
+    caption = re.sub(r"\bat the same time\b", " ", caption, flags=re.IGNORECASE)
     text = re.sub(r"[^\w\s',;:.()-]|_", " ", caption.replace("\u2019", "'").lower()).strip()
     for _ in range(8):
         shorter = LEADS.sub("", text.lstrip(" ,;:.'-"))
@@ -228,6 +231,8 @@ def _phrase(
     end = [i for i, word in enumerate(rest) if _ends_rest(word)]
     rest = rest[: end[0]] if end else rest
     subject = _cleaned(subject)
+    if subject[:1] == ["few"] and subject[1:]:
+        subject = subject[1:]
     rest = _ended(_cleaned(rest)[:LONGEST_REST])
     if not subject:
         subject, rest = (rest, []) if rest else ([NOTHING], [])
@@ -242,7 +247,11 @@ def _phrase(
 
 def _cleaned(words: list[str]) -> list[str]:
     dropped = DETERMINERS | AUXILIARIES | BOUNDARIES | EMPTY
-    return [word for word in words if word not in dropped and not _is_past(word)]
+    return [
+        word
+        for word, following in pairwise([*words, ""])
+        if (word == "a" and following in COUNTS) or (word not in dropped and not _is_past(word))
+    ]
 
 
 def _ended(words: Sequence[str]) -> list[str]:

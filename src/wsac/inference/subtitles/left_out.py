@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from wsac.io.console import count_of
 
 UNSURE, REPEATED, SURROUNDINGS = "unsure", "repeated", "like their surroundings"
-NO_ROOM, SKIPPED = "without room", "skipped"
+NO_ROOM, SKIPPED = "without room", "speech or music"
 SHOWN_AT_ONE = (UNSURE, REPEATED, SURROUNDINGS)  # by the highest sensitivity
 REASONS = (*SHOWN_AT_ONE, NO_ROOM, SKIPPED)
 

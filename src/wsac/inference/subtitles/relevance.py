@@ -12,6 +12,7 @@ from wsac.inference.spans.span import Span
 from wsac.inference.spans.thresholds import DEFAULT
 from wsac.types import RecipeError
 
+from .clauses import without_kinds
 from .cues import LONGEST, Wish
 from .left_out import REPEATED, SKIPPED, SURROUNDINGS, UNSURE
 from .wording import STYLES, same_sound, style_named, wordings
@@ -21,7 +22,7 @@ FORGOTTEN = 60.0  # seconds after which a sound counts as new by 1/e
 RECURRING = 2  # times that an event of the background counts
 SAME = 10.0  # seconds between two spans of one sound that goes on
 REMIND = 60.0  # seconds before "[rain continues]"
-KINDS = ("sound", "speech", "music")
+KINDS = ("speech", "music")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class CueOptions:
                 raise RecipeError(f"{name} {getattr(self, name):g}: give 0 to 1")
         for kind in self.skip:
             if kind not in KINDS:
-                raise RecipeError(f"skip {kind!r}: give any of {', '.join(KINDS)}")
+                raise RecipeError(f"skip {kind!r}: give {' or '.join(KINDS)}")
 
 
 class Relevance:
@@ -121,22 +122,25 @@ def wishes(
                 state.changed = seconds
                 if state.due(seconds) and seconds < state.span.end - LONGEST / 100:
                     state.shown, state.changed = seconds, None
-                    texts = wordings(state.span.text, style, sustained=True, again=True)
+                    words = without_kinds(state.span.text, options.skip)
+                    texts = wordings(words, style, sustained=True, again=True)
                     yield Wish(seconds, texts, state.span)
 
     for span in spans:
-        if span.kind in options.skip:
+        text = "" if span.kind in options.skip else without_kinds(span.text, options.skip)
+        if span.text and not text:
             left_out[SKIPPED] += 1
             continue
         unsure = span.confidence is not None and span.confidence < options.least
-        if unsure or not span.text.strip():
+        if unsure or not text.strip():
             left_out[UNSURE] += 1
             continue
         yield from reminders(span.start)
-        name = same_sound(span.text)
+        name = same_sound(text)
         known = ongoing.get(name)
         before = known is not None and span.background < known.span.background
         part = known is not None and (before or not span.sustained) and span.start < known.span.end
+        part = part and (span.background or span.sustained or span.prominence < SALIENT)
         if part and options.sensitivity < 1:
             left_out[SURROUNDINGS] += 1
             continue
@@ -153,7 +157,7 @@ def wishes(
             ongoing[name] = _Ongoing(known.span if again and known else span, span.start)
         insort(changes, (span.end, name))
         texts = wordings(
-            span.text,
+            text,
             style,
             sustained=span.sustained or span.background,
             onomatopoeia=options.onomatopoeia,
