@@ -91,6 +91,8 @@ def test_clips(run, ears, sound, tmp_path):
         (("--rule", "dog"), "write it as"),
         (("--rule", "dog >= 0.3: mqtt x"), "give a lower --threshold"),
         (("--quiet", "night"), "such as 22:00-07:00"),
+        (("--quiet", "22:00-07:00"), "give --webhook, --mqtt or --rule too"),
+        (("--input", "-", "--speed", "2"), "--speed is for a file"),
         (("--threshold", "3"), "threshold 3"),
         (("--input", "-", "--webhook", "x"), "such as http://server/path"),
         (("--input", "http://127.0.0.1:9/x"), "cannot be read"),

@@ -94,6 +94,9 @@ def listen(
     hours = [QuietHours.parse(text) for text in quiet or ()]
     for address in webhook or ():
         checked_address(address)
+    if hours and not (webhook or mqtt or rule):
+        what = "--quiet holds back webhooks, MQTT and rules"
+        raise WsacError(f"{what}; give --webhook, --mqtt or --rule too")
     live, open_source = _source(source, microphone, pcm, speed)
 
     told = _told(webhook or (), mqtt, words, rules)
@@ -162,6 +165,8 @@ def _source(source: str | None, microphone: str | None, pcm: int | None, speed: 
         raise WsacError("--input and --microphone exclude each other; choose one")
     if pcm is not None and source != "-":
         raise WsacError("--pcm is for raw samples from a pipe; give --input - too")
+    if speed and (source is None or source == "-" or sources.is_address(source)):
+        raise WsacError("--speed is for a file; name one with --input, or leave --speed out")
     if source == "-":
 
         def piped(listener: Listener) -> Iterator[np.ndarray]:
