@@ -42,7 +42,7 @@ async def about(service: Service, request: Any) -> Answer:
 
 @lru_cache(maxsize=16)
 def bridges_of(captioner: Captioner) -> tuple[str, ...]:
-    """``usable_bridges``, found out once."""
+    """``usable_bridges``, worked out once."""
     return tuple(usable_bridges(captioner))
 
 

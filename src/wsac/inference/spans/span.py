@@ -1,4 +1,4 @@
-"""A span: what is heard from when to when."""
+"""A span: what sounds from when to when."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kind = Literal["sound", "speech", "music"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a recording in which one thing is heard.
+    """A stretch of a recording in which one thing sounds.
 
     start, end: seconds. text: its caption. confidence: the probability that the caption's main
     event is heard, in [0, 1]; None from a captioner without calibration. tags: the likeliest

@@ -1,4 +1,4 @@
-"""What got no cue, counted by reason and said in one line."""
+"""What got no cue, counted by reason and told in one line."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A folder of segments holds sounds and what the teacher says of each (`Segments` lists the files).
 Captions are joined to the teacher's classes by a sentence encoder: a caption has a profile, the
-probability of each class given its words. The similarity of profile and scores says how well the
+probability of each class by its words. The similarity of profile and scores says how well the
 caption fits the sound, and the embedding of the sound is drawn to those of the fitting captions.
 """
 
