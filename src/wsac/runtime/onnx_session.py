@@ -1,4 +1,4 @@
-"""ONNX graphs, run by onnxruntime. Their weights may come from elsewhere: a graph without them is small."""
+"""ONNX graphs, run by onnxruntime. Weights may come from elsewhere, so graphs are small."""
 
 from __future__ import annotations
 

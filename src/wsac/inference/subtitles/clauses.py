@@ -12,7 +12,7 @@ BETWEEN = re.compile(
     re.IGNORECASE,
 )
 OF_KIND = {
-    "speech": r"sp(?:ea|o)k\w*|speech|talk\w*|sa(?:ys?|ying|id)|convers\w+|narrat\w+|announc\w+|voices?",
+    "speech": r"sp(?:ea|o)k\w*|speech|talk\w*|sa(?:ys?|id)|convers\w+|narrat\w+|announc\w+|voices?",
     "music": r"music\w*|s[aiu]ngs?|singing|songs?|melod\w+|guitars?|pianos?|violins?|flutes?",
 }
 
