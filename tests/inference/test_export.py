@@ -381,3 +381,24 @@ def test_a_folder_is_whole_or_absent(tmp_path):
     with pytest.raises(WsacError, match="cannot write"):
         fill(tmp_path / "file" / "below")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+
+
+@needs_onnx
+def test_graphs_without_weights_give_what_torch_gives(clap, clap_folder, tmp_path):
+    from wsac.clap.pocket.onnx_clap import OnnxClap
+    from wsac.inference.onnx.skeletons import write_towers
+    from wsac.io.checked_json import add_files
+
+    folder = tmp_path / "clap"
+    shutil.copytree(clap_folder, folder)
+    with pytest.raises(ModelError, match="no graphs"):
+        OnnxClap.load(folder)
+    add_files(folder / "clap.json", lambda part: write_towers(clap, part))
+    assert (folder / "audio.onnx").stat().st_size < 100_000
+    light = OnnxClap.load(folder)
+    texts = ["a dog barks", "rain falls on a roof"]
+    torch.testing.assert_close(light.embed_text(texts), clap.embed_text(texts), atol=1e-5, rtol=0)
+    sounds = [0.1 * torch.sin(torch.arange(n) / 20) for n in (9_000, 16_000, 30_000)]
+    torch.testing.assert_close(
+        light.embed_audio(sounds), clap.embed_audio(sounds), atol=1e-5, rtol=0
+    )
