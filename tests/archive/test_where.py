@@ -109,4 +109,4 @@ def test_what_is_no_condition(text, words):
     with pytest.raises(WsacError) as error:
         Where(text, SCHEMA)
     assert words in str(error.value)
-    assert str(error.value).startswith("--where ")
+    assert str(error.value).startswith("where ")

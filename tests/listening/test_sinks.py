@@ -53,6 +53,7 @@ def hook():
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             taken["bodies"].append(json.loads(body))
+            taken["authorization"] = self.headers["Authorization"]
             self.send_response(taken["status"])
             self.end_headers()
 
@@ -74,6 +75,13 @@ def test_a_webhook_gets_the_begin_and_the_end(hook):
     first = hook["bodies"][0]
     assert (first["label"], first["start"], first["end"]) == ("dog", 2.5, None)
     assert (first["confidence"], first["loudness"]) == (0.9, -20.0)
+
+
+def test_a_webhook_with_a_password(hook):
+    webhook = Webhook(hook["address"].replace("//", "//me:a%40b@"))
+    webhook.event(event())
+    webhook.close()
+    assert hook["authorization"] == "Basic bWU6YUBi"  # me:a@b
 
 
 def test_a_webhook_that_fails_is_told_once_and_stops_nothing(hook, capsys):

@@ -29,13 +29,13 @@ class ListenOptions:
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.window_seconds <= 10:
-            raise RecipeError(f"window of {self.window_seconds:g} s; give 0.5 to 10 seconds")
+            raise RecipeError(f"window of {self.window_seconds:g} s: give 0.5 to 10 seconds")
         if not 0.1 <= self.hop_seconds <= self.window_seconds:
             what = f"0.1 s to the length of the window, {self.window_seconds:g} s"
-            raise RecipeError(f"hop of {self.hop_seconds:g} s; give {what}")
+            raise RecipeError(f"hop of {self.hop_seconds:g} s: give {what}")
         if not 0 < self.threshold <= 1:
-            raise RecipeError(f"threshold {self.threshold:g}; give more than 0, up to 1")
+            raise RecipeError(f"threshold {self.threshold:g}: give more than 0, up to 1")
         if not -120 <= self.gate <= 0:
-            raise RecipeError(f"gate of {self.gate:g} dBFS; give -120 (none) to 0")
+            raise RecipeError(f"gate of {self.gate:g} dBFS: give -120 (none) to 0")
         if self.confirm < 1:
-            raise RecipeError(f"confirm {self.confirm}; give 1 or more windows")
+            raise RecipeError(f"confirm {self.confirm}: give 1 or more windows")

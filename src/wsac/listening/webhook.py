@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
-from urllib.parse import urlsplit
+from base64 import b64encode
+from urllib.parse import unquote, urlsplit
 
 from wsac import __version__
 from wsac.io.json_text import to_json
@@ -48,8 +49,13 @@ def server_of(address: str) -> str:
 def post(address: str, event: Event) -> None:
     """Raises WsacError when the event is not taken."""
     headers = {"Content-Type": "application/json", "User-Agent": f"wsac/{__version__}"}
+    parts = urlsplit(address)
+    if parts.username is not None:  # urllib would take it for a part of the host
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
     body = to_json(event.fields()).encode()
-    request = urllib.request.Request(address, body, headers, method="POST")
+    plain = parts._replace(netloc=server_of(address)).geturl()
+    request = urllib.request.Request(plain, body, headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             answer.read(1024)

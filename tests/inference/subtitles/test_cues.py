@@ -243,7 +243,7 @@ def test_kinds_and_unsure_sounds_can_be_skipped():
         ({"style": "sdhh"}, "did you mean 'sdh'"),
         ({"sensitivity": 2}, "sensitivity 2: give 0 to 1"),
         ({"sensitivity": float("nan")}, "sensitivity nan: give 0 to 1"),
-        ({"min_confidence": -1}, "min_confidence -1: give 0 to 1"),
+        ({"min_confidence": -1}, "min confidence -1: give 0 to 1"),
         ({"skip": ("talk",)}, "skip 'talk': give speech or music"),
     ],
 )

@@ -70,7 +70,7 @@ class Where:
             raise self._error("'in' goes with a list of values, a text, tags or notes") from error
 
     def _error(self, what: str) -> WsacError:
-        return WsacError(f"--where {self.text!r}: {what}; write it {EXAMPLE}")
+        return WsacError(f"where {self.text!r}: {what}; write it {EXAMPLE}")
 
     def _type(self, name: str) -> pa.DataType:
         return self._schema.field(name).type
@@ -82,7 +82,7 @@ class Where:
         known = [n for n in self._schema.names if n not in ("embedding", "spans")]
         near = did_you_mean(word, [*known, *ALIASES])
         what = f"no column '{word}'; {near}there are {', '.join(known)}"
-        raise WsacError(f"--where {self.text!r}: {what}")
+        raise WsacError(f"where {self.text!r}: {what}")
 
     def _value(self, node: ast.AST, table: pa.Table) -> Any:
         match node:

@@ -51,7 +51,7 @@ class CueOptions:
         style_named(self.style)
         for name in ("sensitivity", "min_confidence"):
             if not 0 <= getattr(self, name) <= 1:
-                raise RecipeError(f"{name} {getattr(self, name):g}: give 0 to 1")
+                raise RecipeError(f"{name.replace('_', ' ')} {getattr(self, name):g}: give 0 to 1")
         for kind in self.skip:
             if kind not in KINDS:
                 raise RecipeError(f"skip {kind!r}: give {' or '.join(KINDS)}")
