@@ -14,7 +14,7 @@ RECORD = ".wsac-sources"  # JSON, a result a line; the last line of a result cou
 
 class ResultSources:
     """Reads and adds to the RECORD of each folder. A sound is known by its path, relative to that
-    folder, or by its name, size and time, so both may move."""
+    folder; once nothing is there any more, by its name, size and time, so both may move."""
 
     def __init__(self) -> None:
         self._read: dict[Path, int] = {}  # bytes read of each record
@@ -27,9 +27,11 @@ class ResultSources:
         if source is None:
             return "unknown"
         facts = _facts(result.parent, sound)
-        if all(source.get(name) == facts[name] for name in ("name", "size", "time")):
-            return "same"
-        return "changed" if source.get("path") == facts["path"] else "other"
+        equal = all(source.get(name) == facts[name] for name in ("name", "size", "time"))
+        if source.get("path") == facts["path"]:
+            return "same" if equal else "changed"
+        moved = equal and not (result.parent / str(source.get("path"))).exists()
+        return "same" if moved else "other"
 
     def source(self, result: Path) -> dict[str, Any] | None:
         """path, name, size and time of the sound that a result is of; None when that is unknown."""
