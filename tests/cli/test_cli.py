@@ -481,7 +481,7 @@ def test_bundled_captioner_describes_sounds_of_the_world(run, tmp_path):
 def test_bundled_models_are_small_described_and_whole():
     files = [path for folder in (BUNDLED, BUNDLED_CAPTIONER) for path in folder.iterdir()]
     assert sum(path.stat().st_size for path in files) <= 25e6
-    assert {path.suffix for path in files} == {".json", ".md", ".safetensors", ".txt"}
+    assert {path.suffix for path in files} == {".json", ".md", ".onnx", ".safetensors", ".txt"}
     for folder in (BUNDLED, BUNDLED_CAPTIONER):
         card = (folder / "README.md").read_text(encoding="utf-8")
         assert "CC BY-NC 4.0" in card

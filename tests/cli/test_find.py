@@ -111,6 +111,8 @@ def test_the_likeliest_comes_first() -> None:
         (["a dog", "gone.wav"], 1, "error: gone.wav: "),
         (["without speech", "x.wav"], 1, "says nothing to find"),
         (["a dog", "x.wav", "--top", "0"], 1, "top 0: nothing would be shown; give 1 or more"),
+        (["a dog", "x.wav", "--top", "abc"], 2, "'--top': give a whole number"),
+        (["a dog", "x.wav", "--min-probability", "x"], 2, "'--min-probability': give a number"),
         (["a dog", "x.wav", "--min-probability", "7"], 1, "7: give a number from 0 to 1"),
         (["a dog", "x.wav", "--labels", "--json"], 1, "--labels and --json exclude each other"),
         (["a dog", "x.wav", "y.wav", "--labels"], 1, "is of one recording, not 2"),

@@ -118,6 +118,7 @@ SPEECH = "1\n00:00:00,000 --> 00:00:01,000\nHello\n"
         (["a.wav", "-o", "speech.srt"], 1, "there is a file here"),
         (["a.wav", "--watch", "."], 2, "--watch takes a folder, and no other files"),
         (["--watch", "none"], 1, "none: no folder to watch"),
+        (["a.wav", "--place", "top"], 2, "'--place': 'top': give one of 'gaps', 'line'"),
         (["a.wav", "--track", "0"], 1, "track 0"),
     ],
 )
