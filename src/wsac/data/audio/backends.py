@@ -29,6 +29,7 @@ from .samples import divide, full_scale
 # declared lengths of intact mp3, aac and opus files are off by up to a few codec frames
 TRUNCATION_SECONDS = 0.1
 BLOCK_FRAMES = 16384  # lost at a read error; far below a window in memory
+TOGETHER = 0.25  # seconds of PyAV's frames that are handed on at once
 # streams without a header: PyAV guesses their length from their size
 ESTIMATED_LENGTH = {"aac", "ac3", "eac3", "dts", "mp3"}
 # libsndfile takes what it does not know for MPEG audio by these, and prints warnings
@@ -190,6 +191,9 @@ class AvSource(Source):
             self.declared_seconds = length * (declared_share(path, head) if adjusted else 1)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, int]]:
+        return _gathered(self._frames())
+
+    def _frames(self) -> Iterator[tuple[np.ndarray, int]]:
         import av
 
         origin = (self.handle.start_time or 0) / av.time_base
@@ -216,6 +220,26 @@ class AvSource(Source):
         super().close()
         if isinstance(self.file, Part):
             self.file.close()
+
+
+def _gathered(frames: Iterator[tuple[np.ndarray, int]]) -> Iterator[tuple[np.ndarray, int]]:
+    """The same samples in fewer blocks, as each costs time; also those before an error."""
+    parts: list[np.ndarray] = []
+    kind, count = (0, 0), 0  # rate and channels
+    try:
+        for frame, rate in frames:
+            if parts and ((rate, len(frame)) != kind or count >= rate * TOGETHER):
+                yield np.concatenate(parts, axis=1), kind[0]
+                parts, count = [], 0
+            kind = rate, len(frame)
+            parts.append(frame)
+            count += frame.shape[1]
+    except Exception:
+        if parts:
+            yield np.concatenate(parts, axis=1), kind[0]
+        raise
+    if parts:
+        yield np.concatenate(parts, axis=1), kind[0]
 
 
 def _open(path: Path, file: str | Part, head: bytes) -> Any:

@@ -63,7 +63,7 @@ def risings(
         before += count - drop
         return rising
 
-    for block in blocks:
+    for block in _gathered(blocks, sample_rate):
         read += len(block)
         samples = np.concatenate((samples, block))
         frames = np.concatenate((frames, spectrum.add(block)))
@@ -79,3 +79,17 @@ def risings(
 def _power(frames: np.ndarray) -> np.ndarray:
     """The power of frames ``[N, bands]`` over all bands, in dB."""
     return DECIBELS * np.log(np.exp(frames / DECIBELS).sum(axis=1))
+
+
+def _gathered(blocks: Iterable[np.ndarray], least: int) -> Iterator[np.ndarray]:
+    """The same samples in blocks of ``least`` or more: videos come in frames of 20 ms."""
+    parts: list[np.ndarray] = []
+    count = 0
+    for block in blocks:
+        parts.append(block)
+        count += len(block)
+        if count >= least:
+            yield np.concatenate(parts)
+            parts, count = [], 0
+    if parts:
+        yield np.concatenate(parts)
