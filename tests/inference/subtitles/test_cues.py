@@ -11,6 +11,7 @@ from wsac.inference.spans.span import Span
 from wsac.inference.subtitles.cues import Cue, CueLayout
 from wsac.inference.subtitles.left_out import left_out_words
 from wsac.inference.subtitles.relevance import CueOptions, wishes
+from wsac.inference.subtitles.video_facts import NoCut
 from wsac.inference.subtitles.wording import STYLES
 from wsac.types import RecipeError
 
@@ -206,6 +207,24 @@ def test_the_count_of_what_has_no_cue_says_how_to_see_it():
     assert words == f"1,003 sounds left out: {shown}, 1 speech or music"
     assert left_out_words({"unsure": 1}) == "1 sound left out: 1 unsure"
     assert left_out_words({"without room": 1}, 0.5) == "1 sound left out: 1 without room"
+
+
+def test_a_video_is_not_read_further_than_its_sounds():
+    def cuts():
+        for second in range(1000):
+            asked.append(second)
+            yield NoCut(second)
+
+    asked: list[int] = []
+    spans = [
+        Span(0, 200, "Rain falls", sustained=True, background=True),
+        Span(90, 91, "A dog barks"),
+    ]
+    ahead = wishes(spans, CueOptions(), cuts())
+    assert next(ahead).start == 0
+    assert len(asked) <= 1
+    assert next(ahead).start == 90
+    assert len(asked) <= 92
 
 
 def test_a_loud_event_has_a_cue_also_in_a_background_of_its_name():

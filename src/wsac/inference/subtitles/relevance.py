@@ -15,6 +15,7 @@ from wsac.types import RecipeError
 from .clauses import without_kinds
 from .cues import LONGEST, Wish
 from .left_out import REPEATED, SKIPPED, SURROUNDINGS, UNSURE
+from .video_facts import NoCut
 from .wording import STYLES, same_sound, style_named, wordings
 
 SALIENT = 12.0  # dB above what is around: certainly noticed
@@ -113,7 +114,8 @@ def wishes(
         nonlocal seen
         while seen < until and (cut := next(ahead, None)) is not None:
             seen = max(seen, cut)
-            insort(changes, (seen, ""))
+            if not isinstance(cut, NoCut):
+                insort(changes, (seen, ""))
         while changes and changes[0][0] < until:
             seconds, name = changes.pop(0)
             for sound, state in ongoing.items():

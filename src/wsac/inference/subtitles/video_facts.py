@@ -11,10 +11,15 @@ THUMBNAIL = (32, 18)  # pixels
 NEW = 0.12  # mean difference of two thumbnails, of the full range: another scene
 
 
+class NoCut(float):
+    """Seconds until which no other cut was seen: there may be none for hours."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
     """frame_rate: a second; None without a video. delay: seconds by which the sound begins after
-    the pictures. cuts: seconds at which another scene is shown, sought while they are asked for."""
+    the pictures. cuts: seconds at which another scene is shown, sought while they are asked for; a
+    NoCut for each key frame between."""
 
     frame_rate: float | None = None
     delay: float = 0.0
@@ -58,8 +63,9 @@ def _cuts(path: str) -> Iterator[float]:
             for frame in source.decode(stream):
                 small = frame.reformat(*THUMBNAIL, format="gray").to_ndarray().astype(np.float32)
                 change = 0.0 if before is None else float(np.abs(small - before).mean())
-                if change > 255 * NEW and frame.time is not None:
-                    yield max(0.0, float(frame.time))
+                if frame.time is not None:
+                    seconds = max(0.0, float(frame.time))
+                    yield seconds if change > 255 * NEW else NoCut(seconds)
                 before = small
     except (av.FFmpegError, OSError, ValueError):
         pass
