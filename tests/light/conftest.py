@@ -23,6 +23,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="session")
 def run(tmp_path_factory) -> Run:
     """``wsac`` with these words, or Python with ``code``; an error of the command is no failure."""
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime, which stands in for torch")
     blocked, cache = tmp_path_factory.mktemp("blocked"), tmp_path_factory.mktemp("cache")
     (blocked / "sitecustomize.py").write_text(BLOCK, encoding="utf-8")
     source = Path(__file__).parents[2] / "src"

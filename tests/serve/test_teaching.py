@@ -216,6 +216,7 @@ def test_without_teaching_there_is_no_address(asked):
 
 
 def test_who_may_teach(run):
+    pytest.importorskip("uvicorn", reason="needs the extra serve")
     code, _, err = run("serve", "--teach", "--host", "0.0.0.0", "--port", "0")
     assert (code, "--teach: without API keys, everyone could train" in err) == (1, True)
     from wsac.cli.serve import _teaches
