@@ -13,7 +13,7 @@ from wsac.data.tokenizer import Tokenizer
 from wsac.decoder import CaptionDecoder, begin
 from wsac.decoder.decoder_options import DecoderOptions
 from wsac.inference.captioner import Captioner
-from wsac.inference.captioner_folder import check_captioner
+from wsac.inference.captioner_folder import check_captioner, find_captioner
 from wsac.inference.read_back import STRANGE, built_in, read_back
 from wsac.io.console import count_of, say
 from wsac.runtime.seeding import seed_for
@@ -74,9 +74,9 @@ def first_decoder(
             [],
             b"",
         )
-    folder = check_captioner(start)
-    if folder.resolve() == out.resolve():
+    if find_captioner(start).resolve() == out.resolve():
         raise RecipeError(f"start = {start}: the same folder as --out; give another --out")
+    folder = check_captioner(start)
     captioner = Captioner.load(start, clap=recipe.clap, device="cpu")
     decoder, tokenizer = cast(CaptionDecoder, captioner.decoder), captioner.tokenizer
     if decoder.prompt_tokens != prompt_tokens:

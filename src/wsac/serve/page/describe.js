@@ -83,7 +83,7 @@ function pair(text, figure) {
 
 function play(from) {
   $("player").currentTime = from;
-  $("player").play();
+  $("player").play().catch(() => {});  // a pause may come first
 }
 
 function bar(span) {
