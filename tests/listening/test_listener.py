@@ -16,6 +16,7 @@ from wsac.listening.listen_options import ListenOptions
 from wsac.listening.listener import Listener, live_tagger
 from wsac.listening.sample_ring import SampleRing
 from wsac.listening.sound_event import Event, Now
+from wsac.listening.stream_clock import StreamClock
 from wsac.types import RecipeError
 
 
@@ -199,6 +200,33 @@ def test_the_clock_of_an_event():
     from datetime import datetime
 
     assert datetime.fromisoformat(event.time).timestamp() == 1_700_000_002
+
+
+@pytest.mark.parametrize("rate", [0.9999, 1.0, 1.0001])
+def test_the_clock_follows_a_microphone_that_is_too_slow_or_too_fast(rate):
+    """Twelve hours: by a tenth of a thousandth it would be wrong by four seconds."""
+    rng, now, errors = np.random.default_rng(0), 0.0, []
+    clock = StreamClock(lambda: now)
+    for block in range(1, 12 * 3600 + 1):
+        now = 1e9 + block / rate + float(rng.exponential(0.05))  # late
+        errors.append(clock.start_of(block) + block - (1e9 + block / rate))
+    assert np.abs(errors[60:]).max() < 0.05
+
+
+def test_the_clock_after_a_rest_a_burst_and_a_step():
+    moments = [(1000, 10), (1001, 11), (1001, 16), (1007, 17), (5000, 18), (4000, 19)]
+    times = iter([now for now, _ in moments])
+    clock = StreamClock(lambda: next(times))
+    starts = [clock.start_of(seconds) for _, seconds in moments]
+    assert starts == [990, 990, 985, 985, 4982, 3981]
+
+
+def test_an_event_has_one_time():
+    listener, times = listener_of(), set()
+    for place, block in enumerate(np.split(play(8, ("dog", 2.2, 6.0)), 80)):
+        listener.clock = 1e9 + place
+        times |= {result.time for result in listener.feed(block) if isinstance(result, Event)}
+    assert len(times) == 1
 
 
 def test_labels_of_rules_join_the_others():

@@ -118,8 +118,8 @@ def test_formats_of_transcriptions(asked, wav, name, kind, mark):
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 def test_embeddings_of_texts_and_sounds(asked, captioner, wav, tmp_path, encoding):
-    (tmp_path / "dog.wav").write_bytes(wav(4))
-    sound = base64.b64encode(wav(4)).decode()
+    (tmp_path / "dog.wav").write_bytes(wav(4, 8.0))
+    sound = base64.b64encode(wav(4, 8.0)).decode()
     words = ["a dog barks", "rain"]
 
     def numbers(response):
@@ -131,6 +131,7 @@ def test_embeddings_of_texts_and_sounds(asked, captioner, wav, tmp_path, encodin
     async def talk(client):
         texts = {"input": words, "encoding_format": encoding}
         sounds = {"input": [sound, f"data:audio/wav;base64,{sound}"], "modality": "audio"}
+        assert len(sound) > 2**18  # more than one piece
         return [
             await client.post("/v1/embeddings", json=body)
             for body in (texts, sounds | {"encoding_format": encoding})
@@ -239,6 +240,7 @@ def test_refusals_of_sounds(asked, wav, path, content, fields, status, words):
         ({"input": "file:///etc/passwd", "modality": "audio"}, "fetches nothing"),
         ({"input": "no base64!", "modality": "audio"}, "input 0: not base64"),
         ({"input": ["\u023e"], "modality": "audio"}, "input 0: not base64"),
+        ({"input": f"{'A' * (2**18 - 1)}=AAAA", "modality": "audio"}, "padding before the end"),
         ({"input": "x", "modality": "image"}, "modality: Input should be"),
         ({"input": "x", "dimensions": 3}, "dimensions: embeddings have 16; leave dimensions out"),
     ],

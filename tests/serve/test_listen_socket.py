@@ -20,13 +20,13 @@ def pcm(samples) -> bytes:
     return (samples * 32_767).astype("<i2").tobytes()
 
 
-def talk(messages, *, headers=None, leave=False, **options):
+def talk(messages, *, headers=None, leave=False, quiet=True, metrics=None, **options):
     """(messages of the server, its code of closing) for a client that sends these and then
-    waits; leave: it goes instead."""
+    waits; leave: it goes instead. metrics: a list that gets the text of /metrics at the end."""
     from wsac.serve.app import create_app
     from wsac.serve.serve_options import ServeOptions
 
-    app = create_app(Ears(), ServeOptions(**options), quiet=True)
+    app = create_app(Ears(), ServeOptions(**options), quiet=quiet)
     heads = {"host": "127.0.0.1:8000"} | (headers or {})
     scope = {
         "type": "websocket", "path": "/v1/listen", "raw_path": b"/v1/listen", "query_string": b"",
@@ -53,6 +53,8 @@ def talk(messages, *, headers=None, leave=False, **options):
         async with app.router.lifespan_context(app):
             async with asyncio.timeout(20):
                 await app(scope, incoming.get, send)
+            if metrics is not None:
+                metrics.extend(app.state.gate.metrics.text()[0].decode().splitlines())
         return told, code[0] if code else None
 
     return asyncio.run(all_of_it())
@@ -138,3 +140,36 @@ def test_who_has_no_key_takes_no_place(monkeypatch):
     told, code = talk([{"key": "wrong"}], keys=("right",))
     assert "no valid API key" in told[0]["error"]
     assert code == 1008
+
+
+def test_sessions_are_counted_and_logged(capsys):
+    figures, content = [], pcm(play(3))
+    talk(
+        [HELLO, content, {"type": "end"}],
+        quiet=False,
+        metrics=figures,
+        headers={"x-request-id": "a"},
+    )
+    assert 'wsac_listen_seconds_count{code="1000"} 1.0' in figures
+    assert "wsac_listeners 0.0" in figures
+    talk([HELLO], leave=True, quiet=False)
+    talk([{"rate": 7}], quiet=False)
+    talk([HELLO], headers={"origin": "http://evil.example"}, quiet=False)
+    rows = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [row["status"] for row in rows] == [1000, 1001, 1008, 403]
+    assert (rows[0]["id"], rows[0]["method"], rows[0]["path"]) == ("a", "WEBSOCKET", "/v1/listen")
+    assert rows[0]["bytes"] > len(content)
+    assert rows[0]["seconds"] > 0
+
+
+def test_a_fault_is_logged_and_told_without_its_words(capsys, monkeypatch):
+    def broken(self, block):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr("wsac.listening.listener.Listener.feed", broken)
+    told, code = talk([HELLO, pcm(play(3))], quiet=False)
+    assert code == 1011
+    assert "a fault of the server" in told[-1]["error"]
+    assert "secret" not in told[-1]["error"]
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (first["error"], first["id"]) == ("RuntimeError", second["id"])

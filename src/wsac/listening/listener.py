@@ -55,7 +55,8 @@ class Listener:
     >>> listener = Listener(captioner, live_tagger(captioner, ["dog", "rain"]))
     >>> for result in listener.feed(block): ...      # Now or Event
 
-    Memory does not grow. clock: seconds since 1970 at the start of the sound; None for a file.
+    Memory does not grow. clock: seconds since 1970 at the start of the sound, as far as is known
+    now; None for a file.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Listener:
         self._next = self._size  # where the next window ends
         self._looked = 0  # where the last one ended that was told of
         self._confirming = Confirming(self.options)
-        self._starts: dict[int, float] = {}  # of the events that have begun, by number
+        self._starts: dict[int, tuple[float, str]] = {}  # and times of events under way, by number
         self.listened = 0  # windows that the gate let pass
 
     @property
@@ -135,11 +136,11 @@ class Listener:
         """cut: where it ends, if that is known."""
         number, end = candidate.number, None
         if state == "begins":
-            self._starts[number] = self._edge(*candidate.first, rising=True)
-        start = self._starts.setdefault(number, candidate.first[0])  # Ctrl-C may have come first
-        time = ""
-        if self.clock is not None:
-            time = datetime.fromtimestamp(self.clock + start).astimezone().isoformat("T", "seconds")
+            edge = self._edge(*candidate.first, rising=True)
+            self._starts[number] = edge, self._time_of(edge)
+        if number not in self._starts:  # Ctrl-C came first
+            self._starts[number] = candidate.first[0], self._time_of(candidate.first[0])
+        start, time = self._starts[number]
         if state == "ended":
             del self._starts[number]
             edge = self._edge(*candidate.last, rising=False) if cut is None else cut
@@ -149,6 +150,11 @@ class Listener:
             state, number, candidate.label, start, end, candidate.best, loudness, time=time
         )
         return self._described(event) if state == "ended" else event
+
+    def _time_of(self, start: float) -> str:
+        if self.clock is None:
+            return ""
+        return datetime.fromtimestamp(self.clock + start).astimezone().isoformat("T", "seconds")
 
     def _edge(self, start: float, end: float, *, rising: bool) -> float:
         """Where in a window something begins or ends; its own edge where that is not known."""

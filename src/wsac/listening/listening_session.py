@@ -16,6 +16,7 @@ from .event_clips import ClipKeeper
 from .listener import Listener
 from .sinks import Sink
 from .sound_event import Event, Now
+from .stream_clock import StreamClock
 
 
 class ListeningSession:
@@ -42,16 +43,15 @@ class ListeningSession:
 
     def run(self, blocks: Iterable[np.ndarray | None], seconds: float | None = None) -> None:
         """None among the blocks is an interruption."""
-        fresh = True
+        clock = StreamClock(self._clock)
         for block in blocks:
             if block is None:
-                self.gaps, fresh = self.gaps + 1, True
+                self.gaps, clock = self.gaps + 1, StreamClock(self._clock)
                 self._pass_on(self.listener.gap())
                 continue
-            if fresh and self.live:
-                before = self.listener.seconds + len(block) / self.listener.sample_rate
-                self.listener.clock = self._clock() - before
-            fresh = False
+            if self.live:
+                arrived = self.listener.seconds + len(block) / self.listener.sample_rate
+                self.listener.clock = clock.start_of(arrived)
             if seconds is not None:
                 left = seconds - self.listener.seconds
                 block = block[: math.ceil(left * self.listener.sample_rate)]

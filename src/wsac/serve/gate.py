@@ -71,8 +71,7 @@ class Gate:
             from starlette.requests import ClientDisconnect
             from starlette.responses import Response
 
-            begin, wanted = time.monotonic(), request.headers.get("x-request-id", "")
-            name = wanted if REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
+            begin, name = time.monotonic(), id_of(request)
             try:
                 self.check_host(request)
                 _check_origin(request)
@@ -80,7 +79,7 @@ class Gate:
             except ClientDisconnect:
                 answer = refusal_answer(RefusalError(499, "the client has left"))
             except Exception as error:
-                answer = refusal_answer(self._refusal(error, name))
+                answer = refusal_answer(self.refusal_of(error, name))
                 await _drain(request)
             seconds = time.monotonic() - begin
             self.metrics.requests.labels(path, str(answer.status)).inc()
@@ -113,7 +112,8 @@ class Gate:
             what = "addressed by another name; start wsac serve with --allow-host NAME"
             raise RefusalError(403, what)
 
-    def _refusal(self, error: Exception, name: str) -> RefusalError:
+    def refusal_of(self, error: Exception, name: str) -> RefusalError:
+        """What the client is told. name: of the request, for the log of a fault of the server."""
         match error:
             case RefusalError():
                 return error
@@ -125,6 +125,12 @@ class Gate:
         self.log.write(id=name, error=type(error).__name__, traceback="".join(lines))
         what = f"a fault of the server; its log tells more about request {name}"
         return RefusalError(500, what)
+
+
+def id_of(request: Any) -> str:
+    """The client's own name of a request, else a new one."""
+    wanted = request.headers.get("x-request-id", "")
+    return wanted if REQUEST_ID.fullmatch(wanted) else uuid.uuid4().hex
 
 
 def _digest(key: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
@@ -15,16 +16,16 @@ from wsac.io.json_text import to_json
 from wsac.listening.listen_options import ListenOptions
 from wsac.listening.listener import Listener, live_tagger
 from wsac.listening.sound_event import Event, Now
-from wsac.types import WsacError
 
 from .answers import RefusalError
-from .gate import Gate
+from .gate import Gate, id_of
 from .schemas import Label
 from .sound_engine import SoundEngine
 
 LISTENERS = 8  # at a time; each takes a few percent of a core
 LONGEST_BLOCK = 10.0  # seconds of one message
-VIOLATION, TRY_LATER = 1008, 1013  # why a WebSocket is closed
+ENDED, LEFT, VIOLATION, FAULT, TRY_LATER = 1000, 1006, 1008, 1011, 1013  # why one is closed
+NOT_ACCEPTED = 403
 
 
 class ListenRequest(BaseModel):
@@ -52,7 +53,23 @@ class ListenSocket:
         self._engines, self._gate, self._inside = engines, gate, 0
 
     async def serve(self, socket: Any) -> None:
-        """Of Starlette. What goes wrong is told as ``{"error": …}`` before the socket is closed."""
+        """Of Starlette. What goes wrong is told as ``{"error": …}`` before the socket is closed.
+        Counted and logged at its end, with the code of closing as its status."""
+        begin, name, metrics = time.monotonic(), id_of(socket), self._gate.metrics
+        code, socket.state.bytes = LEFT, 0
+        metrics.listeners.inc()
+        try:
+            code = await self._serve(socket, name)
+        finally:
+            seconds, size = time.monotonic() - begin, socket.state.bytes
+            metrics.listeners.dec()
+            metrics.listened.labels(str(code)).observe(seconds)
+            metrics.received.inc(size)
+            about = {"method": "WEBSOCKET", "path": "/v1/listen", "status": code}
+            self._gate.log.write(id=name, **about, seconds=round(seconds, 4), bytes=size)
+
+    async def _serve(self, socket: Any, name: str) -> int:
+        """Why the socket was closed."""
         from starlette.websockets import WebSocketDisconnect
 
         try:
@@ -60,32 +77,34 @@ class ListenSocket:
             _check_origin(socket)
         except RefusalError:
             await socket.close(VIOLATION)  # before it is accepted: HTTP's 403
-            return
-        await socket.accept()
+            return NOT_ACCEPTED
+        await socket.accept(headers=[(b"x-request-id", name.encode())])
         try:
             wanted = await self._wanted(socket)
             if self._inside >= LISTENERS or self._gate.stopping:
                 why = "it stops" if self._gate.stopping else f"{self._inside} listen already"
-                await _refuse(
-                    socket, TRY_LATER, f"the server takes no more: {why}; try again later"
-                )
-                return
+                what = f"the server takes no more: {why}; try again later"
+                return await _refuse(socket, TRY_LATER, what)
             self._inside += 1  # now, since without a key nobody takes a place
             try:
                 await self._talk(socket, wanted)
             finally:
                 self._inside -= 1
-        except WebSocketDisconnect:
-            pass
+            return ENDED
+        except WebSocketDisconnect as error:
+            return error.code
         except TimeoutError:
-            seconds = self._gate.options.timeout
-            await _refuse(socket, VIOLATION, f"nothing came for {seconds:g} s")
+            what = f"nothing came for {self._gate.options.timeout:g} s"
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))
-            await _refuse(socket, VIOLATION, f"{place}: {first['msg']}".removeprefix(": "))
-        except WsacError as error:
-            await _refuse(socket, VIOLATION, str(error))
+            what = f"{place}: {first['msg']}".removeprefix(": ")
+        except Exception as error:
+            refusal = self._gate.refusal_of(error, name)
+            return await _refuse(
+                socket, FAULT if refusal.status >= 500 else VIOLATION, str(refusal)
+            )
+        return await _refuse(socket, VIOLATION, what)
 
     async def _wanted(self, socket: Any) -> ListenRequest:
         """The first message, of a client that may come in."""
@@ -119,7 +138,9 @@ class ListenSocket:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         text = message.get("text")
-        return message["bytes"] if text is None else text
+        content = message["bytes"] if text is None else text
+        socket.state.bytes += len(content)
+        return content
 
 
 class _Blocks:
@@ -161,9 +182,10 @@ async def _send(socket: Any, results: Sequence[Now | Event]) -> None:
         await socket.send_text(to_json({"type": kind, **result.fields()}))
 
 
-async def _refuse(socket: Any, code: int, what: str) -> None:
+async def _refuse(socket: Any, code: int, what: str) -> int:
     from starlette.websockets import WebSocketDisconnect
 
     with suppress(WebSocketDisconnect, RuntimeError):  # it has left meanwhile
         await socket.send_text(to_json({"type": "error", "error": what}))
         await socket.close(code, what[:100])
+    return code

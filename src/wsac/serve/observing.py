@@ -12,6 +12,7 @@ from typing import Any
 from wsac.io.json_text import to_json
 
 SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
+LONG = (1, 10, 60, 600, 3600, 86_400)  # seconds
 
 
 class Metrics:
@@ -32,6 +33,10 @@ class Metrics:
         self.inside = Gauge("wsac_requests_inside", "Requests that are worked on.", **own)
         self.batches = Histogram(
             "wsac_batch_sounds", "Sounds in one batch.", buckets=(1, 2, 4, 8, 16, 32, 64), **own
+        )
+        self.listeners = Gauge("wsac_listeners", "Open WebSockets of /v1/listen.", **own)
+        self.listened = Histogram(
+            "wsac_listen_seconds", "Ended sessions of /v1/listen.", ["code"], buckets=LONG, **own
         )
         self.received = Counter("wsac_received_bytes", "Bytes of bodies.", **own)
 
