@@ -1,13 +1,15 @@
-# wsac serve on a CPU, without root. docs/service.md tells how to run it.
+# wsac serve on a CPU, without root and without torch. docs/service.md tells how to run it.
 #   docker build -t wsac .
+#   docker build -t wsac --build-arg EXTRAS=serve,archive,train .   # also searches archives, and can be taught
 FROM python:3.11-slim AS build
 WORKDIR /source
 RUN python -m venv /opt/wsac
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
-# torch without CUDA, a tenth of its size
+ARG EXTRAS=serve
+# the index has torch without CUDA, a tenth of its size; it is asked for with the extra "train" alone
 RUN /opt/wsac/bin/pip install --no-cache-dir -c constraints.txt \
-    --extra-index-url https://download.pytorch.org/whl/cpu '.[serve]'
+    --extra-index-url https://download.pytorch.org/whl/cpu ".[$EXTRAS]"
 
 FROM python:3.11-slim
 RUN useradd --system --no-create-home --uid 10001 wsac

@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-light check bench speed docs pocket lock sbom
+.PHONY: help setup demo test test-fast test-light wheel check bench speed docs pocket lock sbom
 # a recipe that fails must not leave a stamp behind
 .DELETE_ON_ERROR:
 
@@ -29,11 +29,14 @@ test: .venv/.dev  ## run all tests
 test-fast: .venv/.dev  ## run the tests that take less than a second or two each; two minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
 
-# what wsac needs where torch is not; still a list here, as the package itself asks for torch
-LIGHT := numpy onnxruntime soundfile soxr av tokenizers safetensors pydantic rich typer jinja2 pyarrow pysubs2 tomli-w \
-	huggingface_hub fsspec pytest
-test-light: .venv/.light/.done  ## run the tests of what works without torch, in an environment without it; three minutes
+test-light: .venv/.light/.done  ## install the wheel alone, without torch, and run the tests of what works so; three minutes
 	.venv/.light/bin/python -m pytest --confcutdir tests/light tests/light
+
+wheel: .venv/.release  ## build and check the wheel and the source archive in dist/; the same commit gives the same bytes
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/check-wheel-contents dist/*.whl
 
 check: .venv/.dev  ## lint, format, types and the import layers; quick
 	$(BIN)/ruff check .
@@ -77,12 +80,14 @@ sbom: .venv/.release  ## list what an installation holds, as CycloneDX: dist/wsa
 	$(PYTHON) -m venv .venv
 	@echo "installing torch and the other dependencies; this takes a few minutes the first time"
 	$(PIP) torch hatchling editables
-	$(PIP) --no-build-isolation -e .
+	$(PIP) --no-build-isolation -e '.[train,archive]'
 	@touch $@
 
-.venv/.light/.done: .venv/.runtime
+.venv/.light/.done: .venv/.runtime $(shell git ls-files src)
+	rm -rf .venv/.light
+	$(BIN)/python -m hatchling build -t wheel -d .venv/.light/dist > /dev/null
 	$(PYTHON) -m venv .venv/.light
-	.venv/.light/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt $(LIGHT)
+	.venv/.light/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt $(PIP_FLAGS) .venv/.light/dist/*.whl pytest
 	@touch $@
 
 .venv/.docs: .venv/.dev

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from wsac.bridges import BridgeContext, inference_bridge
 from wsac.bridges.gap import fit_gap
 from wsac.bridges.memory import SupportMemory
+from wsac.clap.pocket.pocket_config import BUNDLED
 from wsac.data.soundworld import demo_scenes, render_scene
 from wsac.decoder.generation import GenerationOptions, generate
 from wsac.decoder.onnx_decoder import OnnxDecoder
@@ -402,3 +403,23 @@ def test_graphs_without_weights_give_what_torch_gives(clap, clap_folder, tmp_pat
     torch.testing.assert_close(
         light.embed_audio(sounds), clap.embed_audio(sounds), atol=1e-5, rtol=0
     )
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_graphs_without_weights_depend_on_sizes_alone(tmp_path):
+    """So that a captioner with the sizes of the built-in one takes its graphs when it is saved."""
+    from wsac.inference.onnx.skeletons import write_steps, write_towers
+
+    built_in = Captioner.load(device="cpu")
+    torch.manual_seed(0)
+    for model in (built_in.decoder, built_in.clap):
+        for value in model.parameters():
+            torch.nn.init.normal_(value)
+    write_steps(built_in.decoder, tmp_path)
+    write_towers(built_in.clap, tmp_path)
+    built_in.save(tmp_path / "run")
+    for name in ("prefill.onnx", "step.onnx"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+    for name in ("audio.onnx", "text.onnx"):
+        assert (tmp_path / name).read_bytes() == (BUNDLED / name).read_bytes()

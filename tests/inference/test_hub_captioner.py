@@ -6,24 +6,13 @@ import json
 
 import pytest
 
-from miniatures.hub_server import COMMIT, TOKEN, hub_in_process
+from miniatures.hub_server import COMMIT, TOKEN
 from wsac import Captioner, ModelError
 from wsac.inference.captioner_folder import check_captioner, published
 from wsac.inference.hub_captioner import fetch_captioner
 
 REPO = "someone/barks"
 SOUND = [0.1 * (i % 50) / 50 for i in range(16_000)]
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    fetch_captioner.cache_clear()
-    with hub_in_process(monkeypatch, tmp_path / "cache-of-the-hub") as made:
-        yield made
-    fetch_captioner.cache_clear()
 
 
 @pytest.fixture

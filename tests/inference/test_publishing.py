@@ -7,9 +7,8 @@ import json
 import pytest
 import yaml
 
-from miniatures.hub_server import TOKEN, hub_in_process
+from miniatures.hub_server import TOKEN
 from wsac import Captioner, ModelError
-from wsac.inference.hub_captioner import fetch_captioner
 from wsac.inference.publishing import push_folder
 from wsac.io.checked_json import write_record
 
@@ -31,13 +30,10 @@ SCORES = {
 
 
 @pytest.fixture
-def hub(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def hub(hub, monkeypatch):
+    """Somebody is signed in."""
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    fetch_captioner.cache_clear()
-    with hub_in_process(monkeypatch, tmp_path / "cache-of-the-hub") as made:
-        yield made
-    fetch_captioner.cache_clear()
+    return hub
 
 
 @pytest.fixture

@@ -26,8 +26,7 @@ def run(tmp_path_factory) -> Run:
     pytest.importorskip("onnxruntime", reason="needs onnxruntime, which stands in for torch")
     blocked, cache = tmp_path_factory.mktemp("blocked"), tmp_path_factory.mktemp("cache")
     (blocked / "sitecustomize.py").write_text(BLOCK, encoding="utf-8")
-    source = Path(__file__).parents[2] / "src"
-    path = os.pathsep.join(map(str, (blocked, source)))
+    path = os.pathsep.join(filter(None, (str(blocked), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "WSAC_CACHE": str(cache), "COLUMNS": "200"}
 
     def call(*words: object, code: str = "", cwd: Path | None = None):

@@ -64,6 +64,26 @@ def test_verbs_that_use_a_captioner(run, sounds, tmp_path, words, shows):
     assert shows in done.stdout + done.stderr
 
 
+def test_a_captioner_is_saved_and_read_again(run, sounds, tmp_path):
+    done = run(
+        code="import wsac; wsac.Captioner.load().with_options(beam_size=2).save('mine')",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    done = run("caption", sounds / "beeps.wav", "--model", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_archive_without_pyarrow_names_the_extra(run, sounds, tmp_path):
+    code = "import sys; sys.modules['pyarrow'] = None\nfrom wsac.cli import main\n"
+    for words in (("archive", "build", sounds, "--out", "a"), ("search", "a", "rain")):
+        done = run(*words, code=code + "sys.exit(main(sys.argv[1:]))", cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.endswith("needs pyarrow: pip install 'wsac[archive]'\n"), done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not find_spec("pyarrow"), reason="needs pyarrow: pip install '.[archive]'")
 def test_an_archive_is_built_and_searched(run, sounds, tmp_path):
     built = run("archive", "build", sounds, "--out", tmp_path / "archive")
     assert built.returncode == 0, built.stderr

@@ -12,9 +12,9 @@ from wsac.runtime.device import pick_device
 from wsac.types import ModelError
 
 from .encoder import ClapEncoder
+from .pocket.pocket_config import BUNDLED as BUNDLED
 
 WAYS = ("raw", "crop=laion")  # captions are not cleaned; sounds are as long as librosa makes them
-BUNDLED = Path(__file__).parent.parent / "weights" / "pocket-clap"
 
 
 def load_clap(

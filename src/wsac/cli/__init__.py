@@ -156,7 +156,7 @@ VersionOption = Annotated[
 def _root(version: VersionOption = False) -> None: ...
 
 
-TRAINING = ("torch", "transformers", "matplotlib")  # of the extra "train"
+EXTRAS = {"torch": "train", "transformers": "train", "pyarrow": "archive", "fsspec": "archive"}
 NOT_EMPTY = {
     "--out": "name a file or folder, or . for this one",
     "--model": "give a folder of wsac train, or pocket: the built-in captioner",
@@ -200,10 +200,10 @@ def main(argv: list[str] | None = None) -> int:
         say(f"error: {error}")
         return 1
     except ModuleNotFoundError as error:
-        if error.name not in TRAINING:
+        if error.name not in EXTRAS:
             raise
         verb = next((word for word in argv if not word.startswith("-")), "")
-        say(f"error: wsac {verb} needs {error.name}: pip install 'wsac[train]'")
+        say(f"error: wsac {verb} needs {error.name}: pip install 'wsac[{EXTRAS[error.name]}]'")
         return 1
     except OSError as error:
         place, reason = error.filename or "a file could not be written", error.strerror or error

@@ -26,7 +26,7 @@ from wsac.io.files import COMMIT, atomic_update, read_json, settle
 from wsac.io.locks import one_at_a_time
 from wsac.io.tensors import checksum_of, read_tensors, write_tensors
 from wsac.runtime.device import pick_device
-from wsac.runtime.onnx_session import NO_GRAPHS
+from wsac.runtime.onnx_session import NO_GRAPHS, copy_graphs
 from wsac.types import ModelError, RecipeError
 
 from .caption_options import CaptionOptions
@@ -78,6 +78,8 @@ def _write(
     if half:
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     write_tensors(folder / "decoder.safetensors", state)
+    sizes = {"kind": decoder.kind, **decoder.config}
+    copy_graphs(GRAPHS, BUNDLED_CAPTIONER / CARD, "decoder", sizes, folder)
     captioner.tokenizer.save(folder / "tokenizer.json")
     if captioner.words is not None:
         captioner.words.save(folder / WORDS)
@@ -92,7 +94,7 @@ def _write(
         "version": FORMAT,
         "clap": "pocket" if built_in else clap.source or "clap",
         "clap_fingerprint": clap.fingerprint,
-        "decoder": {"kind": decoder.kind, **decoder.config},
+        "decoder": sizes,
         "options": captioner.options.to_dict(),
         "memory_entries": 0 if memory is None else len(memory),
         "trained": captioner.trained,

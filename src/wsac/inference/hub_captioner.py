@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ PARTS = (
     *("decoder.safetensors", "tokenizer.json", WORDS, "memory.safetensors", "gap.safetensors"),
     *GRAPHS,
 )
-OWN_CLAP = tuple(f"clap/{name}" for name in ("clap.json", "clap.safetensors", "tokenizer.json"))
+CLAP_PARTS = ("clap.safetensors", "tokenizer.json", "audio.onnx", "text.onnx")
 # bytes: more is no captioner. A vocabulary of a language model has some 20 MB, its weights 16 GB
 MOST_TEXT, MOST_WEIGHTS = 128_000_000, 64_000_000_000
 
@@ -45,14 +46,24 @@ def fetch_captioner(repo: str, revision: str | None = None) -> Path:
     return folder
 
 
-def files_of(repo: str, card: Path) -> list[str]:
-    """The files of a captioner beside its card. Raises ModelError for another kind of card."""
+def files_of(repo: str, card: Path) -> Iterator[str]:
+    """The files of a captioner beside its card; those of its own CLAP once ``clap/clap.json`` is
+    there. Raises ModelError for another kind of card.
+    """
+    yield from _listed(repo, card, PARTS)
+    if read_json(card).get("clap") == "clap":
+        yield "clap/clap.json"
+        clap = card.with_name("clap") / "clap.json"
+        yield from (f"clap/{name}" for name in _listed(repo, clap, CLAP_PARTS))
+
+
+def _listed(repo: str, card: Path, parts: tuple[str, ...]) -> list[str]:
     from wsac.io.checked_json import FILES
 
     try:
         record = read_json(card)
-        sums, clap = record[FILES].keys(), record["clap"]
+        sums = record[FILES].keys()
+        return [name for name in parts if name in sums]
     except (WsacError, LookupError, TypeError, AttributeError) as error:
-        what = f"its {CARD} is none of a captioner of this version"
+        what = f"its {card.name} is none of a captioner of this version"
         raise ModelError(f"{repo}: {what}; ask its author to push it again") from error
-    return [name for name in PARTS if name in sums] + list(OWN_CLAP if clap == "clap" else ())

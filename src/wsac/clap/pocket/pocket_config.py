@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+BUNDLED = Path(__file__).parents[2] / "weights" / "pocket-clap"
 AS_RECORDED = -120.0  # dBFS: no window is raised
 
 

@@ -18,9 +18,10 @@ from wsac.io.checked_json import CHECKSUM, FILES, FREE, check_file, check_record
 from wsac.io.files import atomic_update, read_json, settle
 from wsac.io.tensors import check, check_finite, checksum_of, write_tensors
 from wsac.runtime.determinism import full_float32
+from wsac.runtime.onnx_session import copy_graphs
 from wsac.types import ModelError
 
-from .pocket_config import AS_RECORDED, PocketConfig
+from .pocket_config import AS_RECORDED, BUNDLED, PocketConfig
 
 MOST_GAIN = 31.6  # 30 dB
 PARTS = ("clap.safetensors", "tokenizer.json")  # of its folder, beside clap.json
@@ -138,8 +139,10 @@ class PocketEncoder:
         with atomic_update(folder, whole=GRAPHS) as part:
             write_tensors(part / "clap.safetensors", state)
             self.tokenizer.save(part / "tokenizer.json")
-            sums = {name: checksum_of(part / name) for name in PARTS}
             facts = {"kind": "pocket", **asdict(self.config)}
+            copy_graphs(GRAPHS, BUNDLED / "clap.json", "", facts, part)
+            written = [name for name in (*PARTS, *GRAPHS) if (part / name).is_file()]
+            sums = {name: checksum_of(part / name) for name in written}
             if self.tagging is not None:
                 facts["tagging"] = asdict(self.tagging)
             write_record(part / "clap.json", facts, sums)
