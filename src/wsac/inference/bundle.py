@@ -20,13 +20,13 @@ from wsac.clap.loading import WAYS
 from wsac.decoder import build
 from wsac.decoder.generation import Words
 from wsac.decoder.onnx_decoder import OnnxDecoder
-from wsac.io.checked_json import FILES, check_file, check_record, write_record
+from wsac.io.checked_json import FILES, check_file, check_record, copy_graphs, write_record
 from wsac.io.console import say
 from wsac.io.files import COMMIT, atomic_update, read_json, settle
 from wsac.io.locks import one_at_a_time
 from wsac.io.tensors import checksum_of, read_tensors, write_tensors
 from wsac.runtime.device import pick_device
-from wsac.runtime.onnx_session import NO_GRAPHS, copy_graphs
+from wsac.runtime.onnx_session import NO_GRAPHS
 from wsac.types import ModelError, RecipeError
 
 from .caption_options import CaptionOptions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .json_text import to_json
 from .tensors import checksum_of
 
 FILES, CHECKSUM, FREE = "checksums", "checksum", "unchecked"
+UNSEEN = ("dropout", "quietest")  # sizes that no graph knows
 
 
 def write_record(
@@ -92,3 +94,19 @@ def _checksum(record: Mapping[str, Any]) -> str:
             table = table.get(part, {})
         table.pop(name, None)
     return hashlib.sha256(to_json(values, sort_keys=True).encode()).hexdigest()
+
+
+def copy_graphs(
+    names: Sequence[str], card: Path, key: str, sizes: Mapping[str, Any], folder: Path
+) -> None:
+    """Graphs without weights depend on sizes alone: take those beside ``card`` if it has the same.
+
+    key: where the card has its sizes; "" for the card itself. Where they differ, nothing is copied.
+    """
+    if not card.is_file():
+        return
+    built_in = read_json(card)
+    wanted = {name: value for name, value in sizes.items() if name not in UNSEEN}
+    if json.loads(json.dumps(wanted)).items() <= (built_in[key] if key else built_in).items():
+        for name in names:
+            shutil.copyfile(card.with_name(name), folder / name)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from wsac.arrays import Tensor, torch
-from wsac.io.files import read_json
 
 from .cpus import usable_cpus
 
 NO_GRAPHS = "no graphs for onnxruntime; write them where torch is: wsac export RUN --light"
-
-UNSEEN = ("dropout", "quietest")  # sizes that no graph knows
 
 
 class Session:
@@ -53,22 +47,6 @@ class Session:
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         values = {name: value.numpy() for name, value in zip(self._inputs, inputs, strict=True)}
         return [torch.from_numpy(out) for out in self._session.run(None, values)]
-
-
-def copy_graphs(
-    names: Sequence[str], card: Path, key: str, sizes: Mapping[str, Any], folder: Path
-) -> None:
-    """Graphs without weights depend on sizes alone: take those beside ``card`` if it has the same.
-
-    key: where the card has its sizes; "" for the card itself. Where they differ, nothing is copied.
-    """
-    if not card.is_file():
-        return
-    built_in = read_json(card)
-    wanted = {name: value for name, value in sizes.items() if name not in UNSEEN}
-    if json.loads(json.dumps(wanted)).items() <= (built_in[key] if key else built_in).items():
-        for name in names:
-            shutil.copyfile(card.with_name(name), folder / name)
 
 
 def onnx_threads() -> int:

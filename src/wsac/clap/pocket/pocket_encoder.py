@@ -14,11 +14,18 @@ from wsac.arrays import WITH_TORCH, F, Tensor, torch
 from wsac.clap.encoder import check_texts, embed_windows
 from wsac.clap.tag_calibration import TagCalibration
 from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
-from wsac.io.checked_json import CHECKSUM, FILES, FREE, check_file, check_record, write_record
+from wsac.io.checked_json import (
+    CHECKSUM,
+    FILES,
+    FREE,
+    check_file,
+    check_record,
+    copy_graphs,
+    write_record,
+)
 from wsac.io.files import atomic_update, read_json, settle
 from wsac.io.tensors import check, check_finite, checksum_of, write_tensors
 from wsac.runtime.determinism import full_float32
-from wsac.runtime.onnx_session import copy_graphs
 from wsac.types import ModelError
 
 from .pocket_config import AS_RECORDED, BUNDLED, PocketConfig
