@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -54,14 +55,22 @@ def test_a_client_of_the_websocket(address):
     assert ended[0]["start"] == pytest.approx(2.2, abs=0.08)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_the_page_listens_to_a_microphone(address, width, scheme, tmp_path):
+@contextmanager
+def chromium():
+    """A browser with a microphone that beeps."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if (chromium := shutil.which("chromium")) is None:
+    if (path := shutil.which("chromium")) is None:
         pytest.skip("needs Chromium")
     fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *fake])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *fake])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_the_page_listens_to_a_microphone(address, width, scheme, tmp_path):
+    with chromium() as browser:
         page = browser.new_page(
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
@@ -92,4 +101,36 @@ def test_the_page_listens_to_a_microphone(address, width, scheme, tmp_path):
             serious = [row["id"] for row in violations if row["impact"] in ("serious", "critical")]
             assert serious == []
         page.screenshot(path=tmp_path / "page.png")
-        browser.close()
+
+
+SLOW_MICROPHONE = """
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+window.opened = [];
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const microphone = await open(wanted);
+  window.opened.push(...microphone.getTracks());
+  return microphone;
+};
+"""
+
+
+def test_a_stop_while_the_microphone_opens(address):
+    with chromium() as browser:
+        page, errors = browser.new_page(permissions=["microphone"]), []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.add_init_script(SLOW_MICROPHONE)
+        page.goto(address + "listen.html")
+        page.click("#toggle")
+        page.locator("#toggle", has_text="Stop").wait_for()
+        page.click("#toggle")
+        page.fill("#labels", "dog, siren, hum")
+        page.click("#toggle")  # a second start before the first one has its microphone
+        page.locator("#now meter").first.wait_for(timeout=60_000)
+        states = page.evaluate("() => window.opened.map((track) => track.readyState)")
+        assert states == ["ended", "live"]
+        page.click("#toggle")
+        page.locator("#status", has_text="Stopped.").wait_for()
+        assert page.evaluate("() => window.opened[1].readyState") == "ended"
+        assert not page.locator("#status.wrong").count()
+        assert errors == []

@@ -216,6 +216,22 @@ def test_keyboard_and_languages(opened):
     assert page.locator("html").get_attribute("lang") == "ja"
 
 
+@pytest.mark.parametrize("locale", ["de-DE", "en-GB"])
+def test_the_verdict_is_in_the_language_of_the_page(opened, locale):
+    page = opened(locale=locale)
+    verdict = ["  a.wav: A dog barks", "of 30 synthesised scenes", "verdict: it tells sounds apart"]
+    state = {"state": "done", "model": "mine", "step": "", "done": 0, "total": 0, "seconds": 9.0}
+    state |= {"losses": [], "held_out": [], "log": [], "error": ""}
+    state |= {"grade": "good", "verdict": verdict}
+    page.route("**/v1/teach", lambda route: route.fulfill(json=state))
+    page.click("#tab-teach")
+    german = locale == "de-DE"
+    words = "Es unterscheidet Geräusche." if german else "it tells sounds apart"
+    page.locator("#verdict", has_text=words).wait_for()
+    assert page.locator("#judged li").inner_text() == "a.wav: A dog barks"
+    assert ("tells" in page.locator("#figures").inner_text()) == german
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_axe_finds_nothing(opened, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")

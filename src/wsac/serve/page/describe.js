@@ -169,8 +169,9 @@ export function startDescribe() {
   startDropping();
   startRecorder(describe);
   for (const name of EXAMPLES) {
-    const button = element("button", name.replaceAll("_", " "));
+    const button = element("button", word(`example_${name}`));
     button.type = "button";
+    button.dataset.word = `example_${name}`;
     button.dataset.example = name;
     button.addEventListener("click", () => example(name));
     $("examples").append(button);

@@ -9,16 +9,17 @@ function clock(seconds) {
   return `${Math.floor(seconds / 60)}:${rest}`;
 }
 
-async function start() {
+async function start(mine) {
   if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) {
     throw new Error(word("no_microphone_here"));
   }
   const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-  const microphone = await navigator.mediaDevices.getUserMedia({ audio: plain });
-  const context = new AudioContext();
-  session = { microphone, context };
+  mine.microphone = await navigator.mediaDevices.getUserMedia({ audio: plain });
+  if (session !== mine) return release(mine); // stopped while the browser asked
+  const context = (mine.context = new AudioContext());
   await context.audioWorklet.addModule("listen-worklet.js");
-  const source = context.createMediaStreamSource(microphone);
+  if (session !== mine) return;
+  const source = context.createMediaStreamSource(mine.microphone);
   const collector = new AudioWorkletNode(context, "collector", { numberOfOutputs: 0 });
   const analyser = new AnalyserNode(context, { fftSize: 1024, smoothingTimeConstant: 0 });
   source.connect(collector);
@@ -26,49 +27,52 @@ async function start() {
 
   const address = new URL("v1/listen", location.href);
   address.protocol = address.protocol.replace("http", "ws");
-  const socket = new WebSocket(address);
-  session.socket = socket;
+  const socket = (mine.socket = new WebSocket(address));
   socket.onopen = () => {
     const labels = $("labels").value.split(",").map((word) => word.trim()).filter(Boolean);
     const threshold = Number($("threshold").value) / 100;
     const first = { rate: context.sampleRate, labels, threshold, key: $("key").value.trim() };
     socket.send(JSON.stringify(first));
   };
-  let told = false;
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
+    if (message.type === "event") showEvent(mine, message); // the last ones come after the stop
+    if (session !== mine) return;
     if (message.type === "ready") say(word("listening_now"));
     if (message.type === "now") showNow(message);
-    if (message.type === "event") showEvent(message);
     if (message.type === "error") {
-      told = true;
       if (message.error.includes("API key")) $("settings").open = true;
       stop(message.error, true);
     }
   };
   socket.onclose = () => {
-    if (session?.socket === socket && !told) stop(word("silent_server"), true);
+    if (session === mine) stop(word("silent_server"), true);
   };
   collector.port.onmessage = ({ data }) => {
-    if (socket.readyState !== WebSocket.OPEN) return;
+    if (session !== mine || socket.readyState !== WebSocket.OPEN) return;
     if (socket.bufferedAmount < WAITING) socket.send(data.buffer);
     else say(word("too_slow"), true);
   };
-  draw(analyser);
+  draw(mine, analyser);
+}
+
+function release({ microphone, context, socket }) {
+  for (const track of microphone?.getTracks() ?? []) track.stop();
+  if (context && context.state !== "closed") context.close();
+  if (socket?.readyState === WebSocket.OPEN) socket.send('{"type": "end"}');
+  else socket?.close();
 }
 
 function stop(text, wrong = false) {
   const ended = session;
   session = null;
-  for (const track of ended?.microphone.getTracks() ?? []) track.stop();
-  ended?.context.close();
-  if (ended?.socket?.readyState === WebSocket.OPEN) ended.socket.send('{"type": "end"}');
+  if (ended) release(ended);
   $("toggle").textContent = word("listen");
   for (const line of document.querySelectorAll("#events .open")) line.classList.remove("open");
   say(text, wrong);
 }
 
-function draw(analyser) {
+function draw(mine, analyser) {
   const canvas = $("spectrogram");
   const context = canvas.getContext("2d");
   const levels = new Uint8Array(analyser.frequencyBinCount);
@@ -76,7 +80,7 @@ function draw(analyser) {
   const octaves = Math.log2(levels.length);
   let last = 0;
   function step(now) {
-    if (!session) return;
+    if (session !== mine) return;
     requestAnimationFrame(step);
     if (now - last < 40) return; // 25 columns a second, whatever the screen
     last = now;
@@ -105,21 +109,17 @@ function showNow({ tags, loudness }) {
   $("now").replaceChildren(...rows);
 }
 
-function showEvent({ state, number, label, start, end, confidence, caption }) {
+function showEvent({ lines }, { state, number, label, start, end, confidence, caption }) {
   if (state === "lasts") return;
   $("none").hidden = true;
-  let line = session ? session[number] : document.querySelector(`[data-number="${number}"]`);
-  if (!line) {
-    line = element("li");
-    line.dataset.number = number;
-    $("events").prepend(line);
-    if (session) session[number] = line;
-  }
+  const line = (lines[number] ??= element("li"));
+  if (!line.parentElement) $("events").prepend(line);
   while ($("events").children.length > MOST_EVENTS) $("events").lastChild.remove();
   const until = end === null ? "" : `–${clock(end)}`;
   const words = caption ? `: ${caption}` : "";
   line.textContent = `${clock(start)}${until} ${label} (${percent(confidence)})${words}`;
   line.classList.toggle("open", state === "begins");
+  if (state === "ended") delete lines[number];
 }
 
 $("threshold").addEventListener("input", () => {
@@ -128,12 +128,13 @@ $("threshold").addEventListener("input", () => {
 $("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (session) return stop(word("stopped"));
-  for (const line of $("events").children) delete line.dataset.number; // of an earlier session
+  const mine = (session = { lines: {} }); // of events under way, by number
   say(word("waiting"));
   $("toggle").textContent = word("stop");
   try {
-    await start();
+    await start(mine);
   } catch (error) {
+    if (session !== mine) return; // stopped before
     const denied = error.name === "NotAllowedError" || error.name === "NotFoundError";
     stop(denied ? word("no_microphone") : error.message, true);
   }

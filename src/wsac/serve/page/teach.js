@@ -10,7 +10,7 @@ let last = null;
 
 function count() {
   const lines = $("captions").value.split("\n").filter((line) => line.trim()).length;
-  $("count").textContent = lines ? `${lines.toLocaleString()} ${word("lines")}` : "";
+  $("count").textContent = lines ? `${lines.toLocaleString(document.documentElement.lang)} ${word("lines")}` : "";
 }
 
 async function readFile() {
@@ -64,15 +64,16 @@ function show(state) {
   $("progress").hidden = !runs;
   if (state.total) $("progress").value = state.done / state.total;
   else $("progress").removeAttribute("value");
-  const parts = state.total ? `: ${state.done.toLocaleString()} / ${state.total.toLocaleString()}` : "";
+  const parts = state.total ? `: ${state.done.toLocaleString(document.documentElement.lang)} / ${state.total.toLocaleString(document.documentElement.lang)}` : "";
   $("step").textContent = `${word(runs ? (state.step ? "training_step" : "preparing") : "took")}${runs && state.step ? parts : ""} · ${Math.round(state.seconds)} s`;
   $("curve").hidden = state.losses.length + state.held_out.length < 2;
   if (!$("curve").hidden) curve(state);
-  const lines = state.verdict;
-  $("verdict").textContent = state.error || (lines.at(-1) ?? "").replace(/^verdict: /, "");
+  const lines = state.verdict.map((line) => line.replace(/^verdict: /, ""));
+  const own = state.grade && document.documentElement.lang !== "en"; // the server's words are English
+  $("verdict").textContent = state.error || (own ? word(`grade_${state.grade}`) : (lines.at(-1) ?? ""));
   const shown = lines.filter((line) => line.startsWith("  ")); // a sound, and what was written of it
   $("judged").replaceChildren(...shown.map((line) => element("li", line.trim())));
-  $("figures").textContent = lines.slice(shown.length, -1).join(". ");
+  $("figures").textContent = lines.slice(shown.length, own ? undefined : -1).join(". ");
   $("after").hidden = state.state !== "done";
   $("log").textContent = state.log.join("\n");
   $("log-box").hidden = !state.log.length;
@@ -101,7 +102,7 @@ function curve({ losses, held_out: held, total }) {
     add("text", { x: left - 8, y: y(loss) + 6, "text-anchor": "end" }, loss.toFixed(loss < 10 ? 2 : 0));
   }
   for (const row of held) add("circle", { cx: x(row.step), cy: y(row.loss), r: 5 });
-  add("text", { x: 590, y: 194, "text-anchor": "end" }, `${Math.round(most).toLocaleString()} ${word("steps")}`);
+  add("text", { x: 590, y: 194, "text-anchor": "end" }, `${Math.round(most).toLocaleString(document.documentElement.lang)} ${word("steps")}`);
   $("grid").replaceChildren(...parts);
   const figures = [losses.length && `${word("loss")} ${losses.at(-1).loss.toFixed(2)}`];
   if (held.length) figures.push(`${word("held_out")} ${held.at(-1).loss.toFixed(2)}`);
