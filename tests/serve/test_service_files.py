@@ -160,15 +160,3 @@ def test_the_commands_of_the_page():
         check_options(["wsac", "serve", *shlex.split(line, comments=True)])
     stop = re.search(r"--stop-timeout (\d+)", PAGE)
     assert float(stop[1]) > default("timeout") + GRACE
-
-
-def test_words_of_the_page_are_in_all_languages():
-    from wsac.serve.app import PAGE as FOLDER
-
-    words = {path.stem: json.loads(path.read_text("utf-8")) for path in FOLDER.glob("words/*")}
-    assert set(words) == {"en", "de", "ja"}
-    grades = {f"grade_{name}" for name in ("little", "useless", "behind", "good")}
-    assert {*words["en"], *grades} == set(words["de"]) == set(words["ja"])
-    sources = "".join(path.read_text("utf-8") for path in FOLDER.glob("*.*"))
-    used = re.findall(r'(?:data-word=|data-label=|word\()"(\w+)"', sources)
-    assert set(used) <= set(words["en"])

@@ -69,7 +69,7 @@ function show(state) {
   $("curve").hidden = state.losses.length + state.held_out.length < 2;
   if (!$("curve").hidden) curve(state);
   const lines = state.verdict.map((line) => line.replace(/^verdict: /, ""));
-  const own = state.grade && document.documentElement.lang !== "en"; // the server's words are English
+  const own = state.grade && document.documentElement.lang !== "en"; // the server says more, in English
   $("verdict").textContent = state.error || (own ? word(`grade_${state.grade}`) : (lines.at(-1) ?? ""));
   const shown = lines.filter((line) => line.startsWith("  ")); // a sound, and what was written of it
   $("judged").replaceChildren(...shown.map((line) => element("li", line.trim())));
