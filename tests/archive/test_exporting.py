@@ -147,6 +147,7 @@ def test_the_score_is_the_cosine_of_sound_and_caption(export, rows):
     with out.open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     assert [row["clap_score"] for row in table[:COUNT]] == ["1.0"] * COUNT
+    assert [row["confidence"] for row in table[:COUNT]] == ["0.5", "0.6", "0.7", "0.8", "0.9"]
     assert [row["caption"] for row in table[:COUNT]] == CAPTIONS
     assert [row["path"] for row in table] == [r["path"] for r in (*rows[:COUNT], rows[-1])]
     assert [row["licence"] for row in table[:2]] == ["CC BY 4.0", "CC0"]

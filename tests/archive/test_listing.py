@@ -40,7 +40,9 @@ def test_names_that_are_not_utf8_are_counted(folder, capsys):
     with open(b"b/\xff.wav", "wb") as file:  # noqa: PTH123 (bytes)
         file.write(b"x")
     assert len(list_files(["b"])) == 2
-    assert "1 names that are not UTF-8 are left out" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "1 file left out, since the name is not UTF-8, such as " in err
+    assert "/b/\\xff.wav; rename to include" in err
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])

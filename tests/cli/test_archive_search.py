@@ -175,7 +175,7 @@ def test_an_archive_without_spans_says_so(run, tmp_path, archive):
     write_archive(tmp_path / "other", [{}, {}])
     code, _, err = run("search", tmp_path / "other", "rain", "--spans")
     assert code == 1
-    assert "no spans in it that can be searched; build it with --spans" in err
+    assert "no spans in it that can be searched; build one with --spans" in err
 
 
 def test_a_silent_sound_is_like_nothing(run, archive):

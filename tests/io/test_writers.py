@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -464,3 +465,13 @@ def test_what_is_in_the_way_is_named(tmp_path):
     with pytest.raises(WsacError, match="there is a file in the place of a folder"), alone_in(file):
         pass
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_full_disk_leaves_no_lock(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with alone_in(tmp_path / "run"):
+        assert names(tmp_path / "run") == [".lock"]
+    assert names(tmp_path) == []

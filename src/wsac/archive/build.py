@@ -14,7 +14,7 @@ import pyarrow as pa
 from wsac.inference.captioner_folder import CARD as CAPTIONER_CARD
 from wsac.inference.captioner_folder import check_captioner
 from wsac.io.checked_json import CHECKSUM
-from wsac.io.console import count_of, progress, say
+from wsac.io.console import count_of, duration, progress, say
 from wsac.io.files import read_json
 from wsac.io.locks import alone_in, sweep
 from wsac.io.tensors import checksum_of
@@ -203,7 +203,8 @@ def _work(archive: Archive, plan: Plan, options: BuildOptions) -> BuildSummary:
                 summary.rows += event.rows
                 summary.errors += event.errors
                 summary.examples += event.examples
-                line = f"part {event.number}: {event.rows} files, {event.errors} errors"
+                files = count_of(event.rows, "file")
+                line = f"part {event.number}: {files}, {event.errors} with an error"
             else:
                 summary.failed += event.rows
                 line = f"part {event.number}: not written ({event.reason})"
@@ -245,5 +246,5 @@ def _first_line(folder: Path, plan: Plan, total: int) -> str:
 def _rate(done: int, total: int, began: float) -> str:
     """Such as: 512 of 20,000 files, 35.1 files/s, 9 min left."""
     seconds = max(time.monotonic() - began, 1e-9)
-    left = (total - done) / (done / seconds) if done else 0.0
-    return f"{done:,} of {total:,} files, {done / seconds:,.1f} files/s, {left / 60:,.0f} min left"
+    left = duration((total - done) / (done / seconds)) if done else "?"
+    return f"{done:,} of {total:,} files, {done / seconds:,.1f} files/s, {left} left"

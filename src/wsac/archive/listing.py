@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from wsac.data.audio.find import AUDIO_SUFFIXES, stream_audio
-from wsac.io.console import say
+from wsac.io.console import count_of, say
 from wsac.runtime.process import return_freed_memory
 from wsac.types import AudioError, CorpusError, WsacError
 
@@ -38,16 +38,18 @@ def list_files(inputs: Sequence[str | Path], leave_out: Path | None = None) -> p
     if isinstance(inputs, (str, Path)):
         inputs = [inputs]
     rows = (row for word in inputs for row in _rows_of(str(word), leave_out))
-    batches, skipped = [], 0
+    batches, skipped = [], list[str]()
     while chunk := list(islice(rows, AT_ONCE)):
         readable = [row for row in chunk if _is_utf8(row[0])]
-        skipped += len(chunk) - len(readable)
+        skipped += [row[0] for row in chunk if not _is_utf8(row[0])]
         columns = list(zip(*readable, strict=True)) or [()] * len(SCHEMA)
         arrays = [pa.array(c, type=_plain(f)) for c, f in zip(columns, SCHEMA, strict=True)]
         arrays[2] = arrays[2].cast(SCHEMA.field("mtime").type)
         batches.append(pa.record_batch(arrays, schema=SCHEMA))
     if skipped:
-        say(f"{skipped:,} names that are not UTF-8 are left out; rename these files")
+        what = f"{count_of(len(skipped), 'file')} left out, since the name is not UTF-8"
+        example = os.fsencode(skipped[0]).decode(errors="backslashreplace")
+        say(f"{what}, such as {example}; rename to include")
     table = pa.Table.from_batches(batches, schema=SCHEMA)
     if not len(table):
         raise WsacError("no sounds to archive; name files, folders, globs, addresses or a list")

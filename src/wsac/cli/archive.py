@@ -18,8 +18,6 @@ from .archive_export import export
 from .plain_help import PlainHelp
 
 archive = typer.Typer(name="archive", help="Caption many recordings into Parquet.", **common.PLAIN)
-archive.command(cls=PlainHelp)(stats)
-archive.command(cls=PlainHelp)(export)
 Inputs = Annotated[
     list[str],
     Argument(
@@ -53,7 +51,7 @@ def build(
     retry_errors: Annotated[bool, Option("--retry-errors", help="Try failed files again.")] = False,
     device: common.Device = "auto",
 ) -> None:
-    """Caption folders of recordings into Parquet; the same command resumes and updates.
+    """Caption folders into Parquet; again: resume and update.
 
     wsac archive build recordings/ --out sounds.archive
     """
@@ -84,8 +82,8 @@ def build(
     except KeyboardInterrupt:
         what = "stopped; the same command goes on from the last whole shard"
         raise common.StoppedError(f"{out}: {what}") from None
-    done = summary.rows - summary.errors
-    say(f"{out}: {count_of(done, 'file')} captioned")
+    if summary.rows:
+        say(f"{out}: {count_of(summary.rows - summary.errors, 'file')} captioned")
     for line in summary.examples[:TOLD]:
         say(f"error: {line}")
     if summary.failed:
@@ -93,9 +91,13 @@ def build(
         say(f"{what}; the same command tries them again")
     if errors := summary.errors + summary.standing:
         what = f"{part_of(errors, summary.listed, 'file')} could not be captioned"
-        say(f"{what}; their errors are in the archive, and --retry-errors tries them again")
+        say(f"{what}; wsac archive stats {out} says why, and --retry-errors tries them again")
     if summary.failed or errors:
         raise Exit(1)
+
+
+archive.command(cls=PlainHelp)(stats)
+archive.command(cls=PlainHelp)(export)
 
 
 def _bytes(text: str | None) -> int | None:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from wsac.io.console import print_json, table
+from wsac.io.console import duration, print_json, say, table
 from wsac.types import WsacError
 
 from . import common_options as common
 
 Folder = Annotated[Path, Argument(metavar="ARCHIVE", help="A folder of wsac archive build.")]
+SHOWN = 20  # errors
 Page = Annotated[
     Path | None,
     Option("--html", metavar="PAGE", callback=common.new_file, help="Also write a page, with map."),
@@ -45,7 +46,11 @@ def stats(
         print_json({"counts": counts, "clusters": clusters, **lists})
     else:
         table("", ("", ">"), [(n.replace("_", " "), f"{v:,}") for n, v in counts.items()])
-        rows = [(c.caption, f"{c.files:,}", f"{c.hours:.2f}") for c in stats.clusters]
-        table("clusters", ("caption of its middle", "files>", "hours>"), rows)
+        rows = [(c.caption, f"{c.files:,}", duration(3600 * c.hours)) for c in stats.clusters]
+        table("clusters", ("caption of its middle", "files>", "length>"), rows)
+        for line in stats.errors[:SHOWN]:
+            say(f"error: {line}")
+        if len(stats.errors) > SHOWN:
+            say(f"and {len(stats.errors) - SHOWN:,} more errors; --json has all")
     if page is not None:
         write_stats_page(page, stats, title=f"What is in {archive.name}")

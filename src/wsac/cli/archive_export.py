@@ -38,7 +38,7 @@ def export(
 ) -> None:
     """Export captions and sounds for other libraries.
 
-    wsac archive export sounds.archive --to webdataset --out tars/ --min-confidence 0.5
+    wsac archive export sounds.archive --to webdataset --out tars/
     """
     from wsac.archive.archive_folder import Archive
     from wsac.archive.export.exporting import export_archive

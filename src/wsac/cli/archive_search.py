@@ -37,7 +37,7 @@ def search(
     clap: Annotated[str | None, Option(help="The archive's CLAP, if it has moved.")] = None,
     as_json: common.Json = False,
     as_jsonl: common.JsonLines = False,
-    as_csv: common.Csv = False,
+    as_csv: Annotated[bool, Option("--csv", help=f"CSV: {', '.join(COLUMNS)}.")] = False,
     csv_safe: common.Safe = False,
     paths: Annotated[bool, Option("--paths", help="Write the paths alone, one a line.")] = False,
     null: Annotated[

@@ -174,13 +174,13 @@ def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Tick]:
         last = now
         line = f"{title}: {done:,} of {total:,} {unit}".rstrip()
         if first < done < total:
-            line += f", {_duration((now - began) / (done - first) * (total - done))} left"
+            line += f", {duration((now - began) / (done - first) * (total - done))} left"
         say(f"{line}; {note}" if note else line)
 
     yield tick
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Such as 40 s, 12 min, 3.5 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"

@@ -139,8 +139,9 @@ def _take(path: Path) -> int | None:
         if _is_at(descriptor, path):
             break
         _close(descriptor)  # its last holder has just removed it
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, _whoami().encode(errors="replace"))
+    with suppress(OSError):  # of a full disk: the name of the holder is of use, not needed
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, _whoami().encode(errors="replace"))
     return descriptor
 
 

@@ -199,14 +199,14 @@ def _exported(row: Row, card: dict[str, Any]) -> Row:
     """What every format has of a sound, as far as it can hold it."""
     extra = json.loads(row["extra"]) if row["extra"] else {}
     named = {key.strip().lower(): str(value) for key, value in extra.items()}
-    spans = [{name: span[name] for name in SPAN} for span in row["spans"] or ()]
+    spans = [{name: _short(span[name]) for name in SPAN} for span in row["spans"] or ()]
     return {
         "path": row["path"],
         "caption": row["caption"],
-        "confidence": row["confidence"],
+        "confidence": _short(row["confidence"]),
         "clap_score": row["clap_score"],
         "seconds": row["seconds"],
-        "loudness": row["loudness"],
+        "loudness": _short(row["loudness"]),
         "licence": next((named[name] for name in LICENCES if name in named), ""),
         "tags": [tag["label"] for tag in row["tags"] or ()],
         "spans": spans,
@@ -214,3 +214,8 @@ def _exported(row: Row, card: dict[str, Any]) -> Row:
         "id": row["id"],
         **{name: card[name] for name in PROVENANCE},
     }
+
+
+def _short(value: Any) -> Any:
+    """Without the digits that a float32 does not have."""
+    return round(value, 4) if isinstance(value, float) else value

@@ -61,7 +61,7 @@ class ArchiveSearch:
         self.archive, self.index = archive, index
         self.source: EmbeddingFile = open_embeddings(archive, unit)
         if not len(self.source.embeddings):
-            remedy = "build it with --spans" if unit == "spans" else "is its build done?"
+            remedy = "build one with --spans" if unit == "spans" else "is its build done?"
             raise WsacError(f"{archive.folder}: no {unit} in it that can be searched; {remedy}")
         if unit == "files" and (left := len(archive) - len(self.source.embeddings)):
             what = "silent or could not be read, so no search shows them"
