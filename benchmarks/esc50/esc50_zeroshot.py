@@ -1,7 +1,7 @@
 """Zero-shot accuracy of a CLAP over the 50 classes of ESC-50: the labels as ESC-50 writes them,
 wsac's own prompts.
 
-python benchmarks/esc50/esc50_zeroshot.py ../shared/audio -o runs/esc50-zeroshot.png
+python benchmarks/esc50/esc50_zeroshot.py ../shared/audio -o runs/esc50-zeroshot.svg
 
 Each clip is tagged with the 50 class names (underscores read as spaces) through the prompts of
 `wsac tag`, which were fixed beforehand. Prints top-1 and top-5 accuracy, the worst classes and the
@@ -15,15 +15,14 @@ import csv
 import json
 import time
 from collections import Counter
+from html import escape
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from wsac import Tagger, load_clap
 from wsac.io.console import progress, say, table
-from wsac.io.files import atomic_path
+from wsac.io.files import write_text
 
 SHOWN = 10  # rows of the tables of worst classes and of confusions
 SILENT = "(silent)"  # what has no tags is wrong, and in no column of the matrix
@@ -40,8 +39,8 @@ def main() -> None:
         "-o",
         "--output",
         type=Path,
-        default=Path("runs/esc50-zeroshot.png"),
-        help="the matrix, as PNG",
+        default=Path("runs/esc50-zeroshot.svg"),
+        help="the matrix, as SVG",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
@@ -112,33 +111,28 @@ def draw(matrix: np.ndarray, names: list[str], title: str, output: Path) -> None
     """Draw counts [class, label] with every name readable, and the number in each cell that is not
     empty.
     """
-    figure = Figure(figsize=(13, 12.4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=max(1, matrix.sum(axis=1).max()))
+    size, left, top = 20, 130, 160  # pixels of a cell; room for names and title
+    side, most = size * len(names), max(1, matrix.sum(axis=1).max())
+    parts = [f'<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="#f7fafc"/>']
     for row, column in np.argwhere(matrix):
-        dark = matrix[row, column] > matrix.max() / 2
-        axes.text(
-            column,
-            row,
-            matrix[row, column],
-            ha="center",
-            va="center",
-            fontsize=7,
-            color="w" if dark else "k",
-        )
-    shown = [name.replace("_", " ") for name in names]
-    axes.set_xticks(range(len(names)), shown, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(names)), shown, fontsize=8)
-    axes.set_xticks(np.arange(len(names)) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(names)) - 0.5, minor=True)
-    axes.grid(which="minor", color="#e4e7ea", linewidth=0.5)
-    axes.tick_params(which="both", length=0)
-    axes.set_xlabel("best label")
-    axes.set_ylabel("class")
-    axes.set_title(title, fontsize=11)
-    with atomic_path(output) as path:
-        figure.savefig(path, format="png", metadata={"Software": None})
+        x, y, count = left + column * size, top + row * size, matrix[row, column]
+        shade = f'fill="#0b4a8f" fill-opacity="{count / most:.2f}"'
+        parts.append(f'<rect x="{x}" y="{y}" width="{size}" height="{size}" {shade}/>')
+        colour = "#fff" if count > most / 2 else "#000"
+        parts.append(f'<text x="{x + 10}" y="{y + 14}" fill="{colour}">{count}</text>')
+    for number, name in enumerate(escape(name.replace("_", " ")) for name in names):
+        middle = number * size + 14
+        place = f'x="{left - 5}" y="{top + middle}"'
+        parts.append(f'<text {place} text-anchor="end">{name}</text>')
+        place = f"translate({left + middle} {top - 5}) rotate(-90)"
+        parts.append(f'<text transform="{place}" text-anchor="start">{name}</text>')
+    look = 'font-family="system-ui, sans-serif" font-size="11" fill="#333" text-anchor="middle"'
+    box = f'viewBox="0 0 {left + side + 10} {top + side + 10}"'
+    parts.insert(0, '<rect width="100%" height="100%" fill="#fff"/>')
+    title = f"{escape(title)}; rows: class, columns: best label"
+    parts.insert(1, f'<text x="{left + side / 2}" y="18" font-size="14">{title}</text>')
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {box} {look}>'
+    write_text(output, "\n".join((head, *parts, "</svg>\n")))
     say(f"{output}: the confusion matrix")
 
 

@@ -1,7 +1,7 @@
 """How far the confidence of captions can be trusted: a reliability diagram, its error, and what is
 abstained from.
 
-    python benchmarks/quality/reliability.py runs/known-test.csv -o docs/reliability.png
+    python benchmarks/quality/reliability.py runs/known-test.csv -o reliability.svg
 
 The CSV is one of known_sounds.py, of recordings that neither trained the models nor fitted the
 confidence. Silent ones count as abstained from: `wsac caption` says "Silence" of them by rule. The
@@ -21,8 +21,8 @@ from wsac.inference.calibrate import Known, judge, read_known
 from wsac.inference.captioner import Captioner
 from wsac.inference.confidence import calibration_error
 from wsac.io.console import table
-from wsac.io.files import atomic_path
-from wsac.io.plots import curve_png
+from wsac.io.files import write_text
+from wsac.io.svg_plots import curve_svg
 
 BINS = 10
 
@@ -34,7 +34,7 @@ def main() -> None:
         "--labels", type=Path, help="CSV audio,caption,label that names the kinds of unclear sounds"
     )
     parser.add_argument("--model", default="pocket")
-    parser.add_argument("-o", "--output", type=Path, help="the diagram, as PNG")
+    parser.add_argument("-o", "--output", type=Path, help="the diagram, as SVG")
     options = parser.parse_args()
     captioner = Captioner.load(options.model)
     if captioner.calibration is None:
@@ -72,15 +72,8 @@ def main() -> None:
     if options.output:
         points = diagram(confidence[clear], judged.right[clear])
         series = {"captions": points, "perfect": [(0.0, 0.0), (1.0, 1.0)]}
-        with atomic_path(options.output) as path:
-            path.write_bytes(
-                curve_png(
-                    series,
-                    title="Reliability",
-                    x_label="confidence",
-                    y_label="share of right captions",
-                )
-            )
+        axes = {"x_label": "confidence", "y_label": "share of right captions"}
+        write_text(options.output, curve_svg(series, title="Reliability", **axes))
 
 
 def diagram(confidence: torch.Tensor, right: torch.Tensor) -> list[tuple[float, float]]:

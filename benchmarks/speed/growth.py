@@ -4,6 +4,7 @@ Used by speed.py.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import statistics
@@ -179,8 +180,10 @@ def measure(
 
 
 def show(results: dict[str, list[dict[str, float]]], picture: Path | None) -> None:
-    """Tables, and a picture of four panels."""
+    """Tables, and a picture of five panels."""
     from wsac.io.console import table
+    from wsac.io.files import write_text
+    from wsac.io.svg_plots import curve_svg
 
     for name, rows in results.items():
         table(
@@ -190,26 +193,16 @@ def show(results: dict[str, list[dict[str, float]]], picture: Path | None) -> No
         )
     if picture is None:
         return
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    for axes, (name, rows) in zip(figure.subplots(2, 2).flat, results.items(), strict=True):
-        cost = "microseconds" if name == "corpus" else "ms a clip"
-        axes.plot([row["size"] for row in rows], [row[cost] for row in rows], marker="o")
-        axes.set(
-            xscale="log",
-            xlabel=name,
-            ylabel=f"{cost} a caption" if name == "corpus" else cost,
-            ylim=(0, None),
-        )
-        if name == "corpus":
-            other = axes.twinx()
-            other.plot(
-                [row["size"] for row in rows],
-                [row["MB above"] for row in rows],
-                marker="s",
-                color="tab:orange",
-            )
-            other.set(ylabel="MB above the model", ylim=(0, None))
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(picture, dpi=120)
+    panels = [("corpus", "microseconds", "microseconds a caption")]
+    panels += [("corpus", "MB above", "MB above the model")]
+    panels += [(name, "ms a clip", "ms a clip") for name in ("memory", "batch", "beam")]
+    nested = []
+    for number, (name, cost, label) in enumerate(panels):
+        points = [(math.log10(row["size"]), row[cost]) for row in results[name]]
+        svg = curve_svg({name: points}, title="", x_label=f"log10 of {name}", y_label=label)
+        place = f'x="{number % 2 * 480}" y="{number // 2 * 280}"'
+        nested.append(svg.replace("<svg", f"<svg {place}", 1))
+    frame = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 840" width="960" height="840">'
+    )
+    write_text(picture, "\n".join((frame, *nested, "</svg>\n")))

@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument(
         "--growth", nargs="?", const="1000,20000,100000,1000000", help="sizes to grow to"
     )
-    parser.add_argument("--picture", type=Path, help="a PNG of the growth")
+    parser.add_argument("--picture", type=Path, help="an SVG of the growth")
     parser.add_argument("--json", type=Path, help="all figures, for programs")
     parser.add_argument(
         "--tiny", action="store_true", help="miniature models: whether it runs, not how fast"

@@ -72,7 +72,7 @@ def test_everything_runs_on_miniatures(bench, sounds, captions, tmp_path, monkey
             "--json",
             str(tmp_path / "out.json"),
             "--picture",
-            str(tmp_path / "out.png"),
+            str(tmp_path / "out.svg"),
             "--only",
             "training",
             "captioning",
@@ -104,7 +104,7 @@ def test_everything_runs_on_miniatures(bench, sounds, captions, tmp_path, monkey
         "beam": 2,
     }
     assert len(found["memory"]) == len(growth.PROCESSES)
-    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "out.svg").read_text().startswith("<svg")
     assert "GEMM peak" in capsys.readouterr().out
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ import soundfile
 from markupsafe import escape
 
 from wsac.io.html import ClipCard, PagePart, encode_audio, write_page
-from wsac.io.plots import MELS, curve_png, log_mel, mel_png
 from wsac.types import AudioError
 
 RATE = 16000
@@ -31,21 +28,6 @@ def card(**changes) -> ClipCard:
     return ClipCard(**{**fields, **changes})
 
 
-def png_size(png: bytes) -> tuple[int, int]:
-    """Check the signature and the checksum of each chunk; return width and height."""
-    assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    at, names = 8, []
-    while at < len(png):
-        (length,) = struct.unpack(">I", png[at : at + 4])
-        body = png[at + 4 : at + 8 + length]
-        assert zlib.crc32(body) == struct.unpack(">I", png[at + 8 + length : at + 12 + length])[0]
-        names.append(body[:4])
-        at += 12 + length
-    assert names[0] == b"IHDR"
-    assert names[-1] == b"IEND"
-    return struct.unpack(">II", png[16:24])
-
-
 def embedded(page: str, kind: str) -> list[bytes]:
     return [
         base64.b64decode(data) for data in re.findall(rf'src="data:{kind};base64,([^"]+)"', page)
@@ -58,7 +40,7 @@ def test_page_escapes_every_text_and_loads_nothing(tmp_path):
     parts = [
         PagePart(nasty, cards=clips, lines=[nasty]),
         PagePart(columns=(nasty, f"{nasty}>"), rows=[(nasty, nasty)]),
-        PagePart(pictures=[(nasty, b"")]),
+        PagePart(pictures=[(nasty, "")]),
     ]
     write_page(tmp_path / "report.html", parts, title=nasty, summary=f"one {{brace}} line\n{nasty}")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -86,8 +68,8 @@ def test_sounds_and_pictures_in_the_page_can_be_read_back(tmp_path):
         peak = np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples)
         wanted = np.abs(np.fft.rfft(clip.samples)).argmax() * RATE / len(clip.samples)
         assert peak == pytest.approx(wanted, abs=10)
-    pictures = embedded(page, "image/png")
-    assert [png_size(picture)[0] > 400 for picture in pictures] == [True, True]
+    pictures = embedded(page, "image/svg\\+xml")
+    assert [picture.startswith(b"<svg") for picture in pictures] == [True, True]
     assert (
         re.findall(r'alt="([^"]+)"', page)[1]
         == "Log-mel spectrogram of high.wav: 2.0 seconds, up to 8 kHz"
@@ -123,42 +105,3 @@ def test_encode_audio_falls_back_to_wav_for_rates_mp3_lacks():
     assert kind == "audio/wav"
     samples, rate = soundfile.read(io.BytesIO(sound))
     assert (len(samples), rate) == (5000, 10000)
-
-
-@pytest.mark.parametrize("rate", [8000, 16000, 48000])
-def test_log_mel_puts_a_tone_in_its_band_and_is_relative(rate):
-    mels = [log_mel(tone(hertz, 1.0, rate), rate) for hertz in (200, 1000, 3000)]
-    rows = [mel.mean(axis=1).argmax() for mel in mels]
-    assert rows[0] < rows[1] < rows[2]
-    assert mels[0].shape[0] == MELS
-    assert abs(mels[0].shape[1] - 101) <= 1
-    assert mels[0].max() == 0
-    assert mels[0].min() >= -80
-    np.testing.assert_allclose(mels[1], log_mel(0.1 * tone(1000, 1.0, rate), rate), atol=1e-3)
-
-
-def test_pictures_of_silence_short_and_broken_sounds():
-    for samples in (np.zeros(RATE), np.ones(1), np.full(RATE, np.nan)):
-        assert np.isfinite(log_mel(samples, RATE)).all()
-        png_size(mel_png(samples, RATE))
-    with pytest.raises(ValueError, match="one channel"):
-        log_mel(np.zeros(0), RATE)
-
-
-def test_log_mel_of_windows_that_lie_apart():
-    """A column each half second, as every fiftieth of those each 10 ms."""
-    samples = np.concatenate([tone(300, 10.0), tone(3000, 10.0)])
-    fine, coarse = (log_mel(samples, RATE, hop_seconds=hop) for hop in (0.01, 0.5))
-    assert coarse.shape == (MELS, 41)
-    np.testing.assert_array_equal(coarse.argmax(0)[1:-1], fine[:, ::50].argmax(0)[1:-1])
-
-
-def test_curve_png_draws_and_wants_points():
-    series = {
-        "train": [(float(x), 1 / (1 + x)) for x in range(50)],
-        "valid": [(10.0, 0.4), (40.0, float("nan"))],
-    }
-    width, height = png_size(curve_png(series, title="Loss", x_label="step", y_label="nats"))
-    assert width > height > 200
-    with pytest.raises(ValueError, match="no points"):
-        curve_png({"train": []}, title="Loss", x_label="step", y_label="nats")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-ABSENT = ("torch", "transformers", "matplotlib")
+ABSENT = ("torch", "transformers")
 BLOCK = f"import sys\nfor name in {ABSENT}:\n    sys.modules[name] = None\n"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -12,7 +12,7 @@ LIGHT_START = """
 import sys
 from wsac.cli import main
 code = main(sys.argv[1:])
-heavy = {"torch", "transformers", "matplotlib", "onnx", "pyarrow", "huggingface_hub", "starlette"}
+heavy = {"torch", "transformers", "onnx", "pyarrow", "huggingface_hub", "starlette"}
 print(*sorted({name for name in heavy if sys.modules.get(name)}), file=sys.stderr)
 raise SystemExit(code)
 """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wsac.io.html import PagePart, write_page
-from wsac.io.plots import histogram_png, scatter_png
+from wsac.io.svg_plots import histogram_svg, scatter_svg
 
 from .archive_folder import Archive
 from .clusters import k_means, near_duplicates, on_a_map
@@ -123,10 +123,10 @@ def write_stats_page(path: Path, stats: ArchiveStats, *, title: str) -> None:
         points = stats.points[stats.of_cluster == number][::step]
         series[f"{number + 1}: {cluster.caption[:50]}"] = [(float(x), float(y)) for x, y in points]
     if series:
-        picture = scatter_png(series, title="Files that sound alike lie near each other")
+        picture = scatter_svg(series, title="Files that sound alike lie near each other")
         pictures = [("A map of the files, coloured by cluster", picture)]
         if stats.loudness:
-            levels = histogram_png(stats.loudness, title="Loudness, dBFS")
+            levels = histogram_svg(stats.loudness, title="Loudness, dBFS")
             pictures.append(("How loud the files are", levels))
         rows = [
             (f"{i}", f"{c.files:,}", f"{c.hours:.2f}", c.caption, ", ".join(c.paths))

@@ -42,7 +42,7 @@ def benchmark(
     out = out or Path("runs") / Path(recipe).stem
     options = load_recipe(BenchmarkRecipe, recipe, common.overrides({}, changes))
     results = run_benchmark(options, out, device=device)
-    say(f"{out / 'table.md'}, table.json and table.png")
+    say(f"{out / 'table.md'}, table.json and table.svg")
     if as_json:
         print_json(results)
     else:

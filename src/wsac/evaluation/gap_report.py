@@ -12,7 +12,7 @@ from wsac.bridges.gap import Gap, spread_rows
 from wsac.bridges.memory import SupportMemory
 from wsac.clap.retrieval_scores import recall_at
 from wsac.io.html import PagePart, write_page
-from wsac.io.plots import histograms_png, scatter_png
+from wsac.io.svg_plots import histograms_svg, scatter_svg
 
 SAMPLE = 2000  # rows between which cosines are taken
 RANKED = 5000  # pairs among which recall is measured, at most
@@ -153,9 +153,9 @@ def write_gap_page(
         points[name] = ((_sample(cloud, SAMPLE) - centre) @ axes).tolist()
     samples = cosines(text, audio, paired="pairs" in figures["cosines"])
     values = {name: sample.tolist() for name, sample in samples.items()}
-    scatter = scatter_png(points, title="Two principal directions")
+    scatter = scatter_svg(points, title="Two principal directions")
     pictures = [("Texts and sounds in two principal directions", scatter)]
-    pictures.append(("Histograms of cosines", histograms_png(values, title="Cosines")))
+    pictures.append(("Histograms of cosines", histograms_svg(values, title="Cosines")))
     chosen = spread_rows(len(audio), SHOWN)
     columns = [[Path(files[i]).name for i in chosen.tolist()]]
     for cloud in (audio[chosen], shifted[chosen]):

@@ -14,7 +14,7 @@ from wsac.data.audio.stream import load_audio
 from wsac.data.captions.corpus import read_captions
 from wsac.io.console import progress
 from wsac.io.html import ClipCard, PagePart, write_page
-from wsac.io.plots import histogram_png
+from wsac.io.svg_plots import histogram_svg
 from wsac.types import AudioError, RecipeError
 
 from .results import Report, counted, figure_rows
@@ -56,7 +56,7 @@ def write_evaluation(
     pictures = []
     for name, array in values.items():
         if len(np.unique(array[np.isfinite(array)])) > 2:
-            picture = histogram_png(array, title=name, mark=float(np.nanmean(array)))
+            picture = histogram_svg(array, title=name, mark=float(np.nanmean(array)))
             pictures.append((f"Histogram of {name}", picture))
     if pictures:
         parts.append(PagePart("How they are spread", pictures=pictures))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wsac.types import AudioError
 
 from .files import write_bytes
-from .plots import mel_png
+from .mel_pictures import mel_svg
+from .rendering import data_uri, render
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,17 +48,17 @@ class ClipCard:
 
 @dataclass(frozen=True)
 class PagePart:
-    """A section of a page, with any of: cards, a table, PNG pictures side by side, lines of text.
+    """A section of a page, with any of: cards, a table, SVG pictures side by side, lines of text.
 
     columns, rows: a table; names that end with ">" are of numbers, as in ``console.table``.
-    pictures: (what it shows in words, PNG).
+    pictures: (what it shows in words, SVG).
     """
 
     heading: str = ""
     cards: Sequence[ClipCard] | None = None
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
-    pictures: Sequence[tuple[str, bytes]] = ()
+    pictures: Sequence[tuple[str, str]] = ()
     lines: Sequence[str] = ()
 
 
@@ -75,8 +75,8 @@ def write_page(
     number = Markup(' class="number"')
     filters = {
         "sound": lambda clip: data_uri(*encode_audio(clip.samples, clip.sample_rate)),
-        "picture": lambda clip: data_uri("image/png", mel_png(clip.samples, clip.sample_rate)),
-        "png": lambda png: data_uri("image/png", png),
+        "picture": lambda clip: mel_svg(clip.samples, clip.sample_rate),
+        "svg": lambda svg: data_uri("image/svg+xml", svg.encode("utf-8")),
         "kind": lambda column: number if column.endswith(">") else "",
     }
     for clip in (clip for part in parts for clip in part.cards or ()):
@@ -85,21 +85,6 @@ def write_page(
             raise AudioError(f"{clip.name}: {what}")
     text = render("page.html", filters, title=title, summary=summary, parts=parts)
     write_bytes(path, text.encode("utf-8", "backslashreplace"))  # names may hold any bytes
-
-
-def render(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
-    """A page from a template in this package; text is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("wsac.io"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= filters
-    return environment.get_template(template).render(**values) + "\n"
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:
@@ -114,8 +99,3 @@ def encode_audio(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:
         return "audio/mpeg", buffer.getvalue()
     soundfile.write(buffer, samples, sample_rate, format="WAV", subtype="PCM_16")
     return "audio/wav", buffer.getvalue()
-
-
-def data_uri(kind: str, content: bytes) -> str:
-    """Content as an address that a page can hold. kind: its media type."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -140,14 +140,6 @@ def checksum_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def shapes_of(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of all tensors of a file, from its header alone."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="np") as file:
-        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-
-
 def _header(file: IO[bytes]) -> bytes:
     size = int.from_bytes(file.read(8), "little")
     return file.read(size) if size <= LONGEST_HEADER else b""

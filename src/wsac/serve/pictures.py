@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsac.io.plots import mel_power, strip_png
+from wsac.io.mel_pictures import mel_power, strip_png
 
 if TYPE_CHECKING:
     from wsac.data.audio.stream import Recording
 
 COLUMNS = 720  # pixels of a picture, at most
 HOP_SECONDS = (0.01, 0.03)  # between two spectra, so that none is missed
-PIECE_SECONDS = 30.0  # whose spectra are in memory together
 EXAMPLE_RATE, EXAMPLE_SECONDS = 16_000, 6.0
 EXAMPLES = ("dog_and_rain", "footsteps_then_knocking", "siren", "church_bell", "birds")
 
@@ -22,15 +21,8 @@ EXAMPLES = ("dog_and_rain", "footsteps_then_knocking", "siren", "church_bell", "
 def picture_of(recording: Recording) -> bytes:
     """PNG of the log-mel spectrogram: a pixel a cell, from the first sample to the last."""
     low, high = HOP_SECONDS
-    rate, samples = recording.sample_rate, recording.samples
     hop = min(high, max(low, recording.seconds / COLUMNS))
-    size = round(PIECE_SECONDS / hop) * max(1, round(hop * rate))  # whole hops
-    pieces = (samples[start : start + size] for start in range(0, len(samples), size))
-    power = np.concatenate([mel_power(p, rate, hop_seconds=hop) for p in pieces], axis=1)
-    if power.shape[1] > COLUMNS:
-        edges = np.linspace(0, power.shape[1], COLUMNS, endpoint=False).astype(int)
-        power = np.maximum.reduceat(power, edges, axis=1)
-    return strip_png(power)
+    return strip_png(mel_power(recording.samples, recording.sample_rate, hop_seconds=hop), COLUMNS)
 
 
 @lru_cache(maxsize=len(EXAMPLES))

@@ -20,9 +20,9 @@ from wsac.decoder.generation import Words
 from wsac.inference.captioner import Captioner
 from wsac.io.config import pin_recipe, recipe_digest
 from wsac.io.console import say
-from wsac.io.files import settle, write_bytes
+from wsac.io.files import settle, write_text
 from wsac.io.locks import alone_in
-from wsac.io.plots import curve_png
+from wsac.io.svg_plots import curve_svg
 from wsac.runtime.determinism import deterministic
 from wsac.runtime.device import pick_device
 from wsac.runtime.process import configure_process, return_freed_memory
@@ -51,7 +51,7 @@ def train(
 ) -> Captioner:
     """Train a captioner from text alone, write its bundle to the folder ``out`` and return it.
 
-    ``out`` also gets recipe.toml, metrics.jsonl, loss.png and checkpoint.safetensors. A stopped run
+    ``out`` also gets recipe.toml, metrics.jsonl, loss.svg and checkpoint.safetensors. A stopped run
     resumes from its last checkpoint and ends with the same weights, bit for bit. Under a launcher
     (``torchrun``) each process takes its share of every update, and with ``shard`` also of
     a frozen language model; the captioner is then returned on the CPU.
@@ -167,5 +167,5 @@ def _plot_losses(state: TrainState, out: Path) -> None:
             "training (with dropout)": [(row["epoch"], row["train_loss"]) for row in rows],
             "held out": [(row["epoch"], row["validation_loss"]) for row in rows],
         }
-        png = curve_png(series, title="Loss", x_label="epoch", y_label="nats per token")
-        write_bytes(out / "loss.png", png)
+        svg = curve_svg(series, title="Loss", x_label="epoch", y_label="nats per token")
+        write_text(out / "loss.svg", svg)

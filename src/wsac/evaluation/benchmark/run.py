@@ -26,7 +26,7 @@ from wsac.inference.captioner import Captioner
 from wsac.io.checked_json import read_record, write_record
 from wsac.io.config import load_recipe, pin_recipe
 from wsac.io.console import say
-from wsac.io.files import write_bytes, write_json, write_text
+from wsac.io.files import write_json, write_text
 from wsac.io.json_text import to_json
 from wsac.runtime.device import pick_device
 from wsac.training.decoder import train
@@ -35,7 +35,7 @@ from wsac.types import RecipeError, WsacError
 
 from .benchmark_data import Data, prepare
 from .benchmark_recipe import BenchmarkRecipe, BenchmarkRow
-from .table import RowResult, tabulate, to_markdown, to_png
+from .table import RowResult, tabulate, to_markdown, to_svg
 
 POOLED = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "meteor")  # whose corpus figures are no means
 GAP_TEXTS = 5000  # texts that the gap is fitted on, at most
@@ -79,7 +79,7 @@ def run_benchmark(
     table = tabulate(recipe, results)
     write_json(out / "table.json", table)
     write_text(out / "table.md", to_markdown(table))
-    write_bytes(out / "table.png", to_png(table))
+    write_text(out / "table.svg", to_svg(table))
     return table
 
 

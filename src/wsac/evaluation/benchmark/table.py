@@ -10,7 +10,7 @@ import numpy as np
 
 from wsac.evaluation.metrics.items import Score
 from wsac.evaluation.statistics import LEVEL, RESAMPLES, compare, intervals, resampled
-from wsac.io.plots import bars_png
+from wsac.io.svg_plots import bars_svg
 
 from .benchmark_recipe import BenchmarkRecipe, BenchmarkRow
 
@@ -84,7 +84,7 @@ def _paired(values: np.ndarray, base: np.ndarray) -> dict[str, Any]:
     return {"ratio_interval": (float(low), float(high)), "p": comparison.p}
 
 
-def to_png(table: dict[str, Any]) -> bytes:
+def to_svg(table: dict[str, Any]) -> str:
     """The rows as a picture: the first metric with its interval."""
     metric = next(iter(table["rows"][0]["metrics"]))
     several = len({row["data"] for row in table["rows"]}) > 1
@@ -94,7 +94,7 @@ def to_png(table: dict[str, Any]) -> bytes:
         span = cell.get("interval", (cell["value"], cell["value"]))
         name = f"{row['data']}: {row['name']}" if several else row["name"]
         bars[name] = (cell["value"], *span)
-    return bars_png(bars, title=f"{metric}, {LEVEL:.0%} intervals over clips")
+    return bars_svg(bars, title=f"{metric}, {LEVEL:.0%} intervals over clips")
 
 
 def to_markdown(table: dict[str, Any]) -> str:

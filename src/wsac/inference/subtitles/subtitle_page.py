@@ -12,8 +12,9 @@ from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream, load_audio
 from wsac.io.console import count_of
 from wsac.io.files import write_bytes
-from wsac.io.html import data_uri, encode_audio, render
-from wsac.io.plots import mel_power, strip_png
+from wsac.io.html import encode_audio
+from wsac.io.mel_pictures import mel_power, strip_png
+from wsac.io.rendering import data_uri, render
 from wsac.types import AudioError
 
 from .cues import Cue
@@ -151,7 +152,4 @@ def _strip(audio: str | Path, options: AudioOptions, longest: float) -> tuple[st
     if not columns:
         raise AudioError(f"{audio}: no audio samples; is the download complete?")
     power = np.concatenate(columns, axis=1)
-    if power.shape[1] > COLUMNS:
-        edges = np.linspace(0, power.shape[1], COLUMNS, endpoint=False).astype(int)
-        power = np.maximum.reduceat(power, edges, axis=1)
-    return data_uri("image/png", strip_png(power)), seconds
+    return data_uri("image/png", strip_png(power, COLUMNS)), seconds
