@@ -4,7 +4,7 @@
     python benchmarks/spans/listening.py runs/spans/hour.flac --speed 20
 
 Plays the recording through ``wsac listen`` in a process of its own, at ``--speed`` times its own
-speed, with the labels of SoundWorld (or the built-in list) and compares the events with the truth.
+speed, with the labels of its true events (or the built-in list) and compares the events with the truth.
 An event matches a true one of its label when they overlap; of several, the one that begins nearest
 counts. With the built-in list, whose words are others, any label matches. Processor seconds are
 those of the whole process, loading included; the memory is its peak.
@@ -24,10 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from hours import text_of
 from truths import read_truths
-
-from wsac.data.soundworld import KINDS
 
 OVERLAP = 0.2  # seconds of a true event and its match, at least
 
@@ -75,7 +72,7 @@ def main() -> None:
     words = ["--threshold", str(options.threshold)]
     words += ["--seconds", str(options.seconds)] if options.seconds else []
     if not options.built_in:
-        words += ["--labels", ", ".join(sorted({text_of(name) for name in KINDS}))]
+        words += ["--labels", ", ".join(sorted({truth.text for truth in sounds}))]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     events, cost = listen(options.recording, options.speed, words)
     pairs = matches(events, sounds, not options.built_in)

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 
 import pytest
@@ -61,38 +62,55 @@ def test_labels_may_have_the_names_of_other_topics():
     assert len(set(uniques)) == len(uniques)
 
 
-@pytest.fixture
-def broker(tmp_path):
+class Broker:
     """A real broker on a free port, and a client that has subscribed to everything."""
+
+    def __init__(self, folder):
+        from paho.mqtt import client, enums
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._settings = folder / "mosquitto.conf"
+        self._settings.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self.messages: list[tuple[str, str]] = []
+        self.reader = client.Client(enums.CallbackAPIVersion.VERSION2)
+        self.reader.reconnect_delay_set(1, 1)
+        self.reader.on_connect = lambda c, *_: c.subscribe("#")
+        self.reader.on_message = lambda c, d, m: self.messages.append((m.topic, m.payload.decode()))
+        self.start()
+        self.reader.connect("127.0.0.1", self.port)
+        self.reader.loop_start()
+
+    def start(self):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen([MOSQUITTO, "-c", str(self._settings)], **quiet)
+        for _ in range(200):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.05)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def real_broker(tmp_path):
     if MOSQUITTO is None:
         pytest.skip("needs mosquitto, a broker: apt-get install mosquitto")
     pytest.importorskip("paho.mqtt", reason="needs wsac[mqtt]")
-    from paho.mqtt import client, enums
+    broker = Broker(tmp_path)
+    yield broker
+    broker.reader.disconnect()
+    broker.reader.loop_stop()
+    broker.kill()
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = tmp_path / "mosquitto.conf"
-    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    command = [MOSQUITTO, "-c", str(settings)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, **quiet)
-    messages: list[tuple[str, str]] = []
-    reader = client.Client(enums.CallbackAPIVersion.VERSION2)
-    reader.on_connect = lambda c, *_: c.subscribe("#")
-    reader.on_message = lambda c, d, m: messages.append((m.topic, m.payload.decode()))
-    for _ in range(200):
-        try:
-            reader.connect("127.0.0.1", port)
-            break
-        except OSError:
-            time.sleep(0.05)
-    reader.loop_start()
-    yield f"mqtt://127.0.0.1:{port}/home/test", messages, reader
-    reader.disconnect()
-    reader.loop_stop()
-    process.terminate()
-    process.wait()
+
+@pytest.fixture
+def broker(real_broker):
+    address = f"mqtt://127.0.0.1:{real_broker.port}/home/test"
+    return address, real_broker.messages, real_broker.reader
 
 
 def wait_for(messages, topic: str, payload: str | None = None) -> str:
@@ -105,8 +123,8 @@ def wait_for(messages, topic: str, payload: str | None = None) -> str:
     raise AssertionError(f"no {topic} {payload}: {messages}")
 
 
-def event(state, number=1):
-    return Event(state, number, "dog", 1.0, 2.0 if state == "ended" else None, 0.9, -20.0)
+def event(state, number=1, label="dog"):
+    return Event(state, number, label, 1.0, 2.0 if state == "ended" else None, 0.9, -20.0)
 
 
 @pytest.mark.slow
@@ -146,6 +164,41 @@ def test_the_last_will_says_offline_when_it_dies(broker):
     sink._client._sock_close()  # without a goodbye
     wait_for(messages, "home/test/availability", "offline")
     sink._client.loop_stop()
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_killed_and_started_again(real_broker, capsys):
+    """States are those of now, none is older; events come in order; attributes are complete."""
+    from wsac.listening.mqtt_broker import MqttBroker
+
+    messages = real_broker.messages
+    sink = MqttBroker(f"mqtt://127.0.0.1:{real_broker.port}/home/test", ["dog", "siren"])
+    wait_for(messages, "home/test/availability", "online")
+    sink.event(event("begins"))
+    wait_for(messages, "home/test/dog/state", "ON")
+    real_broker.kill()
+    sink.event(event("begins", 2, "siren"))  # may be on its way when the connection ends
+    for _ in range(600):
+        if not sink._client.is_connected():
+            break
+        time.sleep(0.02)
+    sink.event(event("ended"))
+    sink.now(Now(9.0, -30.0))
+    messages.clear()
+    real_broker.start()
+    wait_for(messages, "home/test/availability", "online")
+    sink.close()
+    wait_for(messages, "home/test/availability", "offline")
+    last = dict(messages)
+    assert last["home/test/dog/state"] == "OFF"
+    assert last["home/test/siren/state"] == "ON"
+    assert json.loads(last["home/test/dog/attributes"])["state"] == "ended"
+    assert json.loads(last["home/test/siren/attributes"])["state"] == "begins"
+    assert len({topic for topic, _ in messages if topic.endswith("/config")}) == 5
+    events = [json.loads(payload) for topic, payload in messages if topic == "home/test/event"]
+    assert [row["label"] for row in events][-2:] == ["siren", "dog"]
+    told = capsys.readouterr().err.splitlines()
+    assert ["trying on" in told[0], told[-1].endswith("here again")] == [True, True]
 
 
 def test_a_broker_that_is_not_there_is_told_once(capsys):

@@ -54,6 +54,7 @@ class MqttBroker(Sink):
         self.topics, self.name = Topics(base, labels), f"wsac {base.rpartition('/')[2]}"
         self.place, self._clock = f"{parts.hostname}:{port}", now
         self._on: dict[str, set[int]] = {label: set() for label in self.topics.labels}
+        self._attributes = dict.fromkeys(self.topics.labels, "")  # the last ones
         self._last: tuple[float, str] = (float("-inf"), "")
         self._reached = True  # until the contrary was told
         self._client = client.Client(enums.CallbackAPIVersion.VERSION2)
@@ -69,6 +70,8 @@ class MqttBroker(Sink):
         self._client.on_disconnect = self._disconnected
         self._client.on_connect_fail = lambda *_: self._unreachable("no answer")
         self._client.on_message = lambda *_: self._announce()
+        # not once it is connected: what waited is sent first, so that no older state is the last
+        self._client.on_subscribe = lambda *_: self._announce()
         self._client.connect_async(parts.hostname, port)
         self._client.loop_start()
 
@@ -92,6 +95,9 @@ class MqttBroker(Sink):
                 continue
             numbers, before = self._on[label], bool(self._on[label])
             (numbers.add if event.state == "begins" else numbers.discard)(event.number)
+            self._attributes[label] = content
+            if not self._client.is_connected():
+                continue  # told by _announce
             self.publish(self.topics.attributes(label), content, retain=True)
             if bool(numbers) != before:
                 self.publish(self.topics.state(label), _on_or_off(numbers), retain=True)
@@ -110,6 +116,8 @@ class MqttBroker(Sink):
             self.publish(topic, payload, retain=True)
         for label, numbers in self._on.items():
             self.publish(self.topics.state(label), _on_or_off(numbers), retain=True)
+            if content := self._attributes[label]:
+                self.publish(self.topics.attributes(label), content, retain=True)
         self.publish(self.topics.availability, ONLINE, retain=True)
 
     def _connected(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
@@ -120,7 +128,6 @@ class MqttBroker(Sink):
             say(f"broker {self.place}: here again")
         self._reached = True
         client.subscribe(f"{PREFIX}/status")  # Home Assistant has started: it wants to know again
-        self._announce()
 
     def _disconnected(self, client: Any, data: Any, flags: Any, reason: Any, props: Any) -> None:
         if reason.is_failure:
