@@ -4,7 +4,7 @@
     python benchmarks/spans/listening.py runs/spans/hour.flac --speed 20
 
 Plays the recording through ``wsac listen`` in a process of its own, at ``--speed`` times its own
-speed, with the labels of its true events (or the built-in list) and compares the events with the truth.
+speed, with the labels of its true events (or the built-in list) and compares events with the truth.
 An event matches a true one of its label when they overlap; of several, the one that begins nearest
 counts. With the built-in list, whose words are others, any label matches. Processor seconds are
 those of the whole process, loading included; the memory is its peak.
