@@ -6,22 +6,16 @@ from __future__ import annotations
 
 from contextlib import ContextDecorator
 from math import prod
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from .numpy_tensors import Device, Tensor, as_tensor, wrapped
-from .numpy_tensors import bool as bool
-from .numpy_tensors import float16 as float16
-from .numpy_tensors import float32 as float32
-from .numpy_tensors import float64 as float64
-from .numpy_tensors import half as half
-from .numpy_tensors import int8 as int8
-from .numpy_tensors import int32 as int32
-from .numpy_tensors import int64 as int64
-from .numpy_tensors import long as long
-from .numpy_tensors import uint8 as uint8
 
+float64, float32, float16 = np.dtype("float64"), np.dtype("float32"), np.dtype("float16")
+int64, int32, int8, uint8 = (np.dtype(kind) for kind in ("int64", "int32", "int8", "uint8"))
+long, half, bool = int64, float16, np.dtype("bool")
 inf = float("inf")
 
 
@@ -156,37 +150,27 @@ def stft(x, n_fft, hop, window, pad_mode, return_complex):
     return as_tensor(np.fft.rfft(frames * np.asarray(window)).swapaxes(1, 2))
 
 
-class linalg:  # noqa: N801
-    """Functions of torch.linalg."""
-
-    @staticmethod
-    def eigh(x):
-        return tuple(map(as_tensor, np.linalg.eigh(np.asarray(x))))
-
-    @staticmethod
-    def svd(x):
-        return tuple(map(as_tensor, np.linalg.svd(np.asarray(x))))
-
-    @staticmethod
-    def solve(a, b):
-        return as_tensor(np.linalg.solve(np.asarray(a), np.asarray(b)))
+def _several(function: Any) -> Any:
+    return lambda x: tuple(map(as_tensor, function(np.asarray(x))))
 
 
-class F:
-    """Functions of torch.nn.functional."""
+def normalize(x, dim):
+    array = np.asarray(x)
+    length = np.sqrt(np.square(array).sum(axis=dim, keepdims=True))
+    return as_tensor(array / np.maximum(length, np.asarray(1e-12, array.dtype)))
 
-    @staticmethod
-    def normalize(x, dim):
-        array = np.asarray(x)
-        length = np.sqrt(np.square(array).sum(axis=dim, keepdims=True))
-        return as_tensor(array / np.maximum(length, np.asarray(1e-12, array.dtype)))
 
-    @staticmethod
-    def pad(x, widths, value=0.0):
-        array = np.asarray(x)
-        around = [(0, 0)] * (array.ndim - 1) + [widths]
-        return as_tensor(np.pad(array, around, constant_values=value))
+def pad(x, widths, value=0.0):
+    array = np.asarray(x)
+    around = [(0, 0)] * (array.ndim - 1) + [widths]
+    return as_tensor(np.pad(array, around, constant_values=value))
 
-    @staticmethod
-    def one_hot(x, count):
-        return as_tensor(np.eye(count, dtype=np.int64)[np.asarray(x)])
+
+def one_hot(x, count):
+    return as_tensor(np.eye(count, dtype=np.int64)[np.asarray(x)])
+
+
+linalg = SimpleNamespace(
+    eigh=_several(np.linalg.eigh), svd=_several(np.linalg.svd), solve=wrapped(np.linalg.solve)
+)
+F = SimpleNamespace(normalize=normalize, pad=pad, one_hot=one_hot)

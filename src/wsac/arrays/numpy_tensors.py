@@ -9,14 +9,9 @@ Numbers lie in memory as torch has them, so ``from_numpy`` and ``Tensor.numpy`` 
 from __future__ import annotations
 
 from math import prod
-from operator import iadd, imul, isub, itruediv
 from typing import Any, NamedTuple
 
 import numpy as np
-
-float64, float32, float16 = np.dtype("float64"), np.dtype("float32"), np.dtype("float16")
-int64, int32, int8, uint8 = (np.dtype(kind) for kind in ("int64", "int32", "int8", "uint8"))
-long, half, bool = int64, float16, np.dtype("bool")
 
 
 class Device(NamedTuple):
@@ -32,6 +27,9 @@ class Tensor(np.ndarray):
     """An array with methods of torch.Tensor. Scalars that NumPy gives have no such methods."""
 
     device, is_cuda = Device(), False
+    add_, sub_, mul_, div_ = (
+        getattr(np.ndarray, f"__i{x}__") for x in "add sub mul truediv".split()
+    )
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
         return as_tensor(array)
@@ -203,33 +201,22 @@ def wrapped(function: Any) -> Any:
     return call
 
 
-def _method(name: str, keep: Any = True) -> Any:
-    """NumPy's function as a method with ``dim``; keep: whether it takes ``keepdim``."""
+def _method(name: str) -> Any:
+    """NumPy's function as a method with ``dim`` and ``keepdim``."""
     function = getattr(np, name)
 
     def reduce(self, dim=None, keepdim=False):
-        options = {"keepdims": keepdim} if keep else {}
-        return as_tensor(function(np.asarray(self), axis=dim, **options))
+        return as_tensor(function(np.asarray(self), axis=dim, keepdims=keepdim))
 
     return reduce
 
 
-def _in_place(operator: Any) -> Any:
-    def change(self, other):
-        return operator(self, other)
-
-    return change
-
-
 for _name in "sum mean amax amin all any argmax argmin".split():
     setattr(Tensor, _name, _method(_name))
-Tensor.cumsum = _method("cumsum", keep=False)
 for _name in "exp log sqrt square abs isfinite tril bincount quantile".split():
     setattr(Tensor, _name, wrapped(getattr(np, _name)))
 Tensor.nonzero = wrapped(np.argwhere)
-for _name, _operator in {"add_": iadd, "sub_": isub, "mul_": imul, "div_": itruediv}.items():
-    setattr(Tensor, _name, _in_place(_operator))
-KINDS = {"float": float32, "double": float64, "half": float16, "long": int64, "bool": bool}
+KINDS = {"float": "f4", "double": "f8", "half": "f2", "long": "i8", "bool": "?"}
 for _name, _kind in KINDS.items():
     setattr(Tensor, _name, lambda self, kind=_kind: self.astype(kind, copy=False))
 
