@@ -63,7 +63,7 @@ class Kind:
 
     name: str
     stage: Stage
-    make: Callable[..., Any]
+    make: type[Any]
     space: Space
     pairs: bool
 
@@ -74,12 +74,12 @@ class Kind:
     @property
     def needs(self) -> set[str]:
         """The fields of the context that it is made from."""
-        return {f.name for f in fields(self.make)} & CONTEXT  # type: ignore[arg-type]
+        return {f.name for f in fields(self.make)} & CONTEXT
 
     @property
     def options(self) -> dict[str, Any]:
         """Names and defaults."""
-        own = [f for f in fields(self.make) if f.init]  # type: ignore[arg-type]
+        own = [f for f in fields(self.make) if f.init]
         return {f.name: f.default for f in own if f.name not in CONTEXT}
 
 
@@ -164,7 +164,7 @@ def build(kind: Kind, options: dict[str, Any], context: BridgeContext) -> Any:
         lacking = "a gap fitted on pairs: wsac gap --pairs CSV --save FILE"
     if lacking:
         raise RecipeError(f"bridge '{kind.name}' needs {lacking}")
-    for f in fields(kind.make):  # type: ignore[arg-type]
+    for f in fields(kind.make):
         value, bounds = options.get(f.name, f.default), f.metadata.get("bounds")
         if bounds and not (abs(value) <= MOST and BOUNDS[bounds](value)):
             limit = f", at most {MOST:,.0f}" * (abs(value) > MOST)
