@@ -72,3 +72,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"did you mean 'x'? "`` where a known name is similar, else ""."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""
+
+
+def first_line(error: BaseException) -> str:
+    """What another library says is wrong, in at most 200 characters."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

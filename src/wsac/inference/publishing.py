@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from wsac.clap.public.catalog import CATALOG
 from wsac.io.console import say
 from wsac.io.files import read_json
-from wsac.io.hub import HUB_ID, hub_address, hub_answers, reason_of, refusal
+from wsac.io.hub import HUB_ID, hub_address, hub_answers, refusal
 from wsac.io.json_text import to_json
-from wsac.types import ModelError
+from wsac.types import ModelError, first_line
 
 from .hub_captioner import CARD, fetch_captioner, files_of
 from .model_card import model_card, read_scores
@@ -135,7 +135,7 @@ def _explained(repo: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # it and the libraries below have no common error
-        what = f"the upload failed ({reason_of(error)}); nothing was changed, try again"
+        what = f"the upload failed ({first_line(error)}); nothing was changed, try again"
         if refusal(error) or refusal(error.__cause__):
             make = "https://huggingface.co/settings/tokens makes one that may"
             what = f"the Hub refuses: the token may not write here; {make}"

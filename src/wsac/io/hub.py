@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from wsac.types import ModelError
+from wsac.types import ModelError, first_line
 
 from .console import say
 from .mirrors import digest_of
@@ -175,7 +175,7 @@ def _explain(repo: str, name: str, where_from: dict[str, Any]) -> Iterator[None]
         cause, kind, what = error, MissingFileError, f"not on the Hub; {remedy}"
     except (errors.HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
         remedy = "the same command resumes it"
-        cause, what = error, f"the download failed ({reason_of(error)}); {remedy}"
+        cause, what = error, f"the download failed ({first_line(error)}); {remedy}"
         if refusal(error):
             what = REFUSED
     raise kind(f"{repo}/{name}: {what}") from cause
@@ -184,8 +184,3 @@ def _explain(repo: str, name: str, where_from: dict[str, Any]) -> Iterator[None]
 def refusal(error: BaseException | None) -> bool:
     """Whether the Hub answered that this account, or nobody without one, may do this."""
     return getattr(getattr(error, "response", None), "status_code", 0) in (401, 403)
-
-
-def reason_of(error: BaseException) -> str:
-    """The first line of an error, at most 200 characters."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsac.types import RecipeError
+from wsac.types import RecipeError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ def pick_device(name: str) -> str:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        what = f"does not work here ({str(error).splitlines()[0]}); use cpu or auto"
+        what = f"does not work here ({first_line(error)}); use cpu or auto"
         raise RecipeError(f"device '{name}' {what}") from error
     return name
 

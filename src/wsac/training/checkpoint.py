@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wsac.io.json_text import to_json
 from wsac.io.tensors import check, write_tensors
-from wsac.types import ModelError, RecipeError
+from wsac.types import ModelError, RecipeError, first_line
 
 
 def save_checkpoint(
@@ -64,10 +64,8 @@ def load_checkpoint(
         *(SafetensorError, LookupError, RuntimeError, ValueError, TypeError),
         *(AttributeError, OSError),
     ) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"{path}: cannot resume from this checkpoint ({reason}); use another --out"
-        ) from error
+        what = f"cannot resume from this checkpoint ({first_line(error)})"
+        raise ModelError(f"{path}: {what}; use another --out") from error
     return meta
 
 

@@ -16,7 +16,7 @@ from wsac.io.checked_json import FILES, check_file, check_record
 from wsac.io.console import say
 from wsac.io.files import read_json, settle
 from wsac.io.tensors import check, check_finite
-from wsac.types import ModelError
+from wsac.types import ModelError, first_line
 
 from .catalog import CLAP_FOLDER, FAMILIES, Family
 from .cnn14 import Cnn14
@@ -94,7 +94,7 @@ def _read_any(path: Path) -> dict[str, Tensor]:
             "refused; get safetensors, or save its state dict alone where you trust it"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise ModelError(f"{path}: not a checkpoint of torch, or cut short ({reason})") from error
     raw = raw if isinstance(raw, dict) else {}
     inner = (raw[key] for key in ("model", "state_dict") if isinstance(raw.get(key), dict))
@@ -149,7 +149,7 @@ def _build(
                 say(f"note: {source} has its own mel filters, {whose}; they are used")
         missing, unknown = model.load_state_dict(values, strict=False)
     except (RuntimeError, ValueError, TypeError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise ModelError(f"{source}: does not fit a {family.name} CLAP ({reason})") from error
     missing = [name for name in missing if not name.endswith(OPTIONAL)]
     if missing or unknown:
@@ -240,13 +240,9 @@ def read_tokenizer(path: Path, family: Family | None = None) -> Any:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exceptions
-        raise ModelError(f"{path}: not a tokenizer.json ({_first_line(error)})") from error
+        raise ModelError(f"{path}: not a tokenizer.json ({first_line(error)})") from error
     if family is not None and family.text == "gpt2":
         tokenizer.add_special_tokens(["!"])
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

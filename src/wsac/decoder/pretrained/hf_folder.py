@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from wsac.io.files import read_json
 from wsac.io.hub import HUB_ID, hub_folder
 from wsac.io.tensors import check_finite
-from wsac.types import ModelError
-
-from .vocabulary import first_line
+from wsac.types import ModelError, first_line
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = "tokenizer.json"

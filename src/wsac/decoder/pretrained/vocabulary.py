@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wsac.data.tokenizer import EOS, Tokenizer
-from wsac.types import ModelError
+from wsac.types import ModelError, first_line
 
 FIRST = EOS + 1  # id of the first piece
 # WordPiece writes "dog ' s", "low - pitched", "rain ;" and "( loud )"
@@ -67,11 +67,6 @@ def read_backend(path: str | Path) -> Any:
     backend.no_padding()
     backend.encode_special_tokens = True  # "[SEP]" inside a caption is text
     return backend
-
-
-def first_line(error: Exception) -> str:
-    """What another library says is wrong, in at most 200 characters."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def keep_pieces(

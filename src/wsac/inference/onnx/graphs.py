@@ -20,7 +20,7 @@ from wsac.bridges import Bridge, Chain
 from wsac.bridges.retrieval import NearestNeighbour, Projection, Santa, TopMean
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.decoder import TransformerDecoder
-from wsac.types import ModelError
+from wsac.types import ModelError, first_line
 
 Inputs = dict[str, tuple[Tensor, dict[int, Any]]]  # examples, and names of their dynamic dimensions
 LISTED = (Projection, NearestNeighbour, TopMean, Santa)  # bridges with a memory, written out below
@@ -170,7 +170,7 @@ def write_graph(
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
+            reason = first_line(error.__cause__ or error)
             problem = f"torch {torch.__version__} cannot export this ({reason})"
             raise ModelError(f"{path.name}: {problem}") from error
         program.save(path, external_data=False)

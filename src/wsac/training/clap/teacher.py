@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsac.io.console import progress
-from wsac.types import ModelError
+from wsac.types import ModelError, first_line
 
 
 def teach(
@@ -43,8 +43,7 @@ def sentence_embeddings(
         tokenizer = AutoTokenizer.from_pretrained(teacher)
         model = AutoModel.from_pretrained(teacher).eval().to(device)
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{teacher}: no sentence encoder here ({reason})") from error
+        raise ModelError(f"{teacher}: no sentence encoder here ({first_line(error)})") from error
 
     by_length = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     embeddings = torch.empty(len(texts), model.config.hidden_size)

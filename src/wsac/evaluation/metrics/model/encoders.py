@@ -16,7 +16,7 @@ from wsac.decoder.pretrained.hf_folder import quietly
 from wsac.evaluation.metrics.items import MissingError
 from wsac.io.files import read_json
 from wsac.io.hub import HUB_ID, hub_folder
-from wsac.types import ModelError
+from wsac.types import ModelError, first_line
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # The longest sentence: max_seq_length, else model_max_length, at most the model's positions.
@@ -74,8 +74,7 @@ def load_encoder(
         with quietly():
             model: Any = SentenceTransformer(str(folder), device=device, local_files_only=True)
     except Exception as error:  # the libraries raise many kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        what = f"not a model that sentence-transformers can read ({reason})"
+        what = f"not a model that sentence-transformers can read ({first_line(error)})"
         raise ModelError(f"{folder}: {what}") from error
     names = stored.keys() | {name.partition(".")[2] for name in stored}  # without "bert."
     lacking = model[0].auto_model.state_dict().keys() - names
