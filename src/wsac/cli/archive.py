@@ -38,7 +38,7 @@ def build(
     model: common.Model = "pocket",
     clap: common.MovedClap = None,
     labels: Annotated[str | None, Option(help="Also tags: any words, separated by commas.")] = None,
-    labels_file: Annotated[Path | None, Option(help="Labels, one per line; # comments.")] = None,
+    labels_file: common.LabelsFile = None,
     spans: Annotated[bool, Option("--spans", help="Also spans: what is where.")] = False,
     min_confidence: Annotated[float | None, Option(help="Hide captions below it (0-1).")] = None,
     engine: Annotated[str, Option(help="local (processes), or ray (a cluster).")] = "local",
@@ -56,19 +56,13 @@ def build(
     wsac archive build recordings/ --out sounds.archive
     """
     from wsac.archive.build import BuildOptions, build_archive
-    from wsac.data.captions.labels import check_labels, read_labels, split_labels
 
-    if labels is not None and labels_file is not None:
-        raise WsacError("--labels and --labels-file exclude each other; choose one")
-    words = read_labels(labels_file) if labels_file else split_labels(labels) if labels else []
-    if words:
-        check_labels(words)
     options = BuildOptions(
         model=model,
         clap=clap,
         device=device,
         min_confidence=min_confidence,
-        labels=tuple(words),
+        labels=tuple(common.chosen_labels(labels or None, labels_file)),
         spans=spans,
         engine=engine,
         address=address,

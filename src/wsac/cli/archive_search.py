@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
-from wsac.io.console import print_json, say, table, write_out
+from wsac.io.console import say, table, write_out
 from wsac.types import WsacError
 
 from . import common_options as common
@@ -96,28 +96,14 @@ def _print(hits: list[Hit], style: str, null: bool) -> None:
     """The results on stdout. style: paths, json, jsonl, csv, csv-safe or table."""
     from dataclasses import asdict
 
-    from wsac.io.console import is_utf8
-    from wsac.io.csv_text import csv_line, spreadsheet_safe
-    from wsac.io.json_text import to_json
-
-    rows = [asdict(hit) for hit in hits]
-    match style:
-        case "paths":
-            end = "\0" if null else "\n"
-            write_out("".join(f"{file}{end}" for file in dict.fromkeys(hit.file for hit in hits)))
-        case "json":
-            print_json(rows)
-        case "jsonl":
-            lines = [to_json(row, ensure_ascii=not is_utf8()) for row in rows]
-            write_out("".join(f"{line}\n" for line in lines))
-        case "csv" | "csv-safe":
-            cells = [[row[name] for name in COLUMNS] for row in rows]
-            if style == "csv-safe":
-                cells = [list(map(spreadsheet_safe, line)) for line in cells]
-            write_out("".join(map(csv_line, [COLUMNS, *cells])))
-        case _:
-            columns = ("file", "cosine>", "seconds>", "caption", "sure>")
-            table("", columns, map(_cells, hits))
+    if style == "paths":
+        end = "\0" if null else "\n"
+        write_out("".join(f"{file}{end}" for file in dict.fromkeys(hit.file for hit in hits)))
+    elif style == "table":
+        columns = ("file", "cosine>", "seconds>", "caption", "sure>")
+        table("", columns, map(_cells, hits))
+    else:
+        common.print_rows(style, [asdict(hit) for hit in hits], COLUMNS)
 
 
 def _cells(hit: Hit) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ def tag(
     files_from: common.FilesFrom = None,
     null: common.Null = False,
     labels: Annotated[str | None, Option(help="Any words, separated by commas.")] = None,
-    labels_file: Annotated[Path | None, Option(help="One label per line; # comments.")] = None,
+    labels_file: common.LabelsFile = None,
     top: Annotated[int, Option(help="Number of labels to show per sound.")] = 5,
     clap: common.Clap = "pocket",
     window: common.Window = None,
@@ -127,22 +127,15 @@ def tag(
     """
     from wsac.data.audio.audio_options import AudioOptions
     from wsac.data.audio.find import find_audio
-    from wsac.data.captions.labels import check_labels, read_labels, split_labels
     from wsac.inference.sound_results import Results
 
     from .rows import print_results
 
     style = common.row_style(as_json, as_jsonl, as_csv, csv_safe, window)
     names = common.listed_files(files, files_from, null)
-    if labels is not None and labels_file is not None:
-        raise WsacError("--labels and --labels-file exclude each other; choose one")
-    if labels_file is not None:
-        words = read_labels(labels_file)
-    elif labels is not None and labels.strip():
-        words = split_labels(labels)
-    else:
+    words = common.chosen_labels((labels or "").strip() or None, labels_file)
+    if not words:
         raise WsacError('no labels; give --labels "dog bark, rain" or --labels-file FILE')
-    check_labels(words)
     settings: dict[str, Any] = {"clap": clap, "top": top, "window": window, "device": device}
     settings |= {"audio_options": AudioOptions.parse(track, channel)}
     sounds = find_audio(files or (), names)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, BadParameter, CallbackParam, Option
 
-from wsac.io.console import print_json, table
+from wsac.io.console import is_utf8, print_json, table, write_out
 from wsac.types import WsacError
 
 
@@ -72,6 +72,7 @@ Track = Annotated[int | None, Option(help="Audio track, from 1. Default: the lou
 Channel = Annotated[
     str | None, Option(help="Channel, from 1, or mix. Default: mix, unless it cancels.")
 ]
+LabelsFile = Annotated[Path | None, Option(help="One label per line; # comments.")]
 Column = Annotated[str | None, Option(help="Column of the captions, if it has another name.")]
 SkipInvalid = Annotated[bool, Option("--skip-invalid", help="Leave out and count bad rows.")]
 Window = Annotated[float | None, Option(help="Split files into windows of this many seconds.")]
@@ -114,6 +115,22 @@ def show(
     print_json(value) if as_json else table(title, columns, rows)
 
 
+def print_rows(style: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Print rows that are all there. style: json, jsonl, csv or csv-safe. columns: of CSV."""
+    from wsac.io.csv_text import csv_line, spreadsheet_safe
+    from wsac.io.json_text import to_json
+
+    if style == "json":
+        return print_json(rows)
+    if style == "jsonl":
+        lines = [to_json(row, ensure_ascii=not is_utf8()) + "\n" for row in rows]
+    else:
+        safe = spreadsheet_safe if style == "csv-safe" else lambda cell: cell
+        lines = [csv_line(columns)]
+        lines += [csv_line(safe(row[name]) for name in columns) for row in rows]
+    write_out("".join(lines))
+
+
 def row_style(
     as_json: bool, as_jsonl: bool, as_csv: bool, csv_safe: bool, window: float | None
 ) -> str:
@@ -148,6 +165,21 @@ def listed_files(files: Words, files_from: str | None, null: bool) -> list[str]:
     from wsac.io.name_lists import read_names
 
     return read_names(files_from, null=null)
+
+
+def chosen_labels(labels: str | None, labels_file: Path | None) -> list[str]:
+    """The labels of ``--labels`` or ``--labels-file``; none without both.
+
+    Raises WsacError for both, and for what is no list of labels.
+    """
+    from wsac.data.captions.labels import check_labels, read_labels, split_labels
+
+    if labels is not None and labels_file is not None:
+        raise WsacError("--labels and --labels-file exclude each other; choose one")
+    if labels is None and labels_file is None:
+        return []
+    words = split_labels(labels or "") if labels_file is None else read_labels(labels_file)
+    return check_labels(words)[0]
 
 
 def find_sounds(patterns: Iterable[str], names: Iterable[str] = ()) -> list[str]:

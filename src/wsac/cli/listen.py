@@ -38,7 +38,7 @@ def listen(
     ] = 0.0,
     seconds: Annotated[float | None, Option(min=0.1, help="Stop after so much sound.")] = None,
     labels: Annotated[str | None, Option(help="Words, separated by commas. Default: 110.")] = None,
-    labels_file: Annotated[Path | None, Option(help="One label per line; # comments.")] = None,
+    labels_file: common.LabelsFile = None,
     threshold: Annotated[float, Option(help="Probability at which an event begins (0-1).")] = 0.5,
     confirm: Annotated[int, Option(help="Windows in a row that must agree.")] = 2,
     window: Annotated[float, Option(help="Seconds that are listened to at a time.")] = 2.0,
@@ -86,7 +86,10 @@ def listen(
         confirm=confirm,
         clips=clips is not None,
     )
-    words, rules = _words(labels, labels_file), [Rule.parse(text) for text in rule or ()]
+    words, rules = (
+        common.chosen_labels(labels, labels_file),
+        [Rule.parse(text) for text in rule or ()],
+    )
     for entry in rules:
         if entry.least < threshold:
             what = f"below the threshold of events, {threshold:g}; give a lower --threshold"
@@ -142,18 +145,6 @@ def _announced(blocks: Iterator[Any], where: str) -> Iterator[Any]:
             say(line)
             line = ""
         yield block
-
-
-def _words(labels: str | None, labels_file: Path | None) -> list[str]:
-    """The labels of the options, none for the built-in list."""
-    from wsac.data.captions.labels import check_labels, read_labels, split_labels
-
-    if labels is not None and labels_file is not None:
-        raise WsacError("--labels and --labels-file exclude each other; choose one")
-    if labels is None and labels_file is None:
-        return []
-    words = read_labels(labels_file) if labels_file is not None else split_labels(labels or "")
-    return check_labels(words)[0]
 
 
 def _source(source: str | None, microphone: str | None, pcm: int | None, speed: float) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, BadParameter, Exit, Option
 
-from wsac.io.console import part_of, print_json, progress, say, table, write_out
+from wsac.io.console import part_of, progress, say, table, write_out
 from wsac.types import AudioError, WsacError
 
 from . import common_options as common
@@ -151,24 +151,14 @@ def _print(
 ) -> None:
     """Print moments, and what failed, in the style; errors are no rows of a table."""
     from wsac.inference.moments.moment_clips import label_track
-    from wsac.io.csv_text import csv_line, spreadsheet_safe
-    from wsac.io.json_text import to_json
 
     empty = dict.fromkeys(COLUMNS) | {"clip": "", "error": ""}
     rows = [empty | asdict(m) | {"clip": clip} for m, clip in zip(moments, clips, strict=True)]
     rows += [empty | {"file": error.file, "error": str(error)} for error in errors]
     if labels:
         write_out(label_track(moments))
-    elif style == "json":
-        print_json(rows)
-    elif style == "jsonl":
-        write_out("".join(to_json(row) + "\n" for row in rows))
-    elif style.startswith("csv"):
-        lines = [csv_line(COLUMNS)]
-        for row in rows:
-            cells = ["" if row[name] is None else row[name] for name in COLUMNS]
-            lines.append(csv_line(map(spreadsheet_safe, cells) if style == "csv-safe" else cells))
-        write_out("".join(lines))
+    elif style != "table":
+        common.print_rows(style, rows, COLUMNS)
     elif moments:
         columns = ("query", "file", "from>", "to>", "sure>")
         table("", columns, (_cells(moment) for moment in moments))
