@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from wsac.io.console import count_of, is_utf8, printable, say, write_out
+from wsac.io.console import clock, count_of, is_utf8, printable, say, write_out
 from wsac.types import WsacError
 
 from . import common_options as common
@@ -214,7 +214,7 @@ class _Printer:
         self._next = now.at + 1.0
         words = ", ".join(f"{tag.label} {tag.probability:.0%}" for tag in now.tags) or "quiet"
         if self._show_now:
-            line = f"{_clock(now.at)}  {now.loudness:4.0f} dBFS  {words}"
+            line = f"{clock(now.at, 1)}  {now.loudness:4.0f} dBFS  {words}"
             write_out(f"{_json({'now': now.fields()}) if self._jsonl else printable(line)}\n")
         elif self._terminal:
             width = shutil.get_terminal_size().columns - 1
@@ -228,7 +228,7 @@ class _Printer:
         if self._jsonl:
             write_out(f"{_json(event.fields())}\n")
             return
-        when = event.time[:19].replace("T", " ") or _clock(event.start)
+        when = event.time[:19].replace("T", " ") or clock(event.start, 1)
         seconds = (event.end or event.start) - event.start
         levels = f"{event.confidence:4.0%}  {seconds:5.1f} s  {event.loudness:4.0f} dBFS"
         line = f"{when}  {event.label:24}  {levels}  {event.caption}"
@@ -273,8 +273,3 @@ def _json(value: Any) -> str:
     from wsac.io.json_text import to_json
 
     return to_json(value, ensure_ascii=not is_utf8())
-
-
-def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{seconds % 60:04.1f}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, BadParameter, Exit, Option
 
-from wsac.io.console import part_of, progress, say, table, write_out
+from wsac.io.console import clock, part_of, progress, say, table, write_out
 from wsac.types import AudioError, WsacError
 
 from . import common_options as common
@@ -167,11 +167,5 @@ def _print(
 def _cells(moment: Moment) -> tuple[str, ...]:
     p = moment.probability
     sure = f"{moment.score:.2f}" if p is None else f"{100 * p:.0f} %"
-    return moment.query, moment.file, _clock(moment.start), _clock(moment.end), sure
-
-
-def _clock(seconds: float) -> str:
-    """Such as 1:02:03.4, to type into a player."""
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+    start, end = (clock(seconds, 1, hours=0) for seconds in (moment.start, moment.end))
+    return moment.query, moment.file, start, end, sure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import BadParameter, Exit, Option
 
-from wsac.io.console import count_of, part_of, say, write_out
+from wsac.io.console import clock, count_of, part_of, say, write_out
 from wsac.types import WsacError
 
 from . import common_options as common
@@ -148,9 +148,7 @@ def _watch(writer: SubtitleWriter, folder: Path) -> None:
 
 
 def _show_cue(cue: Cue) -> None:
-    seconds = int(cue.start)
-    clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    say(f"{clock} {' / '.join(cue.text.splitlines())}")
+    say(f"{clock(int(cue.start))} {' / '.join(cue.text.splitlines())}")
 
 
 def _show(result: Subtitled) -> bool:

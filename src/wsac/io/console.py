@@ -64,6 +64,15 @@ def count_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def clock(seconds: float, digits: int = 0, *, hours: int = 1, mark: str = ".") -> str:
+    """Such as 1:02:03.4, rounded. digits: of the fraction, behind ``mark``. hours: digits of the
+    hours at least; 0 leaves out none, as in 2:03.4."""
+    whole, rest = divmod(round(seconds * 10**digits), 10**digits)
+    text = f"{whole // 60 % 60:02}:{whole % 60:02}"
+    text = f"{whole // 3600:0{hours}}:{text}" if hours or whole >= 3600 else text.removeprefix("0")
+    return f"{text}{mark}{rest:0{digits}}" if digits else text
+
+
 def write_out(text: str) -> None:
     """Write to stdout at once, for the program or the person that reads along."""
     sys.stdout.write(text)

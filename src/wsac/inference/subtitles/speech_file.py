@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
+from wsac.io.console import clock
 from wsac.types import WsacError
 
 from .cues import Cue
@@ -123,8 +124,8 @@ class SpeechFile:
             return f"{ended}{self._dialogue(cue, text)}{line}"
         blank = "" if not before or re.search(r"(^|\n)[ \t]*\r?\n$", before) else line
         head = f"{number}{line}" if self.kind == "srt" else ""
-        comma = "," if self.kind == "srt" else "."
-        times = " --> ".join(_time(seconds, comma) for seconds in (cue.start, cue.end))
+        mark = "," if self.kind == "srt" else "."
+        times = " --> ".join(clock(x, 3, hours=2, mark=mark) for x in (cue.start, cue.end))
         times += " line:0" * (high and self.kind == "vtt")
         return f"{ended}{blank}{head}{times}{line}{text.replace(chr(10), line)}{line}{line}"
 
@@ -139,7 +140,7 @@ class SpeechFile:
 
     def _dialogue(self, cue: Cue, text: str) -> str:
         """In the columns of the file, and in its most used style."""
-        fields = {"Start": _ass_time(cue.start), "End": _ass_time(cue.end), "Marked": "Marked=0"}
+        fields = {"Start": clock(cue.start, 2), "End": clock(cue.end, 2), "Marked": "Marked=0"}
         fields |= {"Style": "Default", "Text": text.replace("\n", "\\N")}
         if "Style" in self._columns:
             place = self._columns.index("Style")
@@ -245,13 +246,3 @@ def _seconds(time: str) -> float | None:
     fraction = float(f"0.{match[5] or 0}")
     whole = 3600 * hours + 60 * minutes + seconds + fraction
     return -whole if match[1] else whole
-
-
-def _time(seconds: float, comma: str) -> str:
-    whole, rest = divmod(round(1000 * seconds), 1000)
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{comma}{rest:03}"
-
-
-def _ass_time(seconds: float) -> str:
-    whole, rest = divmod(round(100 * seconds), 100)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}.{rest:02}"

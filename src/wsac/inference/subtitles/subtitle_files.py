@@ -14,7 +14,7 @@ from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.local_files import STDIN, local_file
 from wsac.data.audio.stream import AudioStream
 from wsac.inference.spans.span import Span
-from wsac.io.console import progress
+from wsac.io.console import clock, progress
 from wsac.io.files import write_bytes
 from wsac.types import AudioError, RecipeError, WsacError
 
@@ -232,7 +232,7 @@ class SubtitleWriter:
             stream = LateStream(sound, rate, self.job.audio_options, start)
             with stream:
                 declared = stream.declared_seconds or 0.0
-                whole = f" of {_clock(declared)}" if declared else ""
+                whole = f" of {clock(int(declared))}" if declared else ""
                 total = max(1, round(declared))
                 with progress(sound.name, total, unit="s", done=min(round(start), total)) as tick:
 
@@ -240,14 +240,14 @@ class SubtitleWriter:
                         nonlocal read
                         new = max(0, int(seconds) - int(max(read, start)))
                         if new:
-                            tick(new * bool(declared), "" if declared else _clock(seconds))
+                            tick(new * bool(declared), "" if declared else clock(int(seconds)))
                         read = seconds
 
                     stream.on_seconds = advance
                     for span in captioner.spans(stream, min_confidence=0.0):
                         span = replace(span, start=span.start + start, end=span.end + start)
                         unfinished.add(span)
-                        self.reached = f"{sound}: stopped at {_clock(span.start)}{whole}"
+                        self.reached = f"{sound}: stopped at {clock(int(span.start))}{whole}"
                         yield span
                 notes += stream.notes
         except AudioError:
@@ -270,8 +270,3 @@ class SubtitleWriter:
 
 def _later(span: Span, seconds: float) -> Span:
     return replace(span, start=max(0.0, span.start + seconds), end=max(0.0, span.end + seconds))
-
-
-def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

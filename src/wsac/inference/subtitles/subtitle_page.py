@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream, load_audio
-from wsac.io.console import count_of
+from wsac.io.console import clock, count_of
 from wsac.io.files import write_bytes
 from wsac.io.html import encode_audio
 from wsac.io.mel_pictures import mel_power, strip_png
@@ -67,7 +67,7 @@ def subtitle_page(
     rows, lanes = _blocks(cues, seconds)
     values: dict[str, Any] = {"tag": tag, "media": media, "picture": picture, "cues": rows}
     values |= {"title": Path(audio).name, "seconds": seconds, "lanes": lanes}
-    values |= {"about": f"{_clock(seconds)}, {count_of(len(cues), 'cue')}"}
+    values |= {"about": f"{clock(seconds, 1, hours=0)}, {count_of(len(cues), 'cue')}"}
     values |= {"width": round(seconds * _pixels(seconds))}
     texts = [{"start": cue.start, "end": cue.end, "text": cue.text} for cue in cues]
     data = {"name": Path(audio).stem, "seconds": seconds, "cues": texts}
@@ -96,17 +96,10 @@ def _blocks(cues: Sequence[Cue], seconds: float) -> tuple[list[dict[str, Any]], 
                 "kind": cue.spans[0].kind if cue.spans else "sound",
                 "text": cue.text,
                 "rows": min(1 + cue.text.count("\n"), 2),
-                "time": f"{_clock(cue.start)}–{_clock(cue.end)}",
+                "time": f"{clock(cue.start, 1, hours=0)}–{clock(cue.end, 1, hours=0)}",
             }
         )
     return rows, max(len(ends), 1)
-
-
-def _clock(seconds: float) -> str:
-    tenths = round(10 * seconds)
-    minutes = f"{tenths // 600 % 60:02}" if tenths >= 36_000 else f"{tenths // 600}"
-    hours = f"{tenths // 36_000}:" if tenths >= 36_000 else ""
-    return f"{hours}{minutes}:{tenths // 10 % 60:02}.{tenths % 10}"
 
 
 def _media(

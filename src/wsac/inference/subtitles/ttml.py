@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
+from wsac.io.console import clock
+
 from .cues import Cue
 
 PROFILE = "http://www.w3.org/ns/ttml/profile/imsc1.1/text"
@@ -42,14 +44,9 @@ def to_ttml(cues: Sequence[Cue], *, title: str = "", language: str = "en") -> st
 
 def _paragraph(number: int, cue: Cue) -> str:
     lines = "<br/>".join(escape(_allowed(line)) for line in cue.text.split("\n"))
-    times = f'begin="{_time(cue.start)}" end="{_time(cue.end)}"'
+    start, end = (clock(seconds, 3, hours=2) for seconds in (cue.start, cue.end))
+    times = f'begin="{start}" end="{end}"'
     return f'      <p xml:id="c{number}" {times}>{lines}</p>\n'
-
-
-def _time(seconds: float) -> str:
-    milliseconds = round(1000 * seconds)
-    whole, rest = divmod(milliseconds, 1000)
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}.{rest:03}"
 
 
 def _allowed(text: str) -> str:
