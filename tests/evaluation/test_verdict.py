@@ -16,7 +16,7 @@ from wsac.evaluation.verdict import Verdict, judge
 from wsac.inference.captioner import Captioner
 from wsac.inference.read_back import Places, read_back
 from wsac.io.config import load_recipe
-from wsac.training.material import caption_texts
+from wsac.training.material import read_captions
 from wsac.training.recipe import Recipe
 from wsac.training.start import note_strange, origin
 
@@ -190,5 +190,5 @@ def test_captions_that_the_clap_does_not_know_are_noted_with_a_figure(capfd):
 def test_captions_are_read_again_without_notes(tmp_path, capfd):
     path = write(tmp_path / "captions.txt", [*THIRTY, THIRTY[0], ""])
     recipe = load_recipe(Recipe, overrides={"corpus.captions": [path]})
-    assert caption_texts(recipe.corpus) == THIRTY
+    assert read_captions(recipe.corpus)[0] == THIRTY
     assert capfd.readouterr().err == ""

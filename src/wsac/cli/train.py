@@ -81,9 +81,10 @@ def train(
         captioner = run(settings, out, device=device, shard=shard)
         if verdict:
             from wsac.evaluation.verdict import judge
-            from wsac.training.material import caption_texts
+            from wsac.training.material import read_captions
 
-            result = judge(captioner, caption_texts(settings.corpus), paths)
+            texts, _ = read_captions(settings.corpus, tell=lambda line: None)  # told before
+            result = judge(captioner, texts, paths)
             print_json(result.to_dict()) if as_json else say("\n".join(result.lines()))
     say(f"done: wsac caption FILE --model {out}")
 

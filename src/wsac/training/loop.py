@@ -73,13 +73,12 @@ class TrainState:
 class Training(Protocol):
     """What differs between trainings.
 
-    title, unit: of the progress bar. weights: everything a checkpoint stores. total, save_every:
-    steps. save_seconds: the longest time between checkpoints. patience: stale evaluations that end
-    the run, 0 for never.
+    title: of the progress bar. weights: everything a checkpoint stores. total, save_every: steps.
+    save_seconds: the longest time between checkpoints. patience: stale evaluations that end the
+    run, 0 for never.
     """
 
     title: ClassVar[str]
-    unit: ClassVar[str]
     save_seconds: ClassVar[float]
     optimizer: torch.optim.Optimizer
     recipe_digest: str
@@ -97,9 +96,6 @@ class Training(Protocol):
 
     def announce(self) -> None:
         """Say what will be trained."""
-
-    def units_at(self, step: int) -> int:
-        """Units of the progress bar that are done after ``step`` steps."""
 
     def update(self, step: int) -> Tensor:
         """Update the weights once and return the loss, which a GPU may still be computing."""
@@ -138,8 +134,7 @@ def run(training: Training, out: Path) -> TrainState:
     training.announce()
     losses: list[Tensor] = []
     began = saved = time.perf_counter()
-    done = training.units_at(state.step)
-    with progress(training.title, training.units_at(total), unit=training.unit, done=done) as tick:
+    with progress(training.title, total, unit="steps", done=state.step) as tick:
         while not state.over:
             losses.append(training.update(state.step))
             state.step += 1
@@ -148,8 +143,7 @@ def run(training: Training, out: Path) -> TrainState:
             save = overdue or state.step % training.save_every == 0
             if evaluate or save or len(losses) == LOSS_EVERY:
                 state.add_losses(losses)
-            before, done = done, training.units_at(state.step)
-            tick(done - before, f"loss {state.last:.3f}" if state.last else "")
+            tick(1, f"loss {state.last:.3f}" if state.last else "")
             if evaluate:
                 row = training.evaluate(state, time.perf_counter() - began)
                 state.loss_sum, state.loss_count = 0.0, 0

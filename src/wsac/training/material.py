@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,13 @@ class Material:
         return rows[self.tokens.lengths(rows).argsort(stable=True)]
 
 
-def read_captions(corpus: CorpusOptions) -> tuple[list[str], list[str] | None]:
+def read_captions(
+    corpus: CorpusOptions, tell: Callable[[str], object] = say
+) -> tuple[list[str], list[str] | None]:
     """The captions, and with ``corpus.pairs`` the path of the sound of each.
 
-    Raises CorpusError if there are none, RecipeError if both captions and pairs are set.
+    tell: gets a line about rows that are left out. Raises CorpusError if there are none,
+    RecipeError if both captions and pairs are set.
     """
     column = corpus.column or None
     if not corpus.pairs:
@@ -70,7 +73,7 @@ def read_captions(corpus: CorpusOptions) -> tuple[list[str], list[str] | None]:
         reading: dict[str, Any] = {"column": column, "skip_invalid": corpus.skip_invalid}
         merged = merge(corpus.captions, format=corpus.format, style=corpus.style, **reading)
         for what, count in left_out(merged.stats).items():
-            say(f"left out: {what} ({count:,})")
+            tell(f"left out: {what} ({count:,})")
         return [example.caption for example in merged.examples], None
     if corpus.captions:
         raise RecipeError("corpus.captions and corpus.pairs exclude each other; give one of them")
@@ -82,19 +85,10 @@ def read_captions(corpus: CorpusOptions) -> tuple[list[str], list[str] | None]:
     if faults.places and not (corpus.skip_invalid and captions):
         raise faults.error()
     for what, count in faults.counts().items():
-        say(f"left out: {what} ({count:,})")
+        tell(f"left out: {what} ({count:,})")
     if not captions:
         raise CorpusError(f"{', '.join(corpus.pairs)}: no pairs; give rows audio,caption")
     return captions, paths
-
-
-def caption_texts(corpus: CorpusOptions) -> list[str]:
-    """The captions once more, without notes."""
-    if corpus.pairs:
-        return read_captions(corpus)[0]
-    reading: dict[str, Any] = {"column": corpus.column or None, "skip_invalid": corpus.skip_invalid}
-    merged = merge(corpus.captions, format=corpus.format, style=corpus.style, **reading)
-    return [example.caption for example in merged.examples]
 
 
 def embed_pairs(paths: Sequence[str], clap: ClapEncoder, bridge: str) -> Tensor:

@@ -34,7 +34,6 @@ class DecoderTraining:
     """
 
     title: ClassVar[str] = "train"
-    unit: ClassVar[str] = "steps"
     save_seconds: ClassVar[float] = 30.0
 
     options: TrainingOptions
@@ -98,9 +97,6 @@ class DecoderTraining:
                 f"note: only {self.total} training steps, captions will be poor; "
                 "raise --epochs, or leave it out"
             )
-
-    def units_at(self, step: int) -> int:
-        return step
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

@@ -70,7 +70,6 @@ class ClapTraining:
     """A CLAP in training. text_loss: by ``text_objective``. draw: by ``sampler``."""
 
     title: ClassVar[str] = "train-clap"
-    unit: ClassVar[str] = "steps"
     save_seconds: ClassVar[float] = float("inf")  # label embeddings are as old as the checkpoint
     patience: ClassVar[int] = 0
 
@@ -173,9 +172,6 @@ class ClapTraining:
 
     def announce(self) -> None:
         say(self.summary)
-
-    def units_at(self, step: int) -> int:
-        return step
 
     def update(self, step: int) -> Tensor:
         """First ``text_steps`` on text alone, then steps on pairs and an eighth as many texts, or
