@@ -73,7 +73,7 @@ def test_the_best_has_the_largest_cycle_of_those_that_are_sentences(captioner, m
         "topk:k=10": (-1.2, 0.03),
     }
 
-    def trial(_, options, sounds, limits):
+    def trial(_, options, sounds):
         cycle, faults = figures.get(options.bridge, (-3.0, 0.0))
         way = (
             "samples"

@@ -18,7 +18,7 @@ from wsac import AudioError, RecipeError, Tagger, load_clap
 from wsac.clap.sounds import AudioEmbedding, embed_sound
 from wsac.cli import main
 from wsac.data.captions.labels import read_labels
-from wsac.inference.batch import tag_files
+from wsac.inference.batch import stream_tags
 from wsac.inference.tagger import PROMPTS, Tag
 
 LABELS = ["dog bark", "rain", "church_bells", "A siren"]
@@ -215,7 +215,7 @@ def test_wrong_sounds_are_explained(tagger):
 def test_rows_of_files_and_of_windows(folder, clap_folder):
     rows = {
         Path(row.file).name: row
-        for row in tag_files([str(folder)], LABELS, clap=clap_folder, top=2)
+        for row in stream_tags([str(folder)], LABELS, clap=clap_folder, top=2)
     }
     assert list(rows) == ["a.wav", "b.flac", "broken.wav", "silent.wav"]
     assert (rows["a.wav"].start, rows["a.wav"].end, len(rows["a.wav"].tags)) == (0, 2.6, 2)
@@ -224,7 +224,7 @@ def test_rows_of_files_and_of_windows(folder, clap_folder):
     assert rows["silent.wav"].notes[0].startswith("silent: ")
     soundfile.write(folder / "half.wav", np.concatenate((noise(1), np.zeros(RATE))), RATE)
     for name, silent in (("half.wav", [False, True]), ("silent.wav", [True, True])):
-        windows = tag_files([str(folder / name)], LABELS, clap=clap_folder, window=1.0)
+        windows = list(stream_tags([str(folder / name)], LABELS, clap=clap_folder, window=1.0))
         assert [(row.start, row.end, len(row.tags)) for row in windows] == [
             (0, 1, 0 if silent[0] else 4),
             (1, 2, 0 if silent[1] else 4),

@@ -84,7 +84,7 @@ def tune(
     if gap is not None:
         captioners = [captioner.with_gap(gap) for captioner in captioners]
     _, sounds = embed_audible(files, captioners[0].clap)
-    limits = tuning.DEFAULTS
+    limits = tuning.LIMITS
     if limits.least_sounds <= len(sounds) < limits.few_sounds:
         say(f"note: {len(sounds)} sounds leave much to chance; give {limits.few_sounds} or more")
     runs = tuning.tune_runs(captioners, sounds, bridges=bridge or ())

@@ -22,9 +22,7 @@ FEW = 50  # sounds or texts below which mean and covariance are unreliable
 SHOWN = 6  # sounds whose neighbours are shown
 
 
-def measure_gap(
-    text: Tensor, audio: Tensor, gap: Gap, *, paired: bool = False, specs: Sequence[str] = SPECS
-) -> dict:
+def measure_gap(text: Tensor, audio: Tensor, gap: Gap, *, paired: bool = False) -> dict:
     """Figures of the gap between embeddings of texts ``[N, D]`` and sounds ``[M, D]``, unit norm.
 
     paired: row i of both is of the same sound. distance: |ā - t̄|. cosines: mean and deviation of
@@ -41,7 +39,7 @@ def measure_gap(
     ranks = effective_rank(gap.text_covariance), effective_rank(gap.audio_covariance)
     bridges: dict[str, dict[str, float]] = {}
     memory = SupportMemory(text)
-    for spec in specs:
+    for spec in SPECS:
         if "pls" in spec and gap.pls_text is None:
             continue
         moved = inference_bridge(spec, BridgeContext(memory, gap))(audio)

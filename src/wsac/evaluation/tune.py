@@ -59,7 +59,7 @@ class TuneOptions:
     search_margin: float = 0.04
 
 
-DEFAULTS = TuneOptions()
+LIMITS = TuneOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,6 @@ def tune(
     sounds: Tensor,
     *,
     bridges: Sequence[str] = (),
-    limits: TuneOptions = DEFAULTS,
 ) -> list[Trial]:
     """Try settings on audio embeddings ``[N, D]``; the trials, the best first.
 
@@ -93,7 +92,7 @@ def tune(
     bridges: to be tried; default: all that the captioner's memory and gap allow. Raises
     AudioError for fewer than ten sounds, RecipeError for impossible bridges.
     """
-    if len(sounds) < limits.least_sounds:
+    if len(sounds) < LIMITS.least_sounds:
         remedy = "give ten or more, better a hundred, as different as those that you will caption"
         raise AudioError(f"{len(sounds)} sounds: {remedy}")
     trials: dict[CaptionOptions, Trial] = {}
@@ -105,9 +104,9 @@ def tune(
         def run(options: CaptionOptions) -> CaptionOptions:
             """Try a setting; returns the best until now."""
             if options not in trials:
-                trials[options] = try_setting(captioner, options, sounds, limits)
+                trials[options] = try_setting(captioner, options, sounds)
                 tick()
-            allowed = trials[plain].faults + limits.more_faults
+            allowed = trials[plain].faults + LIMITS.more_faults
             fluent = (trial for trial in trials.values() if trial.faults <= allowed)
             return max(fluent, key=lambda trial: trial.cycle - trial.margin).options
 
@@ -136,13 +135,13 @@ def tune_runs(
     return [tune(captioner, sounds, bridges=bridges) for captioner in captioners]
 
 
-def best_run(runs: Sequence[Sequence[Trial]], limits: TuneOptions = DEFAULTS) -> int:
+def best_run(runs: Sequence[Sequence[Trial]]) -> int:
     """The index of the best of the runs by ``tune_runs``: the largest mean cycle.
 
     The mean is over the settings that were tried with all runs. The largest cycle alone is often
     large by chance, and larger where a bridge makes captions differ more.
     """
-    allowed = min(trials[0].faults for trials in runs) + limits.more_faults
+    allowed = min(trials[0].faults for trials in runs) + LIMITS.more_faults
     means = shared_means(runs)
     fluent = [i for i, trials in enumerate(runs) if trials[0].faults <= allowed]
     return max(fluent, key=lambda i: means[i])
@@ -155,27 +154,25 @@ def shared_means(runs: Sequence[Sequence[Trial]]) -> list[float]:
     return [sum(run[options] for options in shared) / max(1, len(shared)) for run in cycles]
 
 
-def margin(options: CaptionOptions, sounds: int, limits: TuneOptions = DEFAULTS) -> float:
+def margin(options: CaptionOptions, sounds: int) -> float:
     """Nats by which a setting must be ahead.
 
     A choice by the CLAP raises the cycle by the choice alone, and greedy captions may find their
     sounds though they are worse sentences.
     """
     if (options.generation.beam_size, options.samples) != (PLAIN["beam_size"], PLAIN["samples"]):
-        return limits.search_margin * math.log(sounds)
-    return limits.choice_margin * math.log(sounds) if options.choose else 0.0
+        return LIMITS.search_margin * math.log(sounds)
+    return LIMITS.choice_margin * math.log(sounds) if options.choose else 0.0
 
 
-def try_setting(
-    captioner: Captioner, options: CaptionOptions, sounds: Tensor, limits: TuneOptions = DEFAULTS
-) -> Trial:
+def try_setting(captioner: Captioner, options: CaptionOptions, sounds: Tensor) -> Trial:
     """Caption the sounds ``[N, D]`` with these options, and measure the captions."""
     captions = captioner.with_options(options).caption_embeddings(sounds)
     texts, clap = tuple(caption.text for caption in captions), captioner.clap
     cycle = cycle_score(clap.embed_text(texts), sounds, clap.temperature)
-    faults = sum(at_fault(text, limits) for text in texts) / len(texts)
+    faults = sum(at_fault(text) for text in texts) / len(texts)
     distinct = len(set(texts)) / len(texts)
-    return Trial(options, cycle, margin(options, len(sounds), limits), faults, distinct, texts)
+    return Trial(options, cycle, margin(options, len(sounds)), faults, distinct, texts)
 
 
 def cycle_score(texts: Tensor, sounds: Tensor, temperature: float) -> float:
@@ -187,11 +184,11 @@ def cycle_score(texts: Tensor, sounds: Tensor, temperature: float) -> float:
     return -float(F.cross_entropy(logits, torch.arange(len(texts))))
 
 
-def at_fault(caption: str, limits: TuneOptions = DEFAULTS) -> bool:
+def at_fault(caption: str) -> bool:
     """Too short or too long, or three words that occur twice in a row of them."""
     words = caption.lower().split()
     threes = list(zip(words, words[1:], words[2:], strict=False))
-    fits = limits.least_words <= len(words) <= limits.most_words
+    fits = LIMITS.least_words <= len(words) <= LIMITS.most_words
     return not fits or len(set(threes)) < len(threes)
 
 

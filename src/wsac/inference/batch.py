@@ -116,13 +116,6 @@ def caption_files(patterns: Sequence[str] = (), **options: Any) -> list[Caption 
     return list(stream_captions(patterns, **options))
 
 
-def tag_files(
-    patterns: Sequence[str], labels: Sequence[str], **options: Any
-) -> list[TaggedSound | AudioError]:
-    """What ``stream_tags`` gives, as a list."""
-    return list(stream_tags(patterns, labels, **options))
-
-
 def _finished(
     results: Iterable[Result | AudioError], finish: Callable[[Result], Result]
 ) -> Iterator[Result | AudioError]:

@@ -17,7 +17,7 @@ FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")  # those
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
-def packages(distribution: str = "wsac") -> tuple[dict[str, str], dict[str, list[str]]]:
+def packages() -> tuple[dict[str, str], dict[str, list[str]]]:
     """The installed versions of what it needs by name, and by extra ("" for all) what is missing.
 
     A version that is too old or too new is missing. Raises PackageNotFoundError when only its
@@ -27,8 +27,8 @@ def packages(distribution: str = "wsac") -> tuple[dict[str, str], dict[str, list
 
     versions: dict[str, str] = {}
     missing: dict[str, list[str]] = {"": []}
-    for requirement in map(Requirement, metadata.requires(distribution) or ()):
-        if requirement.name == distribution:
+    for requirement in map(Requirement, metadata.requires("wsac") or ()):
+        if requirement.name == "wsac":
             continue  # an extra of extras
         for extra in _extras(requirement.marker):
             if requirement.marker and not requirement.marker.evaluate({"extra": extra}):

@@ -74,11 +74,11 @@ class Take:
         position = np.arange(size) * (rate / sample_rate) + self.rng.uniform(0, 1)
         return np.interp(position, fine, curve)
 
-    def clock(self, rate: float | Array, phase: float = 0.0, size: int = 0) -> Array:
+    def clock(self, rate: float | Array, phase: float = 0.0) -> Array:
         """A ramp that runs from 0 to 1 ``rate`` times a second, where rate may be a curve."""
         if isinstance(rate, np.ndarray):
             return (np.cumsum(rate) / self.sample_rate + phase) % 1
-        return (np.arange(size or self.size) * (rate / self.sample_rate) + phase) % 1
+        return (np.arange(self.size) * (rate / self.sample_rate) + phase) % 1
 
     def tone(self, frequency: float | Array, gains: Sequence[float]) -> Array:
         """A tone with partial k at ``gains[k - 1]``, steady or along a curve [T] of frequencies.

@@ -25,6 +25,7 @@ from .vocabulary import ForeignTokenizer, keep_pieces, read_backend
 ROWS = 50_257  # of its embedding: GPT-2's number; WordPiece uses 30,522 of them
 HEADS = 4
 POSITIONS = 1024
+LONGEST = 30  # tokens of a caption, by the published code
 EMBEDDING, POSITION = "decoder.transformer.wte.weight", "decoder.transformer.wpe.weight"
 HEAD, PREFIX = "decoder.lm_head.weight", "clap_project.model.0."
 BUFFERS = (".attn.bias", ".attn.masked_bias")  # masks that older versions of transformers saved
@@ -91,7 +92,7 @@ class WsacDecoder(CausalLmDecoder):
 
 
 def from_checkpoint(
-    state: Mapping[str, Tensor], tokenizer: str | Path, source: str, *, max_tokens: int = 30
+    state: Mapping[str, Tensor], tokenizer: str | Path, source: str
 ) -> tuple[WsacDecoder, ForeignTokenizer]:
     """The decoder that the published code saved.
 
@@ -127,7 +128,7 @@ def from_checkpoint(
         vocab_size=len(pieces),
         width=width,
         layers=len(blocks),
-        max_tokens=max_tokens,
+        max_tokens=LONGEST,
         positions=positions,
     )
     renamed = {PIECES: pieces}

@@ -31,14 +31,12 @@ EVENTS = 2  # times ``longest``: what goes on for longer is a background
 EVEN = 12.0  # dB below its loudest frames: what goes on is louder than this half of the time
 
 
-def find_spans(
-    clap: ClapEncoder, stream: AudioStream, numbers: Thresholds = DEFAULT
-) -> Iterator[Passage]:
+def find_spans(clap: ClapEncoder, stream: AudioStream) -> Iterator[Passage]:
     """The spans of a sound in the order of their start, at most two minutes behind what is read.
 
     Memory does not grow with its length. Raises AudioError.
     """
-    for passages, _ in find_by_steps(clap, stream, numbers, ahead=True):
+    for passages, _ in find_by_steps(clap, stream, ahead=True):
         yield from passages
 
 

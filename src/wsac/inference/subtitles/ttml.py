@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from wsac.io.console import clock
 
@@ -19,7 +19,7 @@ HEAD = """\
 <tt xmlns="http://www.w3.org/ns/ttml" xmlns:tts="http://www.w3.org/ns/ttml#styling"
     xmlns:ttp="http://www.w3.org/ns/ttml#parameter" xmlns:ttm="http://www.w3.org/ns/ttml#metadata"
     ttp:timeBase="media" ttp:cellResolution="32 15" ttp:contentProfiles="{profile}"
-    xml:lang={language}>
+    xml:lang="en">
   <head>
     <metadata><ttm:title>{title}</ttm:title></metadata>
     <styling>
@@ -36,9 +36,9 @@ HEAD = """\
 TAIL = "    </div>\n  </body>\n</tt>\n"
 
 
-def to_ttml(cues: Sequence[Cue], *, title: str = "", language: str = "en") -> str:
+def to_ttml(cues: Sequence[Cue], *, title: str = "") -> str:
     """An XML document. Characters that XML does not allow become U+FFFD."""
-    head = HEAD.format(profile=PROFILE, language=quoteattr(language), title=escape(_allowed(title)))
+    head = HEAD.format(profile=PROFILE, title=escape(_allowed(title)))
     return head + "".join(map(_paragraph, range(1, len(cues) + 1), cues)) + TAIL
 
 

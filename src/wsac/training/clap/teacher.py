@@ -11,17 +11,17 @@ from torch import Tensor
 from wsac.io.console import progress
 from wsac.types import ModelError, first_line
 
+BATCH = 128  # captions of similar length at once
 
-def teach(
-    captions: Sequence[str], teacher: str, dim: int, *, batch_size: int = 128, device: str = "cpu"
-) -> Tensor:
+
+def teach(captions: Sequence[str], teacher: str, dim: int, *, device: str = "cpu") -> Tensor:
     """Targets [N, dim], unit norm: mean-pooled embeddings, centred, on their principal axes.
 
     Centring removes what all captions share, which leaves more of the space to their differences.
     teacher: a folder or Hub id of a BERT-like encoder with mean pooling, such as all-MiniLM-L6-v2.
     Raises ModelError if the encoder is missing or has fewer than ``dim`` axes.
     """
-    embeddings = sentence_embeddings(captions, teacher, batch_size=batch_size, device=device)
+    embeddings = sentence_embeddings(captions, teacher, device=device)
     count, width = embeddings.shape
     if min(count, width) < dim:
         raise ModelError(
@@ -33,9 +33,7 @@ def teach(
     return F.normalize(centred @ axes[:, -dim:].flip(1), dim=-1)
 
 
-def sentence_embeddings(
-    texts: Sequence[str], teacher: str, *, batch_size: int = 128, device: str = "cpu"
-) -> Tensor:
+def sentence_embeddings(texts: Sequence[str], teacher: str, *, device: str = "cpu") -> Tensor:
     """Mean-pooled embeddings [N, width] of a BERT-like encoder, unit norm. Raises ModelError."""
     from transformers import AutoModel, AutoTokenizer
 
@@ -48,8 +46,8 @@ def sentence_embeddings(
     by_length = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     embeddings = torch.empty(len(texts), model.config.hidden_size)
     with torch.inference_mode(), progress("teacher", len(texts), unit="captions") as tick:
-        for first in range(0, len(texts), batch_size):
-            rows = by_length[first : first + batch_size]
+        for first in range(0, len(texts), BATCH):
+            rows = by_length[first : first + BATCH]
             part = [texts[row] for row in rows]
             batch = tokenizer(part, padding=True, truncation=True, return_tensors="pt").to(device)
             hidden = model(**batch).last_hidden_state  # [B, L, width]
