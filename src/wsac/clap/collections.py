@@ -153,9 +153,8 @@ def embed_audible(paths: Sequence[str | Path], clap: ClapEncoder) -> tuple[list[
     Raises AudioError when none can.
     """
     files = {str(path): str(Path(path).absolute()) for path in paths}
-    rows, embeddings = _cached(
-        list(files.values()), "\0".join(files[str(path)] for path in paths), clap
-    )
+    key = "\0".join(files[str(path)] for path in paths)
+    rows, embeddings = _cached(list(files.values()), key, clap)
     names = [str(path) for path in paths if files[str(path)] in rows]
     order = [rows[files[name]] for name in names]
     return names, torch.from_numpy(np.array(embeddings[order]))

@@ -170,11 +170,11 @@ def check_list(sounds: Iterable[Item]) -> Iterable[Item]:
 
 def is_one_sound(sounds: Any) -> bool:
     """Whether this is a sound, where many could be; [N, T] samples are many."""
-    is_sound = isinstance(sounds, (str, bytes, Path, Mapping, AudioStream)) or hasattr(
-        sounds, "read"
-    )
+    named = isinstance(sounds, str | bytes | Path | Mapping | AudioStream)
+    if named or hasattr(sounds, "read"):
+        return True
     kind = getattr(getattr(sounds, "dtype", None), "kind", "f")  # torch has none
-    return is_sound or (getattr(sounds, "ndim", 2) == 1 and kind in "fiuc")  # not names
+    return getattr(sounds, "ndim", 2) == 1 and kind in "fiuc"  # not names
 
 
 def raise_errors(results: Iterable[Item | AudioError]) -> Iterator[Item]:

@@ -58,9 +58,8 @@ class TagCalibration:
             weights = torch.where(none, NONE_SHARE, 1 - NONE_SHARE).double()
             for rows in (none, ~none):
                 weights[rows] /= max(1, int(rows.sum()))
-            parts.append(
-                (scores[:, labels].double(), ~torch.cat((fits, none[:, None]), 1), weights)
-            )
+            wrong = ~torch.cat((fits, none[:, None]), 1)
+            parts.append((scores[:, labels].double(), wrong, weights))
 
         def loss() -> Tensor:
             optimizer.zero_grad()

@@ -77,9 +77,8 @@ def subtitle(
     sounds: list[Path] = []
     if watch is None:
         sounds = find_audio(files or (), common.listed_files(files, files_from, null))
-        copies = {sound for sound in sounds if sound.stem.endswith(MARK)} - set(
-            map(Path, files or ())
-        )
+        named = set(map(Path, files or ()))
+        copies = {sound for sound in sounds if sound.stem.endswith(MARK)} - named
         if copies:  # of an earlier run, in a folder
             sounds = [sound for sound in sounds if sound not in copies]
             say(f"copies with subtitles passed by: {len(copies):,}")

@@ -48,10 +48,8 @@ def attention(
     """
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
     causal = mask is None and q.shape[2] > 1
-    attended = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal
-    )
-    return attended.transpose(1, 2).flatten(2)
+    x = F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout, is_causal=causal)
+    return x.transpose(1, 2).flatten(2)
 
 
 class TransformerDecoder(CaptionDecoder):
@@ -100,12 +98,9 @@ class TransformerDecoder(CaptionDecoder):
     ) -> tuple[TransformerDecoder, Tokenizer]:
         """A BPE of the texts, and random weights."""
         tokenizer = Tokenizer.train(texts, options["vocab_size"])
-        sizes = {name: options[name] for name in SIZES}
-        vocab_size = tokenizer.vocab_size
-        decoder = cls(
-            embed_dim=embed_dim, vocab_size=vocab_size, prompt_tokens=prompt_tokens, **sizes
-        )
-        return decoder, tokenizer
+        sizes = {"embed_dim": embed_dim, "vocab_size": tokenizer.vocab_size}
+        sizes |= {name: options[name] for name in SIZES}
+        return cls(prompt_tokens=prompt_tokens, **sizes), tokenizer
 
     def loss(
         self,

@@ -100,9 +100,8 @@ def judge(captioner: Captioner, rows: Sequence[Known]) -> Judged:
     audio = torch.stack(embeddings)
     captions = captioner.caption_embeddings(audio)
     texts = tuple(caption.text for caption in captions)
-    right = [
-        names_any(main_event(text), row.keywords) for row, text in zip(known, texts, strict=True)
-    ]
+    pairs = zip(known, texts, strict=True)
+    right = [names_any(main_event(text), row.keywords) for row, text in pairs]
     features = []
     for i in range(0, len(known), BATCH):
         features.append(captioner.features(audio[i : i + BATCH], captions[i : i + BATCH]))
@@ -172,7 +171,6 @@ def figure_rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
     for key, name in FIGURES.items():
         values = [figures[part][key] for part in ("fit", "test") if part in figures]
         form = "{:,}" if key == "recordings" else "{:.1%}"
-        rows.append(
-            (name, *("–" if v is None else form.format(v).replace("%", " %") for v in values))
-        )
+        cells = ("–" if v is None else form.format(v).replace("%", " %") for v in values)
+        rows.append((name, *cells))
     return rows

@@ -55,9 +55,7 @@ class CaptionOptions:
     def change(self, **changes: Any) -> CaptionOptions:
         """The same options but for these. Raises RecipeError for unknown names and bad values."""
         check_names(changes)
-        own = {
-            field.name: changes.pop(field.name) for field in fields(self) if field.name in changes
-        }
+        own = {f.name: changes.pop(f.name) for f in fields(self) if f.name in changes}
         return replace(self, **own, generation=replace(self.generation, **changes))
 
     def to_dict(self) -> dict[str, Any]:

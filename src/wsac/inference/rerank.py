@@ -15,9 +15,8 @@ LOGPROB_WEIGHT = 0.05  # of the decoder's log-probability, beside the CLAP's cos
 def check_choice(choice: str) -> None:
     """Raises RecipeError for an unknown way to choose."""
     if choice not in CHOICES:
-        raise RecipeError(
-            f"choice '{choice}': choose from {', '.join(CHOICES[1:])}, or leave it out"
-        )
+        known = ", ".join(CHOICES[1:])
+        raise RecipeError(f"choice '{choice}': choose from {known}, or leave it out")
 
 
 def choose(

@@ -209,9 +209,8 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_int=_integer)
     except RecursionError as error:
-        raise WsacError(
-            f"{path}: not valid JSON (nested too deep); get or make it again"
-        ) from error
+        what = "not valid JSON (nested too deep); get or make it again"
+        raise WsacError(f"{path}: {what}") from error
     except OSError as error:
         raise WsacError(f"{path}: cannot read ({error.strerror}); check the path") from error
     except ValueError as error:

@@ -27,9 +27,7 @@ class GrowingTable:
         self._box = box.HEAVY_HEAD if is_utf8() else box.ASCII
         self._names = [name.removesuffix(">") for name, _ in columns]
         self._right = [name.endswith(">") for name, _ in columns]
-        widths = [
-            max(width, len(name)) for name, (_, width) in zip(self._names, columns, strict=True)
-        ]
+        widths = [max(width, len(name.removesuffix(">"))) for name, width in columns]
         widths[0] = min(widths[0], WIDEST_NAME)
         if self._console is not None:
             space = self._console.width - 3 * len(widths) - 1

@@ -39,11 +39,8 @@ def why(error: OSError) -> str:
     """The reason of a failure to write, in words that say what is in the way."""
     if isinstance(error, FileExistsError | NotADirectoryError):
         return "there is a file in the place of a folder"
-    return (
-        "there is a folder here"
-        if isinstance(error, IsADirectoryError)
-        else str(error.strerror or error)
-    )
+    folder = isinstance(error, IsADirectoryError)
+    return "there is a folder here" if folder else str(error.strerror or error)
 
 
 def temporary_beside(target: Path, *, folder: bool = False) -> tuple[Path, int | None]:
@@ -54,9 +51,8 @@ def temporary_beside(target: Path, *, folder: bool = False) -> tuple[Path, int |
     """
     sweep(target.parent)
     while True:
-        path = target.with_name(
-            f".{target.stem[:STEM]}.{secrets.token_hex(8)}.part{target.suffix[:STEM]}"
-        )
+        stem, suffix = target.stem[:STEM], target.suffix[:STEM]
+        path = target.with_name(f".{stem}.{secrets.token_hex(8)}.part{suffix}")
         if folder:
             path.mkdir()
         else:  # readable as the umask says

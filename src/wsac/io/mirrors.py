@@ -103,9 +103,8 @@ def _complete(url: str, part: Path, sha256: str) -> None:
 
 def _fetch(url: str, part: Path) -> None:
     start = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": f"wsac/{__version__}"} | (
-        {"Range": f"bytes={start}-"} if start else {}
-    )
+    headers = {"User-Agent": f"wsac/{__version__}"}
+    headers |= {"Range": f"bytes={start}-"} if start else {}
     try:
         with _network():
             answer = urlopen(Request(url, headers=headers), timeout=60)

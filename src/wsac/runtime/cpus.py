@@ -41,9 +41,7 @@ def _quota(folder: Path) -> Iterator[float]:
         quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
         yield int(quota) / int(period)
     with suppress(OSError, ValueError):  # version 1: -1 where there is no limit
-        limit, each = (
-            int((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii"))
-            for name in ("quota", "period")
-        )
+        files = (folder / f"cpu.cfs_{name}_us" for name in ("quota", "period"))
+        limit, each = (int(file.read_text(encoding="ascii")) for file in files)
         if limit > 0:
             yield limit / each

@@ -44,9 +44,8 @@ def load_checkpoint(
             if meta["recipe"] != recipe:
                 raise RecipeError(f"{path}: a run of another recipe; give another --out")
             if meta["inputs"] != inputs:
-                raise RecipeError(
-                    f"{path.parent}: the captions, sounds or CLAP changed since; give another --out"
-                )
+                what = "the captions, sounds or CLAP changed since; give another --out"
+                raise RecipeError(f"{path.parent}: {what}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         weights: dict[str, Tensor] = {}
         moments: dict[int, dict[str, Tensor]] = {}

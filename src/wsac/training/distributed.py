@@ -41,9 +41,8 @@ class Processes:
         try:
             from accelerate import PartialState
         except ImportError as error:
-            raise RecipeError(
-                "several processes: needs accelerate; pip install 'wsac[distributed]'"
-            ) from error
+            what = "needs accelerate; pip install 'wsac[distributed]'"
+            raise RecipeError(f"several processes: {what}") from error
         state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=TIMEOUT)
         if state.process_index:
             be_quiet()

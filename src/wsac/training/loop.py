@@ -53,10 +53,8 @@ class TrainState:
         for step, loss in enumerate(losses, self.step - len(losses)):
             self.last = loss.item()
             if not math.isfinite(self.last):
-                raise ModelError(
-                    f"step {step}: the loss is {self.last}; "
-                    "lower the learning rate or the noise, and use another --out"
-                )
+                remedy = "lower the learning rate or the noise, and use another --out"
+                raise ModelError(f"step {step}: the loss is {self.last}; {remedy}")
             self.loss_sum += self.last
             self.loss_count += 1
         losses.clear()

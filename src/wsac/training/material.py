@@ -98,10 +98,8 @@ def embed_pairs(paths: Sequence[str], clap: ClapEncoder, bridge: str) -> Tensor:
     """
     for kind, _ in parse(bridge, "training", "head"):
         if kind.stage == "head":
-            raise RecipeError(
-                f"bridge '{kind.name}' is for texts; "
-                "with corpus.pairs the sounds themselves are trained on"
-            )
+            what = "is for texts; with corpus.pairs the sounds themselves are trained on"
+            raise RecipeError(f"bridge '{kind.name}' {what}")
     row_of = {path: row for row, path in enumerate(dict.fromkeys(paths))}
     return embed_sounds(list(row_of), clap)[[row_of[path] for path in paths]]
 
@@ -115,9 +113,8 @@ def split_rows(count: int, recipe: Recipe) -> tuple[Tensor, Tensor]:
     if recipe.corpus.validation:  # a loss over two captions says nothing
         held = max(held, min(10, count // 10))
     if held == count:
-        raise CorpusError(
-            f"{count} captions leave none to train on; add captions or lower corpus.validation"
-        )
+        remedy = "add captions or lower corpus.validation"
+        raise CorpusError(f"{count} captions leave none to train on; {remedy}")
     return order[held:].sort().values, order[:held].sort().values
 
 

@@ -69,11 +69,8 @@ def first_decoder(
     torch.manual_seed(seed_for(recipe.training.seed, "weights"))
     if not start:
         options = recipe.decoder.model_dump()
-        return (
-            *begin(options, texts, embed_dim=clap.embed_dim, prompt_tokens=prompt_tokens),
-            [],
-            b"",
-        )
+        new = begin(options, texts, embed_dim=clap.embed_dim, prompt_tokens=prompt_tokens)
+        return *new, [], b""
     if find_captioner(start).resolve() == out.resolve():
         raise RecipeError(f"start = {start}: the same folder as --out; give another --out")
     folder = check_captioner(start)

@@ -141,9 +141,8 @@ def _build(
             model = PublicClap(family, *sizes)
         if (own := tensors.get("log_mel.filters")) is not None:
             standard = mel_filters(family)
-            apart = (
-                float((own - standard).abs().max()) if own.shape == standard.shape else float("inf")
-            )
+            same = own.shape == standard.shape
+            apart = float((own - standard).abs().max()) if same else float("inf")
             if apart > 1e-6:
                 whose = f"up to {apart:.1e} from those of {family.name}"
                 say(f"note: {source} has its own mel filters, {whose}; they are used")

@@ -173,10 +173,8 @@ class Decoding:
                 source: Source = AvSource(path, behind, self.options.track, start)
                 source.notes += ("damaged: the ID3 tag has a wrong size and is skipped",)
                 return source
-        source = self._open_soundfile(path, behind, start) or AvSource(
-            path, behind, self.options.track, start
-        )
-        return source
+        first = self._open_soundfile(path, behind, start)
+        return first or AvSource(path, behind, self.options.track, start)
 
     def _open_soundfile(self, path: Path, head: bytes, start: int = 0) -> Source | None:
         """libsndfile with FFmpeg as second decoder; None when libsndfile does not know it."""

@@ -127,11 +127,8 @@ def _side_by_side(value: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     if not all(is_column(name) or name in SCORES for name in names):
         return []
-    rows = zip(*lists, strict=True)
-    return [
-        {"id": str(number), **dict(zip(names, row, strict=True))}
-        for number, row in enumerate(rows, 1)
-    ]
+    rows = enumerate(zip(*lists, strict=True), 1)
+    return [{"id": str(i), **dict(zip(names, row, strict=True))} for i, row in rows]
 
 
 def _by_clip(value: dict[str, Any]) -> list[dict[str, Any]]:

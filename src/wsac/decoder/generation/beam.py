@@ -137,9 +137,8 @@ class BeamSearch(Search[BeamState]):
                 own = own - options.diversity_penalty * taken[:, None]
             best, token = likeliest(own, width)
             group = self._continue(best, token, start)
-            taken.scatter_add_(
-                1, group.token.gather(1, group.chosen), group.live.isfinite().float()
-            )
+            alive = group.live.isfinite().float()
+            taken.scatter_add_(1, group.token.gather(1, group.chosen), alive)
             groups.append(group)
         candidates = Candidates(*(torch.stack(part, dim=1) for part in zip(*groups, strict=True)))
         source, token = candidates.source.flatten(1), candidates.token.flatten(1)

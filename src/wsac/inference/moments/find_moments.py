@@ -63,9 +63,8 @@ class MomentFinder:
         self.clap, self.queries, self.top = clap, list(queries), top
         self.scorer = scorer or MomentScorer(clap)
         self._wanted = [self._embed(query) for query in queries]
-        self._unwanted = [
-            self.scorer.embed_texts(q.without) if q.without else None for q in queries
-        ]
+        embed = self.scorer.embed_texts
+        self._unwanted = [embed(q.without) if q.without else None for q in queries]
 
     def find(self, audio: Audio | AudioStream, audio_options: AudioOptions = AS_IS) -> list[Moment]:
         """The best moments of each query, best first, in the order of the queries.
@@ -123,15 +122,14 @@ def once(moments: Sequence[Moment]) -> list[Moment]:
     """Of one recording, best first: without the background that a better event lies in."""
     different: list[Moment] = []
     for moment in moments:
-        common = (
-            min(moment.end, better.end) - max(moment.start, better.start) for better in different
-        )
-        if not any(
-            seconds >= SAME * (better.end - better.start)
-            for seconds, better in zip(common, different, strict=True)
-        ):
+        if not any(_lies_over(moment, better) for better in different):
             different.append(moment)
     return different
+
+
+def _lies_over(moment: Moment, better: Moment) -> bool:
+    common = min(moment.end, better.end) - max(moment.start, better.start)
+    return common >= SAME * (better.end - better.start)
 
 
 def best_of(moments: Sequence[Moment], top: int) -> list[Moment]:

@@ -98,8 +98,6 @@ def _refuse(captioner: Captioner, decoder_only: bool) -> None:
         remedy = "train one without --set prompt"
         raise ModelError(f"a captioner that reads a prompt cannot be exported: {remedy}")
     if not decoder_only and not isinstance(clap, PocketClap):
-        problem = (
-            f"the CLAP {clap.source or clap.fingerprint} cannot be exported, only a pocket one"
-        )
-        remedy = "--decoder-only writes what follows the audio embedding"
-        raise ModelError(f"{problem}: {remedy}")
+        problem = f"the CLAP {clap.source or clap.fingerprint} cannot be exported"
+        remedy = "only a pocket one: --decoder-only writes what follows the audio embedding"
+        raise ModelError(f"{problem}, {remedy}")

@@ -153,9 +153,7 @@ class Describer:
         """The spans and embeddings of passages, without those that are unsure or to be skipped."""
         if not batch:
             return
-        sounds = [
-            AudioEmbedding(passage.embedding, passage.start, passage.end) for passage in batch
-        ]
+        sounds = [AudioEmbedding(part.embedding, part.start, part.end) for part in batch]
         captions = self.captioner.caption_embeddings(torch.stack([h.embedding for h in batch]))
         tags = self.tagger.tag_embeddings(sounds)
         for passage, caption, row in zip(batch, captions, tags, strict=True):

@@ -122,9 +122,8 @@ class _Search:
         runs = [run for run in runs if self._peak(run) >= SILENCE_PEAK]
         if not runs:
             return
-        embeddings = self._embed(
-            [with_context(run, self.reel.first, self.reel.end) for run in runs]
-        )
+        reel = self.reel
+        embeddings = self._embed([with_context(run, reel.first, reel.end) for run in runs])
         groups = join(runs, embeddings, self.numbers)
         events = [(runs[group[0]][0], runs[group[-1]][1]) for group in groups]
         several = [place for place, group in enumerate(groups) if len(group) > 1]

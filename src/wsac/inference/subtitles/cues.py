@@ -176,10 +176,9 @@ class CueLayout:
         texts = tuple(dict.fromkeys((f"{a}\n{b}") for a in single[0] for b in single[1]))
         texts = tuple(sorted(texts, key=len, reverse=True))
         end = min(max(until, draft.start + time_to_read(texts[0])), draft.start + LONGEST)
-        both = replace(
-            draft, texts=texts, spans=(*draft.spans, wish.span), end=min(end, draft.limit)
-        )
-        return both.ended_by(both.end)
+        end = min(end, draft.limit)
+        both = replace(draft, texts=texts, spans=(*draft.spans, wish.span), end=end)
+        return both.ended_by(end)
 
 
 def _free(busy: Iterable[tuple[float, float]], gap: int) -> list[Interval]:

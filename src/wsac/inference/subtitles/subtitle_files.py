@@ -68,9 +68,8 @@ class SubtitleJob:
             raise RecipeError(f"{what}; give no other format, or only sounds")
         check_place(self.place)
         if self.place == "line" and not merges:
-            raise RecipeError(
-                "place 'line': for a merged file; give --merge, and not --only-sounds"
-            )
+            remedy = "give --merge, and not --only-sounds"
+            raise RecipeError(f"place 'line': for a merged file; {remedy}")
 
     @property
     def cue_options(self) -> CueOptions:
@@ -191,12 +190,11 @@ class SubtitleWriter:
         notes = list[str]()
         for full_name in (False, True):
             paths = self.job.outputs(sound, full_name=full_name)
-            taken = [
-                (path, other) for path in paths.values() if (other := self._other(path, sound))
-            ]
-            if not taken:
+            others = {path: self._other(path, sound) for path in paths.values()}
+            taken = next((path for path, other in others.items() if other), None)
+            if taken is None:
                 break
-            notes.append(f"{taken[0][0]}: of another sound, {taken[0][1]}")
+            notes.append(f"{taken}: of another sound, {others[taken]}")
         else:
             raise RecipeError(f"{sound}: {'; '.join(notes)}; give --out another folder")
         self._taken |= dict.fromkeys(paths.values(), sound)

@@ -96,10 +96,8 @@ def wordings(
     sound = ONOMATOPOEIA.get(phrase.verb, "")
     if onomatopoeia and sound and not again:
         second = ", ".join([sound] * (3 if sustained else 1))
-        one_line = [text for text in texts if "\n" not in text]
-        texts = [
-            f"{text}\n{second.upper() if style.upper else second}" for text in one_line
-        ] + texts
+        second = second.upper() if style.upper else second
+        texts = [f"{text}\n{second}" for text in texts if "\n" not in text] + texts
     return list(dict.fromkeys(texts))
 
 
@@ -124,12 +122,8 @@ def _continues(phrase: EventPhrase) -> list[str]:
 
 
 def _plain_words(caption: str) -> list[str]:
-    return (
-        " ".join(caption.split())
-        .rstrip(".,;: ")
-        .translate({ord(c): None for c in "{}<>\\"})
-        .split()
-    )
+    words = " ".join(caption.split()).rstrip(".,;: ")
+    return words.translate(dict.fromkeys(map(ord, "{}<>\\"))).split()
 
 
 def _lines(words: list[str], style: Style) -> str:
@@ -139,18 +133,12 @@ def _lines(words: list[str], style: Style) -> str:
     if len(text) <= LINE:
         return text
     parts = text.split(" ")
-    places = [
-        (
-            part.lower().strip("[]") not in BREAK_BEFORE,
-            abs(2 * len(first) - len(text)),
-            first,
-            second,
-        )
-        for i, part in enumerate(parts)
-        if i
-        and len(first := " ".join(parts[:i])) <= LINE
-        and len(second := " ".join(parts[i:])) <= LINE
-    ]
+    places = []
+    for i in range(1, len(parts)):
+        first, second = " ".join(parts[:i]), " ".join(parts[i:])
+        if len(first) <= LINE and len(second) <= LINE:
+            unnatural = parts[i].lower().strip("[]") not in BREAK_BEFORE
+            places.append((unnatural, abs(2 * len(first) - len(text)), first, second))
     return "\n".join(min(places)[2:]) if places else ""
 
 

@@ -38,10 +38,8 @@ def sampler(
     two thirds are drawn from ``scenes``, if there are any, the others are composed. Twins are two
     sounds in both orders, side by side: crops of clips, or scenes of at most half a window each.
     """
-    window, crop_length = (
-        int(seconds * config.sample_rate)
-        for seconds in (config.window_seconds, recipe.crop_seconds)
-    )
+    rate = config.sample_rate
+    window, crop_length = int(config.window_seconds * rate), int(recipe.crop_seconds * rate)
     seconds = [] if store is None else [store.seconds(row) for row in range(len(scenes))]
     decoded = [row for row, length in enumerate(seconds) if length > 0]
     short = [row for row in decoded if seconds[row] <= config.window_seconds / 2]

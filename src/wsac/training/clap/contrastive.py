@@ -104,9 +104,8 @@ class ClapTraining:
         if (out / "captioner.json").is_file():
             raise RecipeError(f"{out}: holds a captioner; give a CLAP another --out")
         if recipe.start and Path(recipe.start).resolve() == out.resolve():
-            raise RecipeError(
-                f"start = {recipe.start}: the same folder as --out; give another --out"
-            )
+            what = "the same folder as --out; give another --out"
+            raise RecipeError(f"start = {recipe.start}: {what}")
         if recipe.segments and (not recipe.start or recipe.text_steps):
             raise RecipeError("segments: they need a start, and text_steps = 0")
         origins: list[str] = []
@@ -251,9 +250,8 @@ def _load_start(start: str, device: str) -> PocketClap:
     """The CLAP to continue from. Raises RecipeError if it is of another kind."""
     clap = load_clap(start, device=device)
     if not isinstance(clap, PocketClap):
-        raise RecipeError(
-            f"start = {start}: not a pocket CLAP; train-clap continues only from these"
-        )
+        what = "not a pocket CLAP; train-clap continues only from these"
+        raise RecipeError(f"start = {start}: {what}")
     return clap
 
 

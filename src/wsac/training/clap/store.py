@@ -72,9 +72,8 @@ class AudioStore:
             if errors > ERRORS_SHOWN:
                 say(f"skipped: {errors - ERRORS_SHOWN} more, {errors} of {len(paths)} in all")
             if errors == len(paths):
-                raise AudioError(
-                    f"none of the {errors} sound files could be decoded; see the lines above"
-                )
+                what = f"none of the {errors} sound files could be decoded"
+                raise AudioError(f"{what}; see the lines above")
         return offsets
 
     def __getitem__(self, row: int) -> np.ndarray:

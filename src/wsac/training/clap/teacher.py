@@ -24,10 +24,8 @@ def teach(captions: Sequence[str], teacher: str, dim: int, *, device: str = "cpu
     embeddings = sentence_embeddings(captions, teacher, device=device)
     count, width = embeddings.shape
     if min(count, width) < dim:
-        raise ModelError(
-            f"{teacher}: {count} captions of width {width} cannot give {dim} axes; "
-            "lower embed_dim or add captions"
-        )
+        what = f"{count} captions of width {width} cannot give {dim} axes"
+        raise ModelError(f"{teacher}: {what}; lower embed_dim or add captions")
     centred = embeddings - embeddings.mean(dim=0)
     _, axes = torch.linalg.eigh(centred.T @ centred)  # ascending
     return F.normalize(centred @ axes[:, -dim:].flip(1), dim=-1)

@@ -24,9 +24,8 @@ def find_java(purpose: str) -> tuple[Path, int]:
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=Path(home, "bin") if home else None)
     if java is None:
-        where = (
-            f"JAVA_HOME is {home}, which has no bin/java" if home else "there is none on the PATH"
-        )
+        nowhere = "there is none on the PATH"
+        where = f"JAVA_HOME is {home}, which has no bin/java" if home else nowhere
         raise MissingError(f"{purpose} needs Java: {where}; {_REMEDY}")
     version, line = _version(java)
     if version is None:

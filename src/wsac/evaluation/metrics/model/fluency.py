@@ -146,7 +146,6 @@ def _build(state: dict[str, Tensor], path: Path) -> FluencyChecker:
         reason = str(error).splitlines()[-1].strip()[:200]
         raise ModelError(f"{path}: not a fluency detector in FENSE's layout ({reason})") from error
     if (kinds := model.clf.out_features) != len(LABELS):
-        raise ModelError(
-            f"{path}: {kinds} kinds of error where FENSE's detectors have {len(LABELS)}"
-        )
+        what = f"{kinds} kinds of error where FENSE's detectors have {len(LABELS)}"
+        raise ModelError(f"{path}: {what}")
     return model.eval().requires_grad_(False)
