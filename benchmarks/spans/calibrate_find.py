@@ -25,7 +25,7 @@ from wsac.data.audio.stream import AudioStream
 from wsac.inference.confidence import Logistic, calibration_error
 from wsac.inference.moments.moment_scores import CALIBRATION, MomentScorer
 from wsac.inference.spans.find_spans import find_spans
-from wsac.inference.spans.passage import Passage
+from wsac.inference.spans.span import Passage
 
 
 def overlap(passage: Passage, truths: list[Truth]) -> float:

@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from miniatures.unit_embeddings import unit
-from wsac.bridges import thinning
-from wsac.bridges.memory import SupportMemory
-from wsac.bridges.thinning import rows_unlike
+from wsac.bridges import memory as support_memory
+from wsac.bridges.memory import SupportMemory, rows_unlike
 
 
 def copies(n: int, of_each: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,7 +22,7 @@ def copies(n: int, of_each: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]
 
 @pytest.mark.parametrize("block", [3, 256])
 def test_the_first_of_each_stays(block, monkeypatch):
-    monkeypatch.setattr(thinning, "ROWS", block)
+    monkeypatch.setattr(support_memory, "ROWS", block)
     embeddings, source = copies(40, 5, seed=1)
     rows = rows_unlike(SupportMemory(embeddings), 0.98, torch.Generator())
     first = [source.tolist().index(number) for number in range(40)]
@@ -43,7 +42,7 @@ def test_one_by_one_gives_the_same(threshold):
 
 
 def test_a_large_memory_is_thinned_in_parts(monkeypatch):
-    monkeypatch.setattr(thinning, "PART", 64)
+    monkeypatch.setattr(support_memory, "PART", 64)
     embeddings, source = copies(300, 4, seed=2)
     memory = SupportMemory(embeddings)
     rows = rows_unlike(memory, 0.98, torch.Generator().manual_seed(0))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from wsac.decoder.generation.penalties import likeliest
 from wsac.decoder.kernels.dropout import drop
-from wsac.decoder.kernels.topk import likeliest
 
 
 def test_dropout_drops_a_share_and_keeps_the_mean():

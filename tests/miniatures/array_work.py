@@ -13,8 +13,7 @@ from wsac.archive.search.exact_search import nearest_exact
 from wsac.arrays import F, Tensor, torch
 from wsac.bridges import KINDS, BridgeContext, inference_bridge
 from wsac.bridges.gap import fit_gap
-from wsac.bridges.memory import SupportMemory
-from wsac.bridges.thinning import rows_unlike
+from wsac.bridges.memory import SupportMemory, rows_unlike
 from wsac.clap.pocket.melspec import LogMel
 from wsac.clap.retrieval_scores import recall_at
 from wsac.clap.tag_calibration import TagCalibration

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from wsac.runtime.read_ahead import read_ahead
+from wsac.runtime.cpus import read_ahead
 
 
 def test_the_items_are_the_same():

@@ -12,6 +12,7 @@ from wsac.types import ModelError
 WHOLE = 1 << 26  # numbers (256 MB); a larger memory stays in its file, in the precision written
 TILE = 1 << 21  # numbers handled at once: 8 MB, which stays in the processor's cache
 ROWS = 256  # embeddings compared at once
+PART = 4096  # entries that are compared with each other, to find near-duplicates
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "int8": torch.int8}
 
 
@@ -139,3 +140,41 @@ def _nearest_rows(embedding: Tensor, memory: SupportMemory, k: int) -> tuple[Ten
 def _unit(entries: Tensor) -> Tensor:
     """float32, unit norm: undoes the rounding of half precision and the scale of int8."""
     return entries if entries.dtype == torch.float32 else F.normalize(entries.float(), dim=-1)
+
+
+def rows_unlike(memory: SupportMemory, threshold: float, rng: torch.Generator) -> Tensor:
+    """Rows, rising, without near-duplicates: entries whose cosine to an earlier one that stays is
+    at least ``threshold``.
+
+    A memory of more than 8,192 entries is divided into parts, by the nearest of N / 4096 random
+    entries, and what stays is divided once more by others. Near-duplicates that fall into different
+    parts both times both stay.
+    """
+    rows = torch.arange(len(memory))
+    if len(memory) < 2 * PART:
+        return rows[_unlike(memory.embeddings, threshold)]
+    for _ in range(2):
+        rows = rows[_unlike_in_parts(memory.only(rows), threshold, rng)]
+    return rows
+
+
+def _unlike_in_parts(memory: SupportMemory, threshold: float, rng: torch.Generator) -> Tensor:
+    """Rows, rising, that stay when only entries of one part are compared."""
+    centres = SupportMemory(memory.take(memory.sample_rows(max(1, len(memory) // PART), rng)))
+    owner = torch.cat([nearest_rows(tile, centres, 1)[1].flatten() for tile in memory.tiles()])
+    parts = owner.argsort(stable=True).split(owner.bincount().tolist())
+    rows = [part[_unlike(memory.take(part), threshold)] for part in parts if len(part)]
+    return torch.cat(rows).sort().values
+
+
+def _unlike(entries: Tensor, threshold: float) -> Tensor:
+    """Which of ``[n, D]`` stay: ``[n]``, bool."""
+    stays = torch.ones(len(entries), dtype=torch.bool)
+    for start in range(0, len(entries), ROWS):
+        block, earlier = entries[start : start + ROWS], entries[:start][stays[:start]]
+        here = stays[start : start + ROWS]  # a view
+        here &= (block @ earlier.T < threshold).all(dim=1)
+        alike = (block @ block.T >= threshold).tril(-1)
+        for row in alike.any(dim=1).nonzero().flatten().tolist():
+            here[row] &= not (alike[row] & here).any()
+    return stays

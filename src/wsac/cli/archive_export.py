@@ -11,14 +11,13 @@ from typer import Exit, Option
 from wsac.io.console import count_of, say
 
 from . import common_options as common
-from .archive_contents import Folder
 
 if TYPE_CHECKING:
     from wsac.data.datasets.id_lists import IdList
 
 
 def export(
-    archive: Folder,
+    archive: common.Archive,
     to: Annotated[
         str,
         Option("--to", help="webdataset, huggingface, lhotse, csv, audacity or aac-datasets."),

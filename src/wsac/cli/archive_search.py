@@ -15,7 +15,6 @@ from . import common_options as common
 if TYPE_CHECKING:
     from wsac.archive.search.searching import Hit
 
-Folder = Annotated[Path, Argument(metavar="ARCHIVE", help="A folder of wsac archive build.")]
 Page = Annotated[
     Path | None,
     Option("--html", metavar="PAGE", callback=common.new_file, help="Also write a page to listen."),
@@ -24,7 +23,7 @@ COLUMNS = ("file", "score", "start", "end", "caption", "confidence")
 
 
 def search(
-    archive: Folder,
+    archive: common.Archive,
     text: Annotated[list[str] | None, Argument(help="The sound, in words.")] = None,
     like: Annotated[
         common.Words, Option(callback=common.existing, help="A sound to be like. Repeatable.")

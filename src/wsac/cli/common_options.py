@@ -59,6 +59,7 @@ Recordings = Annotated[Words, Option("--audio", help="Sound files, folders or gl
 Captions = Annotated[
     Paths, Option("--captions", "-c", callback=existing, help="Caption files. Repeatable.")
 ]
+Archive = Annotated[Path, Argument(metavar="ARCHIVE", help="A folder of wsac archive build.")]
 Model = Annotated[str, Option("--model", help="pocket (built in), a run folder or owner/name.")]
 Clap = Annotated[str, Option("--clap", help="pocket, a name (wsac clap list), a folder or a file.")]
 MovedClap = Annotated[str | None, Option("--clap", help="The captioner's CLAP, if it has moved.")]

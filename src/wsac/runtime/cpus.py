@@ -1,11 +1,17 @@
-"""How many processors this process may use: its affinity, and the quota of its container."""
+"""How many processors this process may use, by its affinity and the quota of its container; and
+work for a second one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
+
+Item = TypeVar("Item")
+END = object()
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
@@ -45,3 +51,16 @@ def _quota(folder: Path) -> Iterator[float]:
         limit, each = (int(file.read_text(encoding="ascii")) for file in files)
         if limit > 0:
             yield limit / each
+
+
+def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each made in a thread while the one before it is used.
+
+    Closing it waits for the item that is being made, so nothing runs on behind it. Errors come in
+    their place.
+    """
+    with ThreadPoolExecutor(1, "wsac-ahead") as pool:
+        following = pool.submit(next, items, END)
+        while (item := following.result()) is not END:
+            following = pool.submit(next, items, END)
+            yield item  # type: ignore[misc]

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from wsac.bridges.bridge import BridgeContext, training_bridge
 from wsac.bridges.gap import Gap
-from wsac.bridges.memory import SupportMemory
-from wsac.bridges.thinning import rows_unlike
+from wsac.bridges.memory import SupportMemory, rows_unlike
 from wsac.clap import load_clap
 from wsac.clap.texts import embed_texts
 from wsac.data.tokens import TokenRows

@@ -17,11 +17,10 @@ from wsac.data.soundworld import Event, render_event
 from wsac.inference.spans import describe_spans, find_spans
 from wsac.inference.spans.background import sample_of
 from wsac.inference.spans.floor import floor_of
-from wsac.inference.spans.joining import join
-from wsac.inference.spans.passage import Passage
-from wsac.inference.spans.recurrence import recurs
+from wsac.inference.spans.joining import join, recurs
 from wsac.inference.spans.rising import risings
 from wsac.inference.spans.runs import runs_of
+from wsac.inference.spans.span import Passage
 from wsac.inference.spans.spectrum import DECIBELS, Spectrum
 from wsac.inference.spans.thresholds import Thresholds
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from miniatures.cue_laws import check_cues, span_lists
 from wsac.inference.spans.span import Span
-from wsac.inference.subtitles.cues import Cue, CueLayout
-from wsac.inference.subtitles.left_out import left_out_words
+from wsac.inference.subtitles.cues import Cue, CueLayout, left_out_words
 from wsac.inference.subtitles.relevance import CueOptions, wishes
 from wsac.inference.subtitles.video_facts import NoCut
 from wsac.inference.subtitles.wording import STYLES

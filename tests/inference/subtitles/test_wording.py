@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsac.inference.subtitles.caption_words import STATES
+from wsac.inference.subtitles.caption_words import STATES, participle, third_person
 from wsac.inference.subtitles.event_phrase import event_phrase
-from wsac.inference.subtitles.verb_forms import participle, third_person
 from wsac.inference.subtitles.wording import STYLES, same_sound, style_named, wordings
 from wsac.types import RecipeError
 

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 from wsac.arrays import F, Tensor, torch
 from wsac.data.tokenizer import EOS
-from wsac.decoder.kernels.topk import likeliest
 from wsac.types import ModelError
 
 from .generation_options import GenerationOptions
-from .penalties import likeliest_tokens, log_probabilities, penalise
+from .penalties import likeliest, likeliest_tokens, log_probabilities, penalise
 from .search import Generated, Search, SearchState
 from .word_trie import WordTrie
 

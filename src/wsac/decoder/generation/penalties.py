@@ -1,12 +1,13 @@
-"""Log-probabilities of the next token, and penalties on repetition."""
+"""Log-probabilities of the next token, the likeliest of them, and penalties on repetition."""
 
 from __future__ import annotations
 
 from wsac.arrays import Tensor, torch
 from wsac.data.tokenizer import EOS, PAD
-from wsac.decoder.kernels.topk import likeliest
 
 ROWS = 32  # of scores at once: with a vocabulary of 50,000 they stay in the processor's cache
+BLOCK = 128
+MIN_BLOCKS = 32  # with fewer, torch's topk is as fast
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -31,6 +32,24 @@ def likeliest_tokens(
         parts.append(likeliest(logprob, count))
     best, token = (torch.cat(part) for part in zip(*parts, strict=True))
     return best, token
+
+
+def likeliest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` largest of the last dimension and their places, as ``values.topk(count)``."""
+    size = values.shape[-1]
+    blocks = size // BLOCK
+    if values.device.type != "cpu" or blocks < max(MIN_BLOCKS, 2 * count):
+        best, place = values.topk(min(count, size))
+        return best, place
+    split = blocks * BLOCK
+    whole, rest = values[..., :split].unflatten(-1, (blocks, BLOCK)), values[..., split:]
+    # the largest values lie in the blocks with the largest maxima, or in the rest
+    chosen = whole.amax(-1).topk(count).indices[..., None]
+    near = whole.gather(-2, chosen.expand(*chosen.shape[:-1], BLOCK)).flatten(-2)
+    places = (chosen * BLOCK + torch.arange(BLOCK)).flatten(-2)
+    tail = torch.arange(split, size).expand(*rest.shape[:-1], -1)
+    best, place = torch.cat((near, rest), dim=-1).topk(count)
+    return best, torch.cat((places, tail), dim=-1).gather(-1, place)
 
 
 def penalise(logprob: Tensor, before: Tensor, repetition: float, ngram: int) -> Tensor:

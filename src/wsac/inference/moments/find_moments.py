@@ -11,7 +11,7 @@ from wsac.clap.sounds import Audio, embed_example
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.stream import AudioStream
 from wsac.inference.spans.find_spans import find_spans
-from wsac.inference.spans.passage import Passage
+from wsac.inference.spans.span import Passage
 from wsac.types import RecipeError
 
 from .moment_scores import MomentScorer

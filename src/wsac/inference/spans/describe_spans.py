@@ -24,8 +24,7 @@ from wsac.runtime.cpus import usable_cpus
 from wsac.types import RecipeError, WsacError, did_you_mean
 
 from .find_spans import find_by_steps
-from .passage import Passage
-from .span import Kind, Span
+from .span import Kind, Passage, Span
 from .thresholds import DEFAULT, Thresholds
 
 if TYPE_CHECKING:

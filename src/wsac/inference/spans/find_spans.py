@@ -11,17 +11,14 @@ import numpy as np
 from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.data.audio.stream import SILENCE_PEAK, AudioStream
-from wsac.runtime.cpus import usable_cpus
-from wsac.runtime.read_ahead import read_ahead
+from wsac.runtime.cpus import read_ahead, usable_cpus
 
 from .background import LONGEST, changes_in, sample_of
 from .floor import BLOCK
-from .joining import join
-from .passage import Passage
-from .recurrence import REACH, recurs
-from .reel import Reel
-from .rising import risings
+from .joining import REACH, join, recurs
+from .rising import Reel, risings
 from .runs import Run, runs_of
+from .span import Passage
 from .spectrum import FRAME
 from .thresholds import DEFAULT, Thresholds
 

@@ -1,15 +1,22 @@
-"""Runs that sound alike are one event: three barks are a dog that barks."""
+"""What sounds alike: runs of one event, such as three barks of a dog; and what comes again and
+again, such as steps or a clock, and is background."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from wsac.arrays import Tensor
 
 from .runs import Run
+from .span import Passage
 from .spectrum import FRAME
 from .thresholds import Thresholds
 
 RECENT = 6  # events that a run may belong to
 LAST = 3  # runs of an event that another is compared with
+REACH = 30.0  # seconds before and after a passage in which others like it are counted
+TIMES, SECONDS = 3, 4.0  # how often and how long it sounds there, at least
+COSINE = 0.75  # of two passages that are the same
 
 
 def join(runs: list[Run], embeddings: Tensor, numbers: Thresholds) -> list[list[int]]:
@@ -34,3 +41,16 @@ def join(runs: list[Run], embeddings: Tensor, numbers: Thresholds) -> list[list[
         else:
             best.append(place)
     return events
+
+
+def recurs(passage: Passage, events: Iterable[Passage]) -> bool:
+    """Whether an event is one of several that sound alike. events: itself, and those around it."""
+    first, last = passage.start - REACH, passage.end + REACH
+    times, seconds = 0, 0.0
+    for event in events:
+        if event.end <= first or event.start >= last:
+            continue
+        if float(event.embedding @ passage.embedding) >= COSINE:
+            times += 1
+            seconds += min(event.end, last) - max(event.start, first)
+    return times >= TIMES and seconds >= SECONDS

@@ -1,10 +1,11 @@
-"""A span: what sounds from when to when."""
+"""A span: what sounds from when to when; and a passage, which is one before it has words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from wsac.arrays import Tensor
 from wsac.inference.sound_results import Tag
 
 Kind = Literal["sound", "speech", "music"]
@@ -37,3 +38,16 @@ class Span:
     @property
     def seconds(self) -> float:
         return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A span without words. start, end: seconds. embedding: [D] unit norm; the rest as in Span."""
+
+    start: float
+    end: float
+    embedding: Tensor
+    loudness: float
+    prominence: float
+    sustained: bool
+    background: bool = False

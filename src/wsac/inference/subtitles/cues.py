@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from wsac.inference.spans.span import Span
+from wsac.io.console import count_of
 from wsac.types import RecipeError, did_you_mean
 
-from .left_out import NO_ROOM
 from .wording import same_sound
 
 SHORTEST, LONGEST = 84, 700  # hundredths of a second; 84 is the first above 5/6 s
@@ -25,6 +25,12 @@ SPEED = 17  # characters a second
 LATE = 100  # hundredths by which the cue of an abrupt sound may come after it
 TOGETHER = 100  # hundredths between the starts of two sounds that share a cue
 NEVER = 1 << 60
+
+# why a sound has no cue
+UNSURE, REPEATED, SURROUNDINGS = "unsure", "repeated", "like their surroundings"
+NO_ROOM, SKIPPED = "without room", "speech or music"
+SHOWN_AT_ONE = (UNSURE, REPEATED, SURROUNDINGS)  # by the highest sensitivity
+REASONS = (*SHOWN_AT_ONE, NO_ROOM, SKIPPED)
 
 Interval = tuple[int, int]
 Place = Literal["gaps", "line"]
@@ -190,3 +196,21 @@ def _free(busy: Iterable[tuple[float, float]], gap: int) -> list[Interval]:
             free.append((start, end))
         start = max(start, math.ceil(100 * high) + gap)
     return [*free, (start, NEVER)]
+
+
+def left_out_words(left_out: Mapping[str, int], sensitivity: float = 1.0) -> str:
+    """ "3 sounds left out: 2 unsure, 1 repeated (--sensitivity 1 shows these)"; "" for none.
+
+    left_out: counts by reason, of REASONS. sensitivity: with which they were left out.
+    """
+    counts = [(left_out[reason], reason) for reason in REASONS if left_out.get(reason)]
+    if not counts:
+        return ""
+    words, others = (
+        ", ".join(f"{n:,} {reason}" for n, reason in counts if (reason in SHOWN_AT_ONE) is wanted)
+        for wanted in (True, False)
+    )
+    if words and sensitivity < 1:
+        words += " (--sensitivity 1 shows these)"
+    rest = ", ".join(filter(None, (words, others)))
+    return f"{count_of(sum(n for n, _ in counts), 'sound')} left out: {rest}"

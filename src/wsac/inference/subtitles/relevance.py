@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import insort
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -12,9 +13,8 @@ from wsac.inference.spans.span import Span
 from wsac.inference.spans.thresholds import DEFAULT
 from wsac.types import RecipeError
 
-from .clauses import without_kinds
-from .cues import LONGEST, Wish
-from .left_out import REPEATED, SKIPPED, SURROUNDINGS, UNSURE
+from .cues import LONGEST, REPEATED, SKIPPED, SURROUNDINGS, UNSURE, Wish
+from .event_phrase import event_phrase
 from .video_facts import NoCut
 from .wording import STYLES, same_sound, style_named, wordings
 
@@ -23,7 +23,14 @@ FORGOTTEN = 60.0  # seconds after which a sound counts as new by 1/e
 RECURRING = 2  # times that an event of the background counts
 SAME = 10.0  # seconds between two spans of one sound that goes on
 REMIND = 60.0  # seconds before "[rain continues]"
-KINDS = ("speech", "music")
+BETWEEN = re.compile(
+    r"[,;.]|\b(?:as|while|whilst|when|before|after|then|and|with|followed by|accompanied by)\b",
+    re.IGNORECASE,
+)
+OF_KIND = {
+    "speech": r"sp(?:ea|o)k\w*|speech|talk\w*|sa(?:ys?|id)|convers\w+|narrat\w+|announc\w+|voices?",
+    "music": r"music\w*|s[aiu]ngs?|singing|songs?|melod\w+|guitars?|pianos?|violins?|flutes?",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,9 @@ class CueOptions:
     """What becomes a cue, and how it is written.
 
     style: one of STYLES. sensitivity: 0 to 1; at 1 every event, however unsure, and a steady sound
-    once. skip:
-    kinds that are left out, "speech" or "music". min_confidence: for sounds whose confidence is
-    known. onomatopoeia: with a second line such as "woof, woof". Raises RecipeError for impossible
-    values.
+    once. skip: kinds that are left out, "speech" or "music". min_confidence: for sounds whose
+    confidence is known. onomatopoeia: with a second line such as "woof, woof". Raises RecipeError
+    for impossible values.
     """
 
     style: str = "sdh"
@@ -54,8 +60,8 @@ class CueOptions:
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name.replace('_', ' ')} {getattr(self, name):g}: give 0 to 1")
         for kind in self.skip:
-            if kind not in KINDS:
-                raise RecipeError(f"skip {kind!r}: give {' or '.join(KINDS)}")
+            if kind not in OF_KIND:
+                raise RecipeError(f"skip {kind!r}: give {' or '.join(OF_KIND)}")
 
 
 class Relevance:
@@ -167,3 +173,21 @@ def wishes(
         )
         yield Wish(span.start, texts, span)
     yield from reminders(math.inf)
+
+
+def without_kinds(caption: str, kinds: Collection[str]) -> str:
+    """What a caption tells besides speech or music: "a cat is crying" of "A man speaking while a
+    cat is crying". "" when nothing else is there; a caption of other sounds stays as it is.
+
+    kinds: "speech" or "music", as in CueOptions.skip.
+    """
+    words = "|".join(OF_KIND[kind] for kind in kinds if kind in OF_KIND)
+    pattern = re.compile(rf"\b(?:{words})\b", re.IGNORECASE)
+    if not words or not pattern.search(caption):
+        return caption
+    for clause in BETWEEN.split(caption):
+        if clause and clause.strip() and not pattern.search(clause):
+            phrase = event_phrase(clause)
+            if phrase.verb or phrase.doing:
+                return clause.strip()
+    return ""

@@ -18,8 +18,7 @@ from wsac.io.console import clock, progress
 from wsac.io.files import write_bytes
 from wsac.types import AudioError, RecipeError, WsacError
 
-from .cues import Cue, Place, check_place
-from .left_out import left_out_words
+from .cues import Cue, Place, check_place, left_out_words
 from .relevance import CueOptions
 from .result_sources import ResultSources
 from .soft_track import PLAIN_TEXT, copy_path

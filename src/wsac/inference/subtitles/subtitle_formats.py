@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from typing import Any
+from xml.sax.saxutils import escape as escape_xml
 
+from wsac.io.console import clock
 from wsac.io.csv_text import csv_line
 from wsac.io.json_text import to_json
 from wsac.types import RecipeError, did_you_mean
 
 from .cues import Cue
-from .ttml import to_ttml
 
 SUFFIXES = {
     "srt": ".srt",
@@ -23,6 +25,27 @@ SUFFIXES = {
     "csv": ".csv",
     "audacity": ".txt",
 }
+PROFILE = "http://www.w3.org/ns/ttml/profile/imsc1.1/text"
+HEAD = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<tt xmlns="http://www.w3.org/ns/ttml" xmlns:tts="http://www.w3.org/ns/ttml#styling"
+    xmlns:ttp="http://www.w3.org/ns/ttml#parameter" xmlns:ttm="http://www.w3.org/ns/ttml#metadata"
+    ttp:timeBase="media" ttp:cellResolution="32 15" ttp:contentProfiles="{profile}"
+    xml:lang="en">
+  <head>
+    <metadata><ttm:title>{title}</ttm:title></metadata>
+    <styling>
+      <style xml:id="s" tts:fontFamily="proportionalSansSerif" tts:fontSize="100%"
+        tts:textAlign="center" tts:color="#ffffff" tts:backgroundColor="#000000c0"/>
+    </styling>
+    <layout>
+      <region xml:id="bottom" tts:origin="10% 80%" tts:extent="80% 15%" tts:displayAlign="after"/>
+    </layout>
+  </head>
+  <body style="s" region="bottom">
+    <div>
+"""
+TAIL = "    </div>\n  </body>\n</tt>\n"
 COLUMNS = ("start", "end", "text", "captions", "confidence", "prominence", "sustained", "kind")
 
 
@@ -41,7 +64,7 @@ def to_text(
     left_out: how many sounds got no cue, by reason; for JSON."""
     match check_format(name):
         case "ttml":
-            return to_ttml(cues, title=title)
+            return _to_ttml(cues, title)
         case "json":
             rows = [_row(cue) | {"spans": _spans(cue)} for cue in cues]
             return to_json({"cues": rows, "left_out": dict(left_out or {})}, indent=2) + "\n"
@@ -86,3 +109,24 @@ def _facts(cue: Cue) -> dict[str, Any]:
     facts["confidence"] = "" if facts["confidence"] is None else facts["confidence"]
     facts = {k: round(v, 4) if isinstance(v, float) else v for k, v in facts.items()}
     return {"captions": captions} | facts
+
+
+def _to_ttml(cues: Sequence[Cue], title: str) -> str:
+    """In the text profile of IMSC 1.1, which broadcasters and streaming services take. Characters
+    that XML does not allow become U+FFFD.
+
+    Source: W3C, TTML2 and "TTML Profiles for Internet Media Subtitles and Captions 1.1".
+    """
+    head = HEAD.format(profile=PROFILE, title=escape_xml(_allowed(title)))
+    return head + "".join(map(_paragraph, range(1, len(cues) + 1), cues)) + TAIL
+
+
+def _paragraph(number: int, cue: Cue) -> str:
+    lines = "<br/>".join(escape_xml(_allowed(line)) for line in cue.text.split("\n"))
+    start, end = (clock(seconds, 3, hours=2) for seconds in (cue.start, cue.end))
+    times = f'begin="{start}" end="{end}"'
+    return f'      <p xml:id="c{number}" {times}>{lines}</p>\n'
+
+
+def _allowed(text: str) -> str:
+    return re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

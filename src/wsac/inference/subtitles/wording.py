@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from wsac.types import RecipeError, did_you_mean
 
+from .caption_words import participle, third_person
 from .event_phrase import EventPhrase, event_phrase
-from .verb_forms import participle, third_person
 
 LINE = 42  # characters
 LINES = 2
