@@ -3,15 +3,17 @@
 python benchmarks/esc50/esc50_search.py ../shared/audio
 
 The clips of fold 5 are embedded as in an archive (float16); each of the 50 names, with spaces for
-underscores, is a query of `wsac search`. Prints mAP@10, beside that of `wsac tag`, which ranks the
-clips by the probability of the name among all 50: it knows what else there is. AP@10 of a query is
-the mean of the precisions at the ranks of the right clips, of at most ten.
+underscores, is a query of `wsac search`; with --others, each label that two or more of the other
+clips in the folder share. Prints mAP@10, beside that of `wsac tag`, which ranks the clips by the
+probability of the name among all 50: it knows what else there is. AP@10 of a query is the mean of
+the precisions at the ranks of the right clips, of at most ten.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -33,17 +35,25 @@ def main() -> None:
     parser.add_argument("audio", type=Path, help="the folder with manifest.csv")
     parser.add_argument("--clap", default="pocket", help="pocket, or a folder of wsac train-clap")
     parser.add_argument("--fold", default="5")
+    parser.add_argument(
+        "--others", action="store_true", help="what is not of ESC-50, by its labels"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
 
     with (options.audio / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["esc50_class"]]
+        every = list(csv.DictReader(file))
+    name_of, rows = "esc50_class", [row for row in every if row["esc50_class"]]
     clips = [row for row in rows if row["fold"] == options.fold]
-    names = sorted({row["esc50_class"] for row in rows})
+    if options.others:
+        name_of, rows = "label", [row for row in every if not row["esc50_class"]]
+        clips = rows
+    counts = Counter(row[name_of] for row in rows)
+    names = sorted(name for name, count in counts.items() if count > 1)
     clap = load_clap(options.clap)
     paths = [options.audio / row["file"] for row in clips]
     files, embeddings = embed_audible(paths, clap)
-    class_of = {str(path): row["esc50_class"] for path, row in zip(paths, clips, strict=True)}
+    class_of = {str(path): row[name_of] for path, row in zip(paths, clips, strict=True)}
     classes = np.array([class_of[file] for file in files])
 
     stored = embeddings.half().numpy()

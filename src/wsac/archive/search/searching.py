@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 EXACT = 1_000_000  # embeddings that are compared one by one; for more there is faiss
 RANKED, RANKED_PER_TOP = 100, 5  # of the nearest, how many are ordered anew
+SHARPNESS = 0.1  # divides cosines: the nearest labels count most
+RIVAL, SAME = 0.6, 0.9  # cosine of query and label: up to it a full rival, from it on none
 MINUS = 0.5  # weight of what is unwanted
 INDEXES = ("auto", "exact", "faiss")
 COLUMNS = ("path", "seconds", "caption", "guess", "confidence")
@@ -132,10 +134,16 @@ class ArchiveSearch:
 
 
 def by_fit(scorer: MomentScorer, query: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-    from wsac.arrays import torch
+    """The places of embeddings [N, D] by their cosine with the query, against those with labels.
 
-    fit = scorer.features(torch.from_numpy(query), torch.from_numpy(embeddings).float())[:, 0]
-    return np.argsort(-fit.numpy(), kind="stable")
+    A label counts less the more it says what the query does.
+    """
+    sharpened = embeddings.astype(np.float32) / SHARPNESS
+    labels = np.asarray(scorer.rivals)
+    weights = np.clip((SAME - labels @ query) / (SAME - RIVAL), 0, 1)
+    with np.errstate(divide="ignore"):  # no rivals: all fit as well, and keep their order
+        fit = sharpened @ query - np.log(np.exp(sharpened @ labels.T) @ weights)
+    return np.argsort(-fit, kind="stable")
 
 
 SPAN = ("start", "end", "text", "confidence")
