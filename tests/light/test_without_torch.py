@@ -7,6 +7,42 @@ from importlib.util import find_spec
 
 import pytest
 
+SERVED = """
+import json, sys, threading, time, urllib.error, urllib.request
+import uvicorn
+from wsac import Captioner
+from wsac.serve.app import create_app
+app = create_app(Captioner.load(), teach=("unused",), quiet=True)
+server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+thread = threading.Thread(target=server.run)
+thread.start()
+while not server.started:
+    time.sleep(0.05)
+home = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+def ask(path, body=None, kind="application/json"):
+    request = urllib.request.Request(home + path, body, {"Content-Type": kind} if body else {})
+    try:
+        return urllib.request.urlopen(request).read()
+    except urllib.error.HTTPError as error:
+        return error.read()
+sound = open(sys.argv[1], "rb").read()
+LINE, NAMED = "\\r\\n", 'Content-Disposition: form-data; name='
+def form(**fields):
+    parts = [f'--x{LINE}{NAMED}"{name}"{LINE * 2}{text}{LINE}' for name, text in fields.items()]
+    head = "".join(parts) + f'--x{LINE}{NAMED}"file"; filename="a.wav"{LINE * 2}'
+    return head.encode() + sound + f"{LINE}--x--{LINE}".encode()
+rows, kind = {}, "multipart/form-data; boundary=x"
+tags = {"labels": "beep, rain"}
+of_sound = {"captions": {"nearest": 2}, "tags": tags, "spans": {}, "transcriptions": {}}
+for name, fields in of_sound.items():
+    rows[name] = json.loads(ask(f"/v1/audio/{name}", form(**fields), kind))
+rows["embeddings"] = json.loads(ask("/v1/embeddings", b'{"input": "rain"}'))
+rows["teach"] = json.loads(ask("/v1/teach", b'{"captions": ["a dog barks", "rain"]}'))
+rows["example"] = len(ask("/examples/siren.wav"))
+server.should_exit = True
+thread.join()
+print(json.dumps(rows))
+"""
 NEEDS = "needs torch: pip install 'wsac[train]'"
 LIGHT_START = """
 import sys
@@ -90,6 +126,22 @@ def test_an_archive_is_built_and_searched(run, sounds, tmp_path):
     done = run("search", tmp_path / "archive", "a beep", "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) == 3
+
+
+def test_a_server(run, sounds):
+    for module in ("starlette", "uvicorn", "python_multipart", "prometheus_client"):
+        pytest.importorskip(module, reason="needs wsac[serve]")
+    done = run(sounds / "beeps.wav", code=SERVED)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert rows["captions"]["caption"] or rows["captions"]["guess"]
+    assert len(rows["captions"]["nearest"]) == 2
+    assert rows["tags"]["tags"][0]["label"] == "beep"
+    assert rows["spans"]["end"] == 2.0
+    assert "text" in rows["transcriptions"]
+    assert len(rows["embeddings"]["data"][0]["embedding"]) > 100
+    assert rows["teach"]["error"]["message"] == f"teaching {NEEDS}"
+    assert rows["example"] > 10_000
 
 
 def test_captions_are_scored_by_words(run, tmp_path):

@@ -16,7 +16,7 @@ import numpy as np
 
 from wsac.arrays import torch
 from wsac.clap.encoder import check_texts
-from wsac.clap.pocket.pocket_clap import PocketClap
+from wsac.clap.pocket.pocket_encoder import PocketEncoder
 from wsac.clap.sounds import LONG, AudioEmbedding, whole_sound
 from wsac.data.audio.audio_options import AudioOptions
 from wsac.data.audio.decoding import as_audio_error
@@ -152,7 +152,7 @@ class SoundEngine:
         """In the thread of the model, or before it works."""
         self.captioner = captioner
         self._embed: Callable[..., torch.Tensor] = captioner.clap.embed_audio
-        if isinstance(captioner.clap, PocketClap):
+        if isinstance(captioner.clap, PocketEncoder):
             self._embed = partial(captioner.clap.embed_audio, slack=SLACK)
         self._taggers: OrderedDict[tuple[str, ...], Tagger] = OrderedDict()
         self._describers: dict[str, Describer] = {}

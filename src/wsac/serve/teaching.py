@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from wsac.arrays import WITH_TORCH
 from wsac.inference.captioner import Captioner
 from wsac.io.json_text import to_json
 from wsac.io.locks import temporary_beside
@@ -57,8 +58,11 @@ class Teacher:
         self._began = 0.0
 
     def start(self, wanted: TeachRequest) -> TeachState:
-        """Begin a training. Raises RefusalError: 409 while another one runs, for a name that is
-        taken and for too many models; 400 for too many captions; 503 when the disk is full."""
+        """Begin a training. Raises RefusalError: 409 without torch, while another one runs, for a
+        name that is taken and for too many models; 400 for too many captions; 503 when the disk is
+        full."""
+        if not WITH_TORCH:
+            raise RefusalError(409, "teaching needs torch: pip install 'wsac[train]'")
         if self._task is not None and not self._task.done():
             what = "a training is running; wait for its end, or end it with DELETE /v1/teach"
             raise RefusalError(409, what)
