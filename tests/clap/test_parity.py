@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from wsac.clap import load_clap
 from wsac.clap.public.catalog import FAMILIES
-from wsac.clap.public.public_clap import clean_caption
+from wsac.clap.public.public_encoder import clean_caption
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,9 @@ from miniatures.public_checkpoints import FILES, WORDS, model, tokenizer, write_
 from wsac.clap import ClapEncoder, load_clap
 from wsac.clap.collections import read_embeddings
 from wsac.clap.public.catalog import FAMILIES
-from wsac.clap.public.checkpoints import read_tensors, read_tokenizer
+from wsac.clap.public.checkpoints import read_tensors
 from wsac.clap.public.state_dicts import canonical
+from wsac.clap.public.tokenizer_file import read_tokenizer
 from wsac.cli import main
 from wsac.types import ModelError
 

@@ -25,7 +25,6 @@ import torch.nn.functional as F
 from wsac.bridges import BridgeContext, inference_bridge
 from wsac.bridges.gap import fit_gap
 from wsac.bridges.memory import SupportMemory
-from wsac.clap.pocket.pocket_config import BUNDLED
 from wsac.data.soundworld import demo_scenes, render_scene
 from wsac.decoder.generation import GenerationOptions, generate
 from wsac.decoder.onnx_decoder import OnnxDecoder
@@ -382,44 +381,3 @@ def test_a_folder_is_whole_or_absent(tmp_path):
     with pytest.raises(WsacError, match="cannot write"):
         fill(tmp_path / "file" / "below")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
-
-
-@needs_onnx
-def test_graphs_without_weights_give_what_torch_gives(clap, clap_folder, tmp_path):
-    from wsac.clap.pocket.onnx_clap import OnnxClap
-    from wsac.inference.onnx.skeletons import write_towers
-    from wsac.io.checked_json import add_files
-
-    folder = tmp_path / "clap"
-    shutil.copytree(clap_folder, folder)
-    with pytest.raises(ModelError, match="no graphs"):
-        OnnxClap.load(folder)
-    add_files(folder / "clap.json", lambda part: write_towers(clap, part))
-    assert (folder / "audio.onnx").stat().st_size < 100_000
-    light = OnnxClap.load(folder)
-    texts = ["a dog barks", "rain falls on a roof"]
-    torch.testing.assert_close(light.embed_text(texts), clap.embed_text(texts), atol=1e-5, rtol=0)
-    sounds = [0.1 * torch.sin(torch.arange(n) / 20) for n in (9_000, 16_000, 30_000)]
-    torch.testing.assert_close(
-        light.embed_audio(sounds), clap.embed_audio(sounds), atol=1e-5, rtol=0
-    )
-
-
-@needs_onnx
-@pytest.mark.slow
-def test_graphs_without_weights_depend_on_sizes_alone(tmp_path):
-    """So that a captioner with the sizes of the built-in one takes its graphs when it is saved."""
-    from wsac.inference.onnx.skeletons import write_steps, write_towers
-
-    built_in = Captioner.load(device="cpu")
-    torch.manual_seed(0)
-    for model in (built_in.decoder, built_in.clap):
-        for value in model.parameters():
-            torch.nn.init.normal_(value)
-    write_steps(built_in.decoder, tmp_path)
-    write_towers(built_in.clap, tmp_path)
-    built_in.save(tmp_path / "run")
-    for name in ("prefill.onnx", "step.onnx"):
-        assert (tmp_path / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
-    for name in ("audio.onnx", "text.onnx"):
-        assert (tmp_path / name).read_bytes() == (BUNDLED / name).read_bytes()

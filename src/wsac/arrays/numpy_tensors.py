@@ -213,7 +213,7 @@ def _method(name: str) -> Any:
 
 for _name in "sum mean amax amin all any argmax argmin".split():
     setattr(Tensor, _name, _method(_name))
-for _name in "exp log sqrt square abs isfinite tril bincount quantile".split():
+for _name in "exp log log10 sqrt square abs isfinite tril bincount quantile".split():
     setattr(Tensor, _name, wrapped(getattr(np, _name)))
 Tensor.nonzero = wrapped(np.argwhere)
 KINDS = {"float": "f4", "double": "f8", "half": "f2", "long": "i8", "bool": "?"}

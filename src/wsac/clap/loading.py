@@ -55,6 +55,10 @@ def load_clap(
             from .pocket.pocket_clap import PocketClap
 
             return PocketClap.load(path, device=device)
+        if not WITH_TORCH:
+            from .public.onnx_public_clap import OnnxPublicClap
+
+            return OnnxPublicClap.load(path)
     need_torch(f"the CLAP {name}", ModelError)
     from .public.checkpoints import PICKLES, load_public
 

@@ -22,6 +22,7 @@ from .catalog import CLAP_FOLDER, FAMILIES, Family
 from .cnn14 import Cnn14
 from .public_clap import PublicClap, mel_filters, temperature_of
 from .state_dicts import audio_config, canonical, text_config
+from .tokenizer_file import read_tokenizer
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin")
 # Buffers that PublicClap makes itself.
@@ -46,10 +47,13 @@ def load_public(
         model, files = _converted(path)
     else:
         model, files = _transformers(path)
-    model.fingerprint = _fingerprint(files, model)
+    own = read_json(files[0]).get("fingerprint") if files[0].name == "clap.json" else None
+    model.fingerprint = own or _fingerprint(files, model)
     if model.tokenizer is None and (words := _find_tokenizer(Path(tokenizer or path))):
         model.tokenizer = read_tokenizer(words, model.family)
-        model.fingerprint += f"-t{hashlib.sha256(words.read_bytes()).hexdigest()[:8]}"
+        model.fingerprint += (
+            "" if own else f"-t{hashlib.sha256(words.read_bytes()).hexdigest()[:8]}"
+        )
     if isinstance(model.audio, Cnn14):  # this halves the time of its convolutions on a CPU
         model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval().to(device)
@@ -227,21 +231,3 @@ def _find_tokenizer(place: Path) -> Path | None:
         raise ModelError(f"{place}: no such tokenizer; give a folder or a tokenizer.json")
     candidates = (place, place / "tokenizer.json", place.parent / "tokenizer.json")
     return next((path for path in candidates if path.suffix == ".json" and path.is_file()), None)
-
-
-def read_tokenizer(path: Path, family: Family | None = None) -> Any:
-    """A ``tokenizers.Tokenizer`` without truncation and padding. Raises ModelError.
-
-    MS-CLAP 2023 pads with "!": a special token from then on, which never merges ("storm!!!").
-    """
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises plain Exceptions
-        raise ModelError(f"{path}: not a tokenizer.json ({first_line(error)})") from error
-    if family is not None and family.text == "gpt2":
-        tokenizer.add_special_tokens(["!"])
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer

@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEAST_FRAMES = 64  # fewer are pooled away to nothing
-
 
 class ConvBlock(nn.Module):
     """Two 3×3 convolutions, each with batch norm and ReLU."""

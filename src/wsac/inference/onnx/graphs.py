@@ -186,6 +186,8 @@ def _quiet_exporter() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", deprecated, FutureWarning)
+            effects = "While compiling, we found certain side effects"  # transformers' own hooks
+            warnings.filterwarnings("ignore", effects, UserWarning)
             yield
     finally:
         log.setLevel(level)

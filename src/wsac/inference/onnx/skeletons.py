@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.clap.pocket.pocket_encoder import GRAPHS
+from wsac.clap.public.public_clap import PublicClap
 from wsac.decoder import TransformerDecoder
 from wsac.decoder.onnx_decoder import PREFILL, STEP
 from wsac.inference.captioner import Captioner
@@ -22,15 +23,20 @@ from .graphs import Graph, Inputs, write_decoder, write_graph
 
 
 def add_graphs(captioner: Captioner, folder: Path) -> list[Path]:
-    """Write the graphs of a captioner into its folder, and those of its own CLAP into its ``clap``.
+    """Write the graphs of a captioner into its folder, and those of its own CLAP into its ``clap``;
+    a public one is copied there.
 
     Returns what was written. Raises ModelError for a captioner that has no graphs (``can_export``).
     """
     places = [folder / name for name in (PREFILL, STEP)]
-    decoder, clap = cast(TransformerDecoder, captioner.decoder), cast(PocketClap, captioner.clap)
-    if (folder / "clap").is_dir():
-        add_files(folder / "clap" / "clap.json", lambda part: write_towers(clap, part))
-        places += [folder / "clap" / name for name in GRAPHS]
+    decoder, clap = cast(TransformerDecoder, captioner.decoder), captioner.clap
+    own = folder / "clap"
+    if isinstance(clap, PublicClap):
+        clap.save(own, fingerprint=clap.fingerprint)
+        add_files(own / "clap.json", lambda part: write_public_towers(clap, part))
+    elif own.is_dir():
+        add_files(own / "clap.json", lambda part: write_towers(cast(PocketClap, clap), part))
+    places += [own / name for name in GRAPHS if (own / name).is_file()]
     add_files(folder / CARD, lambda part: write_steps(decoder, part))
     return places
 
@@ -46,6 +52,24 @@ def write_towers(clap: PocketClap, folder: Path) -> None:
     )
     towers = Graph(clap, lambda x: clap.audio(x)), Graph(clap, lambda x: clap.text(x))
     for name, tower, values in zip(GRAPHS, towers, inputs, strict=True):
+        _write_skeleton(tower, values, folder / name)
+
+
+def write_public_towers(clap: PublicClap, folder: Path) -> None:
+    """log-mel in dB [B, frames, 64] → [B, D], and token ids with their mask [B, L] → [B, D]."""
+    sounds = torch.zeros(2, round(clap.window_seconds * clap.sample_rate))
+    ids, mask = (torch.full((2, 7), value, dtype=torch.long) for value in (2, 1))
+    axes: dict[int, Any] = {0: "batch", 1: "frames"}
+    if clap.family.shorter != "as it is":  # all windows are made equally long
+        del axes[1]
+    same = torch.export.Dim.DYNAMIC  # a dimension that another input has named
+    inputs: tuple[Inputs, Inputs] = (
+        {"log_mel": (clap.log_mel(clap.prepare(sounds)), axes)},
+        {"ids": (ids, {0: "batch", 1: "length"}), "mask": (mask, {0: same, 1: same})},
+    )
+    audio = Graph(clap, lambda x: clap.audio_tower(x))
+    text = Graph(clap, lambda ids, mask: clap.text_tower(ids, mask))
+    for name, tower, values in zip(GRAPHS, (audio, text), inputs, strict=True):
         _write_skeleton(tower, values, folder / name)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wsac.clap.public.checkpoints import read_tensors, read_tokenizer
+from wsac.clap.public.checkpoints import read_tensors
+from wsac.clap.public.tokenizer_file import read_tokenizer
 from wsac.clap.texts import cache_folder, load_or_make
 from wsac.io.console import progress
 from wsac.io.hub import hub_file
