@@ -58,21 +58,23 @@ def test_layer_norms_of_roberta_have_the_epsilon_of_their_file(tmp_path):
     assert layers == [1e-5, 1e-12]
 
 
-def test_no_clip_is_ever_called_longer(monkeypatch, tmp_path):
+@torch.no_grad()
+def test_no_clip_is_ever_called_longer(tmp_path):
     """The fused towers do otherwise with a clip that is_longer; their extractor marks one of a
     batch at random.
     """
     clap = load_clap(write_file("laion-fused", tmp_path))
-    seen = []
-    inner = clap.audio.model.forward
-    monkeypatch.setattr(
-        clap.audio.model,
-        "forward",
-        lambda **given: seen.append(given["is_longer"]) or inner(**given),
-    )
-    clap.embed_audio([0.1 * torch.randn(n) for n in (48_000, 480_000, 900_000)])
-    assert seen
-    assert not any(bool(flags.any()) for flags in seen)
+    log_mel = clap.log_mel(clap.prepare(0.1 * torch.randn(2, 480_000)))
+    ours = clap.audio(log_mel)
+    fusing = [part for part in clap.audio.model.modules() if hasattr(part, "enable_fusion")]
+    assert len(fusing) == 2
+    for part in fusing:
+        part.enable_fusion = True
+    four = log_mel[:, None].expand(-1, 4, -1, -1)
+    for longer, same in ((False, True), (True, False)):
+        flags = torch.tensor([[longer], [longer]])
+        theirs = clap.audio.model(input_features=four, is_longer=flags).pooler_output
+        assert torch.allclose(ours, theirs, atol=1e-6) == same
 
 
 def test_wavcaps_htsat_takes_no_more_than_its_frames(tmp_path):
