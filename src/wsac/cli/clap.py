@@ -59,11 +59,12 @@ def info(
     from wsac.clap import load_clap
 
     model = load_clap(name, tokenizer=tokenizer, offline=offline)
-    parameters = sum(p.numel() for p in model.parameters()) if hasattr(model, "parameters") else 0
     facts: dict[str, Any] = {"name": name}
     for key in ("fingerprint", "embed_dim", "sample_rate", "window_seconds"):
         facts[key] = getattr(model, key)
-    facts |= {"parameters": parameters, "temperature": model.temperature}
+    if hasattr(model, "parameters"):
+        facts["parameters"] = sum(p.numel() for p in model.parameters())
+    facts["temperature"] = model.temperature
     rows = []
     for key, value in facts.items():
         rows.append((key.replace("_", " "), f"{value:g}" if isinstance(value, float) else value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ def measure_gap(text: Tensor, audio: Tensor, gap: Gap, *, paired: bool = False) 
     """
     spreads = {}
     for name, values in cosines(text, audio, paired=paired).items():
-        deviation = float(values.std(correction=0))
-        spreads[name] = {"mean": float(values.mean()), "deviation": deviation}
+        array = values.double().numpy()
+        spreads[name] = {"mean": float(array.mean()), "deviation": float(array.std())}
     ranks = effective_rank(gap.text_covariance), effective_rank(gap.audio_covariance)
     bridges: dict[str, dict[str, float]] = {}
     memory = SupportMemory(text)
@@ -66,7 +67,8 @@ def cosines(text: Tensor, audio: Tensor, *, paired: bool = False) -> dict[str, T
     t, a = _sample(text, SAMPLE), _sample(audio, SAMPLE)
     values = {}
     for name, rows in (("text-text", t), ("audio-audio", a)):
-        values[name] = (rows @ rows.T)[tuple(torch.triu_indices(len(rows), len(rows), 1))]
+        number = torch.arange(len(rows))
+        values[name] = (rows @ rows.T)[number[:, None] < number]
     values["audio-text"] = (a @ t.T).flatten()
     return values | ({"pairs": (audio * text).sum(dim=1)} if paired else {})
 
@@ -82,16 +84,16 @@ def principal_angles(text: Tensor, audio: Tensor, directions: int = SUBSPACE) ->
     text, audio: ``[D, D]``.
     """
     count = min(directions, len(text))
-    u, v = (torch.linalg.eigh(c.double()).eigenvectors[:, -count:] for c in (text, audio))
-    singular = torch.linalg.svdvals(u.T @ v).clamp(max=1)
-    return torch.rad2deg(torch.arccos(singular)).tolist()
+    u, v = (torch.linalg.eigh(c.double())[1][:, -count:] for c in (text, audio))
+    singular = torch.linalg.svd(u.T @ v)[1].clamp(max=1)
+    return [math.degrees(math.acos(cosine)) for cosine in singular.tolist()]
 
 
 def effective_rank(covariance: Tensor) -> float:
     """exp of the entropy of the eigenvalues of ``[D, D]``. Source: Roy & Vetterli 2007."""
-    values = torch.linalg.eigvalsh(covariance.double()).clamp(min=0)
+    values = torch.linalg.eigh(covariance.double())[0].clamp(min=0)
     share = values / values.sum()
-    return float(torch.exp(-(share * share.clamp(min=1e-30).log()).sum()))
+    return math.exp(-float((share * share.clamp(min=1e-30).log()).sum()))
 
 
 def figure_rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -144,7 +146,8 @@ def write_gap_page(
     """
     both = torch.cat((text, audio))
     centre = both.mean(0)
-    _, _, axes = torch.pca_lowrank(both - centre, 2, niter=8)
+    spread = both - centre
+    axes = torch.linalg.eigh(spread.T @ spread)[1][:, [-1, -2]]  # the two principal directions
     shifted = inference_bridge("shift", BridgeContext(gap=gap))(audio)
     points = {}
     for name, cloud in (("texts", text), ("sounds", audio), ("sounds, shifted", shifted)):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wsac.arrays import F, Tensor, torch
+from wsac.arrays import Tensor
 from wsac.inference.caption_options import CaptionOptions
 from wsac.inference.captioner import Captioner
 from wsac.io.console import progress
@@ -181,7 +181,7 @@ def cycle_score(texts: Tensor, sounds: Tensor, temperature: float) -> float:
     texts, sounds: ``[N, D]``, unit norm.
     """
     logits = texts @ sounds.float().T / temperature
-    return -float(F.cross_entropy(logits, torch.arange(len(texts))))
+    return float(logits.log_softmax(dim=1).diagonal().mean())
 
 
 def at_fault(caption: str) -> bool:

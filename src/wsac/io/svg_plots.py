@@ -159,7 +159,9 @@ def histogram_svg(
 def histograms_svg(series: Mapping[str, Sequence[float]], *, title: str) -> str:
     """The distributions of several sets of finite values over one another, each as its share."""
     finite = [_finite(values) for values in series.values()]
-    edges = np.linspace(*_limits(np.concatenate([*finite, ()]), room=0), 121)
+    everything = np.concatenate([*finite, ()])
+    bins = min(120, 20 + len(everything) // 50)
+    edges = np.linspace(*_limits(everything, room=0), bins + 1)
     shares = [np.histogram(values, edges)[0] / max(1, len(values)) for values in finite]
     y = (0.0, 1.05 * max((share.max() for share in shares), default=0) or 1.0)
     axes = Axes(_limits(edges), y, title, y_ticks=[(0, "")], left=20, legend=list(series))

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from wsac.arrays import need_torch
 from wsac.types import ModelError, WsacError, did_you_mean
 
 from .items import Item, MissingError, Score
@@ -88,6 +89,7 @@ def _novelty(task: Task) -> list[Score]:
 
 
 def _sbert_sim(task: Task) -> list[Score]:
+    need_torch("it", MissingError)
     from .model.encoders import load_encoder
     from .model.fense import DEFAULT_ENCODER, sbert_sim
 
@@ -96,6 +98,7 @@ def _sbert_sim(task: Task) -> list[Score]:
 
 
 def _fer(task: Task) -> list[Score]:
+    need_torch("it", MissingError)
     from .model.fense import fer
     from .model.fluency import DEFAULT_CHECKER, load_checker
 
@@ -119,6 +122,7 @@ def _spider(task: Task) -> list[Score]:
 
 
 def _penalised(task: Task, name: str, plain: str) -> list[Score]:
+    need_torch("it", MissingError)
     from .model.fense import penalised
 
     return [penalised(task.score(plain), task.score("fer"), name)]

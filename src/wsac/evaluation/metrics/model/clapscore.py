@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.clap.collections import embed_sounds
 from wsac.clap.texts import embed_texts
