@@ -160,6 +160,8 @@ def test_captions_are_scored_by_words(run, tmp_path):
         ("train-clap", "--pairs", "pairs.csv", "--out", "run"),
         ("demo", "--out", "demo"),
         ("export", "pocket", "--onnx", "graphs"),
+        ("evaluate", "-c", "captions.csv", "-r", "captions.csv", "--metrics", "fense"),
+        ("benchmark", "paper-table"),
         ("caption", "noise.wav", "--precision", "bfloat16"),
         ("caption", "noise.wav", "--device", "cuda"),
         ("tag", "noise.wav", "--labels", "dog, rain", "--clap", "laion"),
@@ -168,6 +170,7 @@ def test_captions_are_scored_by_words(run, tmp_path):
 )
 def test_what_needs_torch_says_so_in_one_line(run, sounds, tmp_path, words):
     (tmp_path / "captions.txt").write_text("a dog barks\n" * 3, encoding="utf-8")
+    (tmp_path / "captions.csv").write_text("file_name,caption\na.wav,rain\n", encoding="utf-8")
     (tmp_path / "pairs.csv").write_text("audio,caption\nnoise.wav,noise\n", encoding="utf-8")
     (tmp_path / "noise.wav").write_bytes((sounds / "noise.wav").read_bytes())
     done = run(*words, cwd=tmp_path)
