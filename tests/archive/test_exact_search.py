@@ -7,7 +7,7 @@ import pytest
 
 from miniatures.archives import clustered_embeddings
 from wsac.archive.search.embedding_file import EmbeddingFile, IndexedShard
-from wsac.archive.search.exact_search import nearest_exact
+from wsac.archive.search.exact_search import half_products, nearest_exact
 
 
 def plain_search(embeddings, query, k, rows=None):
@@ -38,6 +38,21 @@ def test_exact_search_equals_float64(spread, dim):
                 right_scores, right = plain_search(embeddings, query, k, rows)
                 assert places.tolist() == right.tolist()
                 np.testing.assert_array_equal(scores, right_scores)
+
+
+def test_products_without_torch_are_those_of_float32():
+    halves = clustered_embeddings(1000, 512)
+    halves[0, :6] = [0, -0.0, 6e-8, -6e-8, 1, -1]  # zeros, subnormal numbers, the largest
+    query = queries(halves, 1)[0]
+    for rows in (None, np.array([0, 3, 999]), np.empty(0, np.int64)):
+        right = (halves if rows is None else halves[rows]).astype(np.float64) @ query
+        products = half_products(halves, query, rows)
+        assert products.dtype == np.float32
+        np.testing.assert_allclose(products, right, atol=512 * 2.0**-24)
+    for odd in (halves[:10, :7], halves[:0]):
+        right = odd.astype(np.float32) @ query[: odd.shape[1]]
+        odd = np.ascontiguousarray(odd)
+        np.testing.assert_allclose(half_products(odd, query[: odd.shape[1]]), right, atol=1e-6)
 
 
 def test_equal_embeddings_keep_their_order():
