@@ -120,6 +120,24 @@ def test_only_new_shards_are_added(tmp_path, monkeypatch):
             assert index.nearest(query, 1)[1] == nearest_exact(source.embeddings, query, 1)[1]
 
 
+def test_an_index_of_another_kind_is_made_again(tmp_path, monkeypatch):
+    pytest.importorskip("faiss", reason="needs faiss: pip install '.[search]'")
+    from wsac.archive.search import ivf_index
+
+    source = unit_of(clustered_embeddings(500, 16))
+    with monkeypatch.context() as before:
+        before.setattr(ivf_index, "KIND", "another")
+        ivf_index.IvfIndex(source, tmp_path)
+    learned = []
+    real = ivf_index.IvfIndex._trained
+    monkeypatch.setattr(
+        ivf_index.IvfIndex, "_trained", lambda self: learned.append(1) or real(self)
+    )
+    ivf_index.IvfIndex(source, tmp_path)
+    ivf_index.IvfIndex(source, tmp_path)
+    assert learned == [1]
+
+
 def test_a_damaged_index_is_made_again(tmp_path):
     pytest.importorskip("faiss", reason="needs faiss: pip install '.[search]'")
     from wsac.archive.search.ivf_index import IvfIndex

@@ -1,7 +1,8 @@
 """An approximate index for millions of embeddings: cells and 8 bits a number, by faiss.
 
-Only the nearest cells are looked at, and what they give is compared again exactly. The extra
-``search`` installs faiss.
+Only the nearest cells are looked at, and what they give is compared again exactly. Numbers are
+multiplied so that they fill -127 to 127; a query, too, and products of integers are quick. The
+extra ``search`` installs faiss.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from wsac.types import WsacError
 from .embedding_file import EmbeddingFile
 from .exact_search import rerank
 
-CELLS_PER_ROOT = 4  # cells for each square root of N
-TRAINED_PER_CELL = 64  # embeddings that a cell's centre is learned from
-ROUNDS = 10  # of k-means
+KIND = "cells, 8 bits signed"  # an index of another kind is made again
+LARGEST = 127
+CELLS_PER_ROOT = 2  # cells for each square root of N
+TRAINED_PER_CELL = 32  # embeddings that a cell's centre is learned from
+ROUNDS = 8  # of k-means
 RERANKED = 16  # times k: candidates that are compared exactly, and 100 at least
-SCANNED = 80_000  # embeddings that a query looks at, as rounded ones: some milliseconds
+SCANNED = 50_000  # embeddings that a query looks at, as rounded ones: some milliseconds
 AT_ONCE = 1 << 16  # embeddings added at once, in float32
 RETRAIN = 3.0  # growth at once from which cells are learned again
 
@@ -53,18 +56,19 @@ class IvfIndex:
     def __init__(self, source: EmbeddingFile, folder: Path, scanned: int = SCANNED) -> None:
         self._faiss, self._source = faiss_or_error(), source
         path, card = folder / f"{source.unit}.faiss", folder / f"{source.unit}-faiss.json"
-        index, shards = self._read(path, card)
+        index, shards, self._scale = self._read(path, card)
         if index is None or shards != _facts(source):
             with alone_in(folder, wait=True):
                 settle(folder)
-                index, shards = self._read(path, card)  # another process may have been first
+                index, shards, self._scale = self._read(path, card)  # perhaps another was first
                 if index is None or shards != _facts(source):
                     index = self._extended(index, shards)
                     with atomic_update(folder) as new:
                         self._faiss.write_index(index, str(new / path.name))
                         sums = {path.name: checksum_of(new / path.name)}
-                        facts = {"clap_fingerprint": source.clap_fingerprint}
-                        write_record(new / card.name, facts | {"shards": _facts(source)}, sums)
+                        facts = {"kind": KIND, "clap_fingerprint": source.clap_fingerprint}
+                        facts |= {"scale": self._scale, "shards": _facts(source)}
+                        write_record(new / card.name, facts, sums)
         self._index = index
         share = scanned / max(1, len(source.embeddings))
         self.probes = max(1, min(index.nlist, round(index.nlist * share)))
@@ -78,17 +82,22 @@ class IvfIndex:
             options["sel"] = self._faiss.IDSelectorBatch(rows)
         settings = self._faiss.SearchParametersIVF(**options)
         count = min(max(100, RERANKED * k), len(self._source.embeddings))
-        places = self._index.search(query[None], count, params=settings)[1][0]
+        rounded = _rounded(query[None], LARGEST / float(np.abs(query).max()))
+        places = self._index.search(rounded, count, params=settings)[1][0]
         return rerank(self._source.embeddings, query, places[places >= 0], k)
 
-    def _read(self, path: Path, card: Path) -> tuple[Any, list[list[Any]]]:
-        """The index and the facts of its shards; (None, []) if it is missing, damaged or old."""
+    def _read(self, path: Path, card: Path) -> tuple[Any, list[list[Any]], float]:
+        """The index, the facts of its shards, and what its numbers were multiplied by.
+
+        (None, [], 0.0) if it is missing, damaged or of another kind or CLAP.
+        """
         with suppress(WsacError, OSError, RuntimeError, KeyError):
             facts = read_record(card)
-            if facts["clap_fingerprint"] == self._source.clap_fingerprint:
+            kind = facts["kind"], facts["clap_fingerprint"]
+            if kind == (KIND, self._source.clap_fingerprint):
                 check_file(path, facts)
-                return self._faiss.read_index(str(path)), facts["shards"]
-        return None, []
+                return self._faiss.read_index(str(path)), facts["shards"], facts["scale"]
+        return None, [], 0.0
 
     def _extended(self, index: Any, shards: list[list[Any]]) -> Any:
         """Leave the shards that have not changed, and add the others; cells are learned for a new
@@ -104,8 +113,8 @@ class IvfIndex:
             index.remove_ids(self._faiss.IDSelectorRange(start, index.ntotal))
         with progress("index", count, unit="embeddings", done=start) as tick:
             for at in range(start, count, AT_ONCE):
-                part = embeddings[at : at + AT_ONCE].astype(np.float32)
-                index.add(part)
+                part = embeddings[at : at + AT_ONCE]
+                index.add(_rounded(part, self._scale))
                 tick(len(part))
         return index
 
@@ -115,13 +124,21 @@ class IvfIndex:
         # a cell has some embeddings to be learned from, also in a small archive
         cells = max(1, min(round(CELLS_PER_ROOT * count**0.5), count // 8))
         cosine = faiss.METRIC_INNER_PRODUCT
-        centres, kind = faiss.IndexFlatIP(dim), faiss.ScalarQuantizer.QT_8bit
+        centres, kind = faiss.IndexFlatIP(dim), faiss.ScalarQuantizer.QT_8bit_direct_signed
         index = faiss.IndexIVFScalarQuantizer(centres, dim, cells, kind, cosine)
+        index.by_residual = False  # codes are of the embeddings, not of what a centre lacks
         index.cp.niter, index.cp.min_points_per_centroid = ROUNDS, 1
         size = min(count, TRAINED_PER_CELL * cells)
         sample = np.sort(np.random.default_rng(0).choice(count, size, replace=False))
-        index.train(embeddings[sample].astype(np.float32))
+        learned = embeddings[sample]
+        self._scale = LARGEST / float(np.abs(learned).max(initial=1e-6))
+        index.train(_rounded(learned, self._scale))
         return index
+
+
+def _rounded(embeddings: np.ndarray, scale: float) -> np.ndarray:
+    """[N, D] float32, whole numbers; a few too large ones are cut."""
+    return np.clip(np.rint(embeddings.astype(np.float32) * scale), -LARGEST, LARGEST)
 
 
 def _facts(source: EmbeddingFile) -> list[list[Any]]:
