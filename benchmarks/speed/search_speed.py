@@ -5,13 +5,17 @@ python benchmarks/speed/search_speed.py --count 1000000 --dim 512
 The embeddings lie in clusters, as those of recordings do, in a mapped file that is made in a
 temporary folder. Beside the exact search stand its bounds on this machine: reading all numbers
 once, and the product of matrix and vector alone, in half and in single precision. The approximate
-index is built of nine tenths of them; the rest is then added.
+index is built of nine tenths of them; the rest is then added. The exact search is also timed in
+processes of its own, with torch and without, for what they hold in memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -69,7 +73,12 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     figures["half product, ms"] = milliseconds(lambda: torch.mv(half, query.half()))
     figures["single product of a tenth, times ten, ms"] = single_product(half, query)
     exact = timed(lambda q: nearest_exact(mapped, q, TOP)[1], queries)
-    figures |= {"exact, ms a query": exact[0], "exact, memory MB": resident() / 1e6}
+    figures["exact, ms a query"] = exact[0]
+    np.save(folder / "queries.npy", queries)
+    for name, kind in (("torch", ""), ("NumPy", "numpy")):
+        took, megabytes = alone(folder, kind, options.threads)
+        figures[f"exact, {name} alone, ms a query"] = took
+        figures[f"exact, {name} alone, memory MB"] = megabytes
 
     first = count * 9 // 10
     began = time.perf_counter()
@@ -132,10 +141,34 @@ def timed(
     return statistics.median(times), rows
 
 
-def resident() -> int:
-    """Bytes of this process in memory, mapped files included."""
-    words = Path("/proc/self/statm").read_text(encoding="ascii").split()
-    return int(words[1]) * 4096
+ALONE = """
+import statistics, sys, time
+from pathlib import Path
+import numpy as np
+from wsac.arrays import WITH_TORCH, torch
+from wsac.archive.search.exact_search import nearest_exact
+from wsac.io.arrays import map_array
+
+if WITH_TORCH:
+    torch.set_num_threads(int(sys.argv[2]))
+mapped, times = map_array(Path(sys.argv[1], "files.npy"), "benchmark"), []
+for query in np.load(Path(sys.argv[1], "queries.npy")):
+    began = time.perf_counter()
+    nearest_exact(mapped, query, 10)
+    times.append(1000 * (time.perf_counter() - began))
+pages = Path("/proc/self/statm").read_text().split()[1]  # those of mapped files, too
+print(statistics.median(times), int(pages) * 4096 / 1e6)
+"""
+
+
+def alone(folder: Path, arrays: str, threads: int) -> tuple[float, float]:
+    """(median milliseconds of an exact search, MB in memory) of a process that does just that."""
+    command = [sys.executable, "-W", "ignore", "-c", ALONE, str(folder), str(threads)]
+    done = subprocess.run(
+        command, env=dict(os.environ, WSAC_ARRAYS=arrays), capture_output=True, check=True
+    )
+    took, megabytes = map(float, done.stdout.split())
+    return took, megabytes
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 from wsac.arrays import WITH_TORCH, Tensor, torch
 
 TILE = 1 << 18  # numbers in float32 at once: 1 MB, which stays in the processor's cache
-CACHED = 1 << 16  # numbers that are written three times: 256 kB
+CACHED = 1 << 17  # numbers that are written three times: 512 kB
 HALF = 2.0**-11  # the largest relative error of rounding to float16
 SINGLE = 2.0**-24  # and to float32
 SMALLEST = 2.0**-14  # of float16, but for subnormal numbers, which some processes take for 0
