@@ -66,9 +66,9 @@ class IvfIndex:
                     with atomic_update(folder) as new:
                         self._faiss.write_index(index, str(new / path.name))
                         sums = {path.name: checksum_of(new / path.name)}
-                        facts = {"kind": KIND, "clap_fingerprint": source.clap_fingerprint}
-                        facts |= {"scale": self._scale, "shards": _facts(source)}
-                        write_record(new / card.name, facts, sums)
+                        facts = {"clap_fingerprint": source.clap_fingerprint}
+                        more = {"kind": KIND, "scale": self._scale, "shards": _facts(source)}
+                        write_record(new / card.name, facts | more, sums)
         self._index = index
         share = scanned / max(1, len(source.embeddings))
         self.probes = max(1, min(index.nlist, round(index.nlist * share)))
