@@ -95,6 +95,7 @@ def without_weights(whole: Path, weights: Mapping[str, Tensor], path: Path) -> N
 
     model = onnx.load(whole)
     graph, names = model.graph, dict[str, str]()
+    own = {tensor.name for tensor in graph.initializer}
     for tensor in graph.initializer:
         name = tensor.name.removeprefix("module.")
         if name not in weights:
@@ -106,6 +107,8 @@ def without_weights(whole: Path, weights: Mapping[str, Tensor], path: Path) -> N
         tensor.dims.extend(shape)
         tensor.external_data.add(key="location", value="weights")
     for node in graph.node:
+        if node.op_type == "Conv" and node.input[2:] and node.input[2] not in own:
+            del node.input[2:]  # zeros, made anew in each run; without them onnxruntime fuses more
         node.input[:] = [names.get(name, name) for name in node.input]
         for about in ("name", "doc_string", "metadata_props"):
             node.ClearField(about)
