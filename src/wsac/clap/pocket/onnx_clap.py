@@ -28,8 +28,8 @@ class OnnxClap(PocketEncoder):
     def embed_audio(
         self, waveforms: Sequence[Tensor], *, batch_size: int = 32, slack: float = 1.0
     ) -> Tensor:
-        """See PocketEncoder. slack: of no use here."""
-        return super().embed_audio(waveforms, batch_size=batch_size)
+        """See PocketEncoder. slack: of no use here. Batches of 8 stay in the processor's caches."""
+        return super().embed_audio(waveforms, batch_size=min(batch_size, 8))
 
     @classmethod
     def load(cls, folder: str | Path) -> OnnxClap:
