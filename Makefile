@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-light wheel check bench speed docs pocket lock sbom
+.PHONY: help setup demo test test-fast test-light wheel check bench speed docs pocket lock arm sbom
 # a recipe that fails must not leave a stamp behind
 .DELETE_ON_ERROR:
 
@@ -67,6 +67,10 @@ lock: .venv/.release  ## pin all dependencies: constraints.txt, and requirements
 	$(UV_LOCK) --all-extras -o constraints.txt > /dev/null
 	$(UV_LOCK) -c constraints.txt --generate-hashes -o requirements.lock > /dev/null
 	$(UV_LOCK) -c constraints.txt --generate-hashes --all-extras -o requirements-all.lock > /dev/null
+
+arm: .venv/.runtime  ## look for wheels of every library of requirements.lock for 64-bit ARM; downloads 100 MB
+	$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --python-version 311 --implementation cp \
+		$(foreach v,2_17 2_26 2_27 2_28,--platform manylinux_$(v)_aarch64) --platform manylinux2014_aarch64 -d .venv/.arm -r requirements.lock
 
 sbom: .venv/.release  ## list what an installation holds, as CycloneDX: dist/wsac.cdx.json
 	mkdir -p dist
