@@ -63,13 +63,13 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=20, help="0: as fast as it can")
     parser.add_argument("--seconds", type=float, help="only the first part")
     parser.add_argument("--built-in", action="store_true", help="the built-in list of labels")
-    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--threshold", help="default: that of wsac listen")
     options = parser.parse_args()
     length = soundfile.info(options.recording).duration
     length = min(length, options.seconds or length)
     truths = [truth for truth in read_truths(options.recording) if truth.end <= length]
     sounds = [truth for truth in truths if truth.kind != "background"]
-    words = ["--threshold", str(options.threshold)]
+    words = ["--threshold", options.threshold] if options.threshold else []
     words += ["--seconds", str(options.seconds)] if options.seconds else []
     if not options.built_in:
         words += ["--labels", ", ".join(sorted({truth.text for truth in sounds}))]

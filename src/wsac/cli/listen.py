@@ -37,9 +37,11 @@ def listen(
         float, Option(min=0, help="Of a file: 1 as it would play, 0 as fast as it can.")
     ] = 0.0,
     seconds: Annotated[float | None, Option(min=0.1, help="Stop after so much sound.")] = None,
-    labels: Annotated[str | None, Option(help="Words, separated by commas. Default: 110.")] = None,
+    labels: Annotated[str | None, Option(help="Words, separated by commas. Default: 140.")] = None,
     labels_file: common.LabelsFile = None,
-    threshold: Annotated[float, Option(help="Probability at which an event begins (0-1).")] = 0.5,
+    threshold: Annotated[
+        float | None, Option(help="Probability of an event: 0.5; of built-in labels 0.3.")
+    ] = None,
     confirm: Annotated[int, Option(help="Windows in a row that must agree.")] = 2,
     window: Annotated[float, Option(help="Seconds that are listened to at a time.")] = 2.0,
     hop: Annotated[float, Option(help="Seconds from one window to the next.")] = 0.5,
@@ -72,12 +74,15 @@ def listen(
     wsac listen --labels "dog barking, glass breaking, siren"
     """
     from wsac.inference.captioner_folder import check_captioner
-    from wsac.listening.listen_options import ListenOptions
+    from wsac.listening.listen_options import BUILT_IN, THRESHOLD, ListenOptions
     from wsac.listening.quiet_hours import QuietHours, Quietly
     from wsac.listening.rules import Rule
     from wsac.listening.webhook import checked_address
 
     check_captioner(model)
+    words = common.chosen_labels(labels, labels_file)
+    if threshold is None:
+        threshold = THRESHOLD if words else BUILT_IN
     options = ListenOptions(
         window_seconds=window,
         hop_seconds=hop,
@@ -86,10 +91,7 @@ def listen(
         confirm=confirm,
         clips=clips is not None,
     )
-    words, rules = (
-        common.chosen_labels(labels, labels_file),
-        [Rule.parse(text) for text in rule or ()],
-    )
+    rules = [Rule.parse(text) for text in rule or ()]
     for entry in rules:
         if entry.least < threshold:
             what = f"below the threshold of events, {threshold:g}; give a lower --threshold"

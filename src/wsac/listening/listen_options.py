@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from wsac.types import RecipeError
 
+THRESHOLD, BUILT_IN = 0.5, 0.3  # of labels of one's own; among many built-in ones each has less
+
 
 @dataclass(frozen=True, slots=True)
 class ListenOptions:
@@ -19,7 +21,7 @@ class ListenOptions:
     window_seconds: float = 2.0
     hop_seconds: float = 0.5
     gate: float = -60.0
-    threshold: float = 0.5
+    threshold: float = THRESHOLD
     confirm: int = 2
     hold_seconds: float = 1.0
     before: float = 2.0

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wsac.inference.captioner import Captioner
 from wsac.io.json_text import to_json
-from wsac.listening.listen_options import ListenOptions
+from wsac.listening.listen_options import BUILT_IN, THRESHOLD, ListenOptions
 from wsac.listening.listener import Listener, live_tagger
 from wsac.listening.sound_event import Event, Now
 
@@ -30,13 +30,13 @@ NOT_ACCEPTED = 403
 
 class ListenRequest(BaseModel):
     """The first message. rate: of the samples that follow. labels: none for the built-in list.
-    model: any other name is the first one. key: of the API, for browsers, which cannot send it in a
-    header."""
+    threshold: of events; None is 0.5, and 0.3 for the built-in list. model: any other name is the
+    first one. key: of the API, for browsers, which cannot send it in a header."""
 
     model_config = ConfigDict(extra="forbid")
     rate: int = Field(16_000, ge=8_000, le=192_000)
     labels: list[Label] = Field([], max_length=500)
-    threshold: float = Field(0.5, gt=0, le=1)
+    threshold: float | None = Field(None, gt=0, le=1)
     model: str = Field("", max_length=200)
     key: str = Field("", max_length=1000)
 
@@ -165,7 +165,8 @@ class _Blocks:
 
 def _listener(captioner: Captioner, wanted: ListenRequest) -> Listener:
     """In the thread of the model. Raises RecipeError for labels that cannot be used."""
-    options = ListenOptions(threshold=wanted.threshold)
+    usual = THRESHOLD if wanted.labels else BUILT_IN
+    options = ListenOptions(threshold=wanted.threshold or usual)
     return Listener(captioner, live_tagger(captioner, wanted.labels), options)
 
 
