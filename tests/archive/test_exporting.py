@@ -17,7 +17,7 @@ import soundfile
 
 from miniatures.archives import write_archive
 from wsac.archive.content import content_id
-from wsac.archive.export import packed_formats
+from wsac.archive.export import folder_formats, packed_formats
 from wsac.archive.export.exporting import FORMATS, export_archive
 from wsac.archive.export.fingerprints import copies_of
 from wsac.data.datasets.id_lists import IdList
@@ -51,7 +51,7 @@ def sounds(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         shape = (4000 + 100 * i, 2) if i == 1 else 4000 + 100 * i
         noise = np.random.default_rng(i).uniform(-0.5, 0.5, shape)
-        soundfile.write(path, noise, 16_000)
+        soundfile.write(path, noise, 44_100 if i == 3 else 16_000)
         paths.append(path)
     return paths
 
@@ -276,20 +276,41 @@ def test_label_tracks_for_audacity(rows, tmp_path):
     assert table[rows[2]["path"]] == "rain-2.txt"
 
 
-def test_the_folders_of_clotho(export, sounds):
-    out, _ = export("aac-datasets")
-    tables = out / "CLOTHO_v2.1" / "clotho_csv_files"
-    with (tables / "clotho_captions_development.csv").open(newline="") as file:
-        captions = list(csv.DictReader(file))
+def read_clotho(root):
+    """What aac-datasets 0.7.0 does to read a Clotho, in functional/clotho.py and base.py."""
+    folder = root / "CLOTHO_v2.1"
+    sounds, tables = folder / "clotho_audio_files" / "development", folder / "clotho_csv_files"
+    with (tables / "clotho_captions_development.csv").open(encoding="utf-8") as file:
+        captions = {row["file_name"]: row for row in csv.DictReader(file)}
     path = tables / "clotho_metadata_development.csv"
-    with path.open(newline="", encoding="iso-8859-1") as file:
-        metadata = list(csv.DictReader(file))
-    assert {len({row[f"caption_{i}"] for i in range(1, 6)}) for row in captions} == {1}
-    folder = out / "CLOTHO_v2.1" / "clotho_audio_files" / "development"
-    contents = [soundfile.read(folder / row["file_name"])[0] for row in captions]
-    check(sounds, [row["caption_5"] for row in captions], contents)
-    assert len(list(folder.iterdir())) == COUNT
-    assert [row["license"] for row in metadata] == ["CC BY 4.0", *["CC0"] * 4]
+    with path.open(encoding="iso-8859-1") as file:
+        metadata = {row["file_name"]: row for row in csv.DictReader(file)}
+    assert len(list(sounds.iterdir())) == len(captions)  # else it is "not prepared"
+    assert list(metadata) == list(captions)
+    keys = ("keywords", "sound_id", "sound_link", "start_end_samples", "manufacturer", "license")
+    items = []
+    for name, row in captions.items():
+        content, rate = soundfile.read(sounds / name)
+        assert rate == 44_100  # else: Invalid sample rate
+        assert content.size
+        item = {"audio": content, "captions": [row[f"caption_{i}"] for i in range(1, 6)]}
+        items.append(item | {key: metadata[name][key] for key in keys})
+    return items
+
+
+def test_a_clotho_by_the_rules_of_aac_datasets(export, sounds):
+    out, _ = export("aac-datasets")
+    items = read_clotho(out)
+    assert [item["captions"] for item in items] == [[caption] * 5 for caption in CAPTIONS]
+    assert [item["license"] for item in items] == ["CC BY 4.0", *["CC0"] * 4]
+    assert [item["sound_link"] for item in items][:3] == list(map(str, sounds[:3]))
+    for path, item in zip(sounds, items, strict=True):
+        content, rate = soundfile.read(path, always_2d=True)
+        assert len(item["audio"]) == pytest.approx(len(content) * 44_100 / rate, abs=2)
+        if rate == 44_100:  # copied
+            np.testing.assert_array_equal(item["audio"], content[:, 0])
+        power = np.square(content.mean(axis=1)).mean()
+        assert np.square(item["audio"]).mean() == pytest.approx(power, rel=0.1)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -347,3 +368,10 @@ def test_evaluation_sounds_and_their_copies_are_left_out(export, sounds, tmp_pat
     assert summary.left_out == {"in ids.txt": 1, "like sounds of --exclude-like": 1}
     assert summary.reasons() == "1 in ids.txt, 1 like sounds of --exclude-like"
     assert summary.rows == 1
+
+
+def test_a_sound_that_is_too_long_for_a_wav_file(export, monkeypatch):
+    monkeypatch.setattr(folder_formats, "LONGEST", 0.26)
+    _, summary = export("aac-datasets")
+    assert summary.rows == 3  # two are short, one is copied
+    assert "too long for a WAV file" in summary.error

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
+import wave
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from wsac.data.audio.stream import AudioStream
 from wsac.io.csv_text import csv_line
 from wsac.io.json_text import to_json
 from wsac.types import AudioError
 
+from .lhotse_manifests import shape_of
 from .packed_formats import suffix_of
 
 COLUMNS = (
@@ -21,6 +26,8 @@ COLUMNS = (
 )
 CLOTHO = "CLOTHO_v2.1"
 CAPTIONS = 5  # of each sound in Clotho, so a caption is repeated
+LONGEST = 12 * 3600.0  # seconds of a WAV file of RATE: 4 GB
+RATE = 44_100  # Hz, of Clotho: aac-datasets refuses another
 METADATA = (
     *("file_name", "keywords", "sound_id", "sound_link", "start_end_samples", "manufacturer"),
     *("license", *COLUMNS),
@@ -97,7 +104,7 @@ class Audacity:
 
 
 class AacDatasets:
-    """The development part of a Clotho: copies of the sounds, their captions and metadata."""
+    """The development part of a Clotho: sounds of 44.1 kHz, their captions and metadata."""
 
     reads_sounds = True
 
@@ -114,18 +121,34 @@ class AacDatasets:
         self._names = Names()
 
     def add(self, row: dict[str, Any], place: Path) -> None:
-        name = f"{self._names.new(row['path'])}.{suffix_of(row)}"
-        try:
-            content = place.open("rb")
-        except OSError as error:
-            raise AudioError(f"{row['path']}: cannot read it ({error.strerror})") from error
-        with content, (self._sounds / name).open("wb") as copy:
-            shutil.copyfileobj(content, copy, 1 << 20)
+        name = self._write_sound(row, place)
         captions = {f"caption_{i}": row["caption"] for i in range(1, CAPTIONS + 1)}
         self._captions.add(row | captions | {"file_name": name}, place)
         facts = {"file_name": name, "keywords": ";".join(row["tags"]), "sound_id": row["id"]}
         facts |= {"sound_link": row["path"], "license": row["licence"]}
         self._metadata.add(row | facts, place)
+
+    def _write_sound(self, row: dict[str, Any], place: Path) -> str:
+        """Copy a sound, or write it anew where its rate is another one: mono WAV, 16 bits. Returns
+        its name. Raises AudioError."""
+        stem = self._names.new(row["path"])
+        if shape_of(row["path"], place)[0] == RATE:
+            target = self._sounds / f"{stem}.{suffix_of(row)}"
+            shutil.copyfile(place, target)
+            return target.name
+        if row["seconds"] > LONGEST:
+            raise AudioError(f"{row['path']}: too long for a WAV file; export as lhotse instead")
+        target = self._sounds / f"{stem}.wav"
+        try:
+            with AudioStream(place, RATE) as stream, wave.open(str(target), "wb") as file:
+                file.setparams((1, 2, RATE, 0, "NONE", ""))
+                for block in stream:
+                    whole = np.clip(np.rint(block * 32768), -32768, 32767).astype("<i2")
+                    file.writeframesraw(whole.tobytes())
+        except AudioError as error:
+            target.unlink(missing_ok=True)
+            raise AudioError(str(error).replace(str(place), row["path"])) from error
+        return target.name
 
     def close(self, card: dict[str, Any]) -> None:
         self._captions.close(card)

@@ -26,7 +26,7 @@ class Lhotse:
         self._count = 0
 
     def add(self, row: dict[str, Any], place: Path) -> None:
-        rate, channels, samples = _shape(row["path"], place)
+        rate, channels, samples = shape_of(row["path"], place)
         key, numbers = f"{self._count:09d}", list(range(channels))
         kind = "url" if is_address(row["path"]) else "file"
         recording = {
@@ -56,7 +56,7 @@ class Lhotse:
         self._supervisions.close()
 
 
-def _shape(path: str, place: Path) -> tuple[int, int, int]:
+def shape_of(path: str, place: Path) -> tuple[int, int, int]:
     """Samples per second, channels, and samples of a channel, as libsndfile or FFmpeg has them.
 
     Raises AudioError.
