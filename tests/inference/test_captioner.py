@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from wsac import AudioError, Caption, RecipeError
+from wsac.clap.sounds import AudioEmbedding
 from wsac.data.soundworld import KINDS
 from wsac.decoder.generation import GenerationOptions, generate_best, generate_samples
 
@@ -101,6 +102,15 @@ def test_windows_cover_the_sound_with_their_times(captioner, wav):
         (c.start, c.end)
         for c in captioner.caption_windows(samples, window_seconds=1.0, hop_seconds=0.5)
     ] == (overlapping)
+
+
+def test_silence_is_not_decoded(captioner, monkeypatch):
+    def decoded(embeddings):
+        raise AssertionError(embeddings)
+
+    monkeypatch.setattr(captioner, "caption_embeddings", decoded)
+    quiet = [AudioEmbedding(torch.zeros(1), 0.0, 1.0, silent=True)] * 2
+    assert [caption.text for caption in captioner.describe(quiet)] == ["Silence"] * 2
 
 
 def test_silence_is_called_silence(captioner):

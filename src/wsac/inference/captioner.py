@@ -293,10 +293,12 @@ class Captioner:
         if not sounds:
             return []
         silence = Caption(SILENCE, 0.0, confidence=0.0 if self.calibration else None)
-        captions = self.caption_embeddings(torch.stack([sound.embedding for sound in sounds]))
-        for i, sound in enumerate(sounds):
+        audible = [sound.embedding for sound in sounds if not sound.silent]
+        written = iter(self.caption_embeddings(torch.stack(audible)) if audible else ())
+        captions = []
+        for sound in sounds:
             place: Any = {key: getattr(sound, key) for key in ("start", "end", "file", "notes")}
-            captions[i] = replace(silence if sound.silent else captions[i], **place)
+            captions.append(replace(silence if sound.silent else next(written), **place))
         return captions
 
     def caption_embeddings(self, embeddings: Tensor) -> list[Caption]:
