@@ -11,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def main(argv: list[str] | None = None) -> int:
         command = [sys.executable, "-m", "schemathesis.cli", "run", address, "--no-color"]
         command += ["--checks", ",".join(CHECKS), "--phases", "examples,fuzzing,coverage"]
         command += ["--max-examples", str(-(-args.cases // bodies)), "--seed", str(args.seed)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        with tempfile.TemporaryDirectory() as folder:  # schemathesis writes its cache there
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
         figures = server.figures()
     statuses = {}
     for name, count in figures.items():
