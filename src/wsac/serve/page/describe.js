@@ -68,7 +68,8 @@ function show() {
   const rows = answer.spans.map(row);
   if (!rows.length) rows.push(element("li", word("nothing")));
   $("spans").replaceChildren(...rows);
-  $("alternatives").replaceChildren(...answer.alternatives.map(({ caption, confidence }) =>
+  const others = [...answer.alternatives].sort((a, b) => (b.confidence ?? 0) - (a.confidence ?? 0));
+  $("alternatives").replaceChildren(...others.map(({ caption, confidence }) =>
     pair(caption, confidence === null ? "" : percent(confidence))));
   $("nearest").replaceChildren(...answer.nearest.map(({ caption, score }) => pair(caption, score.toFixed(2))));
   for (const id of ["alternatives", "nearest"]) $(id).parentElement.hidden = !$(id).children.length;

@@ -113,7 +113,9 @@ export function startTabs() {
   const shown = () => [...document.querySelectorAll("[role=tab]:not([hidden])")];
   $("tabs").addEventListener("click", (event) => {
     const tab = event.target.closest("[role=tab]");
-    if (tab) choose(tab.id.slice(4));
+    if (!tab) return;
+    say(""); // of another tab
+    choose(tab.id.slice(4));
   });
   $("tabs").addEventListener("keydown", (event) => {
     const tabs = shown();
