@@ -27,7 +27,7 @@ import torch
 from truths import PIECE, Interval, Truth, iou, read_truths
 
 from wsac.clap import load_clap
-from wsac.clap.sounds import embed_windows_of
+from wsac.clap.sounds import embed_stream, raise_errors
 from wsac.data.audio.stream import load_audio
 from wsac.inference.confidence import calibration_error
 from wsac.inference.moments.find_moments import MomentFinder
@@ -121,7 +121,7 @@ def main() -> None:
                     sure.append((moment.probability or 0.0, best >= 0.5))
             queries = scorer.embed_texts(texts)
             for length in WINDOWS:
-                sounds = list(embed_windows_of(clap, piece, length, length / 2))
+                sounds = list(raise_errors(embed_stream(clap, [piece], length, length / 2)))
                 windows = [Window(sound.start, sound.end) for sound in sounds]
                 cosines = queries @ torch.stack([sound.embedding for sound in sounds]).T
                 ranked = [best_windows(windows, row) for row in cosines]

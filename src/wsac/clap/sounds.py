@@ -16,7 +16,14 @@ from wsac.arrays import Tensor, torch
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
 from wsac.data.audio.decoding import as_audio_error
 from wsac.data.audio.local_files import sound_name, unnamed
-from wsac.data.audio.stream import SILENCE_PEAK, AudioStream, Levels, Recording, load_audio
+from wsac.data.audio.stream import (
+    SILENCE_PEAK,
+    AudioStream,
+    Levels,
+    Recording,
+    load_audio,
+    opened,
+)
 from wsac.data.audio.windows import cut_windows, merge_short_tail, shortest_tail
 from wsac.io.console import working_on
 from wsac.runtime.cpus import usable_cpus
@@ -122,7 +129,8 @@ def embed_stream(
         return
     for audio in check_list(sounds):
         try:
-            yield from embed_windows_of(clap, audio, window_seconds, hop_seconds, options)
+            with opened(audio, clap.sample_rate, _for(clap, options)) as stream:
+                yield from embed_windows_of(clap, stream, window_seconds, hop_seconds)
         except AudioError as error:
             error.file = _file(audio)
             yield error
@@ -222,40 +230,32 @@ def decode_many(
 
 
 def embed_windows_of(
-    clap: ClapEncoder,
-    audio: Audio | AudioStream,
-    window_seconds: float,
-    hop_seconds: float | None = None,
-    options: AudioOptions = AS_IS,
+    clap: ClapEncoder, stream: AudioStream, window_seconds: float, hop_seconds: float | None = None
 ) -> Iterator[AudioEmbedding]:
     """Embed successive windows while the sound is read. The tail is a window of its own when it is
     at least a tenth of one; a shorter tail extends the last window's ``end``.
 
-    The last window has the notes of the sound. audio may also be an open AudioStream.
-    hop_seconds: from one window to the next; default: the window's length. Raises AudioError, after
-    the windows that were read before a failure, and RecipeError.
+    The last window has the notes of the sound. hop_seconds: from one window to the next; default:
+    the window's length. Raises AudioError, after the windows that were read before a failure, and
+    RecipeError.
     """
-    if not isinstance(audio, AudioStream):
-        with AudioStream(audio, clap.sample_rate, _for(clap, options)) as stream:
-            yield from embed_windows_of(clap, stream, window_seconds, hop_seconds)
-        return
-    cut = cut_windows(audio, clap.sample_rate, window_seconds, hop_seconds)
+    cut = cut_windows(stream, clap.sample_rate, window_seconds, hop_seconds)
     failures: list[AudioError] = []
     step = min(window_seconds, hop_seconds or window_seconds)
     cut = merge_short_tail(_until_failure(cut, failures), shortest_tail(step))
     last: AudioEmbedding | None = None
     for windows in batches(cut, WINDOWS_AT_ONCE):
         embeddings = clap.embed_audio([torch.from_numpy(window.samples) for window in windows])
-        _report(audio)
+        _report(stream)
         for embedding, window in zip(embeddings, windows, strict=True):
             if last is not None:
                 yield last
                 last = None
-            _check_finite(clap, embedding, _name(audio))
-            last = AudioEmbedding(embedding, window.start, window.end, file=_file(audio))
+            _check_finite(clap, embedding, _name(stream))
+            last = AudioEmbedding(embedding, window.start, window.end, file=stream.file)
             last = replace(last, silent=_is_silent(window.samples))
     if last is not None:  # the notes are complete at the end of the file only
-        yield replace(last, notes=audio.notes)
+        yield replace(last, notes=stream.notes)
     if failures:
         raise failures[0]
 

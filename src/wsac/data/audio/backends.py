@@ -182,8 +182,8 @@ class AvSource(Source):
         # matroska declares one length for all tracks: follow them all to the end of the data
         self.streams = [audio] if length else list(self.handle.streams)
         length = length or (self.handle.duration or 0) / av.time_base
-        guessed = self.handle.format.name in ESTIMATED_LENGTH
-        if length and not (guessed and not has_mpeg_length(path, audio_start(path, head))):
+        exact = self.handle.format.name not in ESTIMATED_LENGTH
+        if length and (exact or has_mpeg_length(path, audio_start(path, head))):
             # of these ffmpeg declares what is left, not what was written
             adjusted = head[:4] in (b"RIFF", b"caff")
             self.declared_seconds = length * (declared_share(path, head) if adjusted else 1)

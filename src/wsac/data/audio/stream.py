@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -237,3 +238,12 @@ class AudioStream:
             if self._librosa_length:
                 length = math.ceil(frames * (float(self.sample_rate) / rate))
                 yield np.zeros(max(0, start + length - self._samples), np.float32)
+
+
+def opened(
+    audio: Any, sample_rate: int, options: AudioOptions = AS_IS
+) -> AbstractContextManager[AudioStream]:
+    """A sound that is closed at the end; an AudioStream is left to whoever opened it."""
+    if isinstance(audio, AudioStream):
+        return nullcontext(audio)
+    return AudioStream(audio, sample_rate, options)

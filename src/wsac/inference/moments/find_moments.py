@@ -9,7 +9,7 @@ from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.clap.sounds import Audio, embed_example
 from wsac.data.audio.audio_options import AS_IS, AudioOptions
-from wsac.data.audio.stream import AudioStream
+from wsac.data.audio.stream import AudioStream, opened
 from wsac.inference.spans.find_spans import find_spans
 from wsac.inference.spans.span import Passage
 from wsac.types import RecipeError
@@ -71,10 +71,8 @@ class MomentFinder:
 
         The sound is streamed. Raises AudioError.
         """
-        if not isinstance(audio, AudioStream):
-            with AudioStream(audio, self.clap.sample_rate, audio_options) as stream:
-                return self.find(stream)
-        passages = list(find_spans(self.clap, audio))
+        with opened(audio, self.clap.sample_rate, audio_options) as stream:
+            passages = list(find_spans(self.clap, stream))
         if not passages:
             return []
         embeddings = torch.stack([passage.embedding for passage in passages])
@@ -92,7 +90,7 @@ class MomentFinder:
                 Moment(
                     *(query.text, passage.start, passage.end, round(float(fit[i]), 4)),
                     None if sure is None else round(float(sure[i]), 4),
-                    audio.file,
+                    stream.file,
                 )
                 for i, passage in enumerate(passages)
             ]

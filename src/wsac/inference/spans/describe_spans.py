@@ -16,8 +16,8 @@ from wsac.arrays import Tensor, torch
 from wsac.clap import ClapEncoder
 from wsac.clap.sounds import Audio, AudioEmbedding
 from wsac.clap.texts import load_or_make
-from wsac.data.audio.audio_options import AS_IS, AudioOptions
-from wsac.data.audio.stream import AudioStream
+from wsac.data.audio.audio_options import AudioOptions
+from wsac.data.audio.stream import AudioStream, opened
 from wsac.inference.sound_results import Tag
 from wsac.inference.tagger import Tagger, embed_in_prompts
 from wsac.runtime.cpus import usable_cpus
@@ -70,10 +70,7 @@ def spans_of_sound(
     numbers = DEFAULT
     if min_confidence is not None:
         numbers = replace(numbers, confidence=min_confidence)
-    describer = Describer(captioner, skip, numbers)
-    if isinstance(audio, AudioStream):
-        return describer.spans_of(audio)
-    return describer.spans_in(audio, options)
+    return Describer(captioner, skip, numbers).spans_of(audio, options)
 
 
 class Describer:
@@ -91,15 +88,11 @@ class Describer:
         embeddings = label_embeddings(captioner.clap)
         self.tagger = Tagger(captioner.clap, list(self.kinds), embeddings=embeddings)
 
-    def spans_in(self, audio: Audio, options: AudioOptions = AS_IS) -> Iterator[Span]:
-        """The spans of a sound that is opened here. Raises AudioError."""
-        with AudioStream(audio, self.captioner.clap.sample_rate, options) as stream:
-            yield from self.spans_of(stream)
-
-    def spans_of(self, stream: AudioStream) -> Iterator[Span]:
+    def spans_of(self, audio: Audio | AudioStream, options: AudioOptions) -> Iterator[Span]:
         """The spans of a sound, in the order of their start. Raises AudioError."""
-        for span, _ in self.embedded_spans(stream):
-            yield span
+        with opened(audio, self.captioner.clap.sample_rate, options) as stream:
+            for span, _ in self.embedded_spans(stream):
+                yield span
 
     def embedded_spans(self, stream: AudioStream) -> Iterator[tuple[Span, Tensor]]:
         """The same, each with its embedding [D], unit norm.
