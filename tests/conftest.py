@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from miniatures.decoder_kinds import SIZES, tiny_decoder
 from wsac.bridges.memory import SupportMemory
 from wsac.clap.pocket.pocket_clap import PocketClap
 from wsac.clap.pocket.pocket_config import PocketConfig
@@ -27,64 +28,48 @@ from wsac.inference.captioner import Captioner
 
 SHARED = Path(__file__).parents[2] / "shared"
 
-# What some tests need: how to tell that it is here, what is skipped without it, and how to get it.
-NEEDS = (
-    (
-        "shared recordings",
-        lambda: (SHARED / "captions").is_dir(),
-        "reference values and real captions",
-        f"they are not published; put them in {SHARED}",
-    ),
-    ("Java", lambda: which("java"), "METEOR and SPICE", "apt-get install default-jre-headless"),
-    ("Chromium", lambda: which("chromium"), "pages in a browser", "apt-get install chromium"),
-    ("ffmpeg", lambda: which("ffmpeg"), "soft tracks", "apt-get install ffmpeg"),
-    ("playwright", lambda: find_spec("playwright"), "pages in a browser", "pip install playwright"),
-    (
-        "axe",
-        lambda: find_spec("axe_playwright_python"),
-        "accessibility",
-        "pip install axe-playwright-python",
-    ),
-    ("webvtt-py", lambda: find_spec("webvtt"), "subtitles", "pip install webvtt-py"),
-    ("ttconv", lambda: find_spec("ttconv"), "subtitles", "pip install ttconv"),
-    ("pycocoevalcap", lambda: find_spec("pycocoevalcap"), "METEOR", "pip install '.[meteor]'"),
-    ("peft", lambda: find_spec("peft"), "decoders with LoRA", "pip install '.[llm]'"),
-    (
-        "accelerate",
-        lambda: find_spec("accelerate"),
-        "several processes",
-        "pip install '.[distributed]'",
-    ),
-    (
-        "mosquitto",
-        lambda: which("mosquitto") or which("mosquitto", path="/usr/sbin"),
-        "MQTT with a broker",
-        "apt-get install mosquitto",
-    ),
-    ("paho-mqtt", lambda: find_spec("paho"), "MQTT", "pip install '.[mqtt]'"),
-    ("starlette", lambda: find_spec("starlette"), "the server", "pip install '.[serve]'"),
-    ("httpx2", lambda: find_spec("httpx2"), "the server", "pip install httpx2"),
-    ("openai", lambda: find_spec("openai"), "the server", "pip install openai"),
-    (
-        "schemathesis",
-        lambda: find_spec("schemathesis"),
-        "the server",
-        "pip install schemathesis",
-    ),
-    ("faiss", lambda: find_spec("faiss"), "approximate search", "pip install '.[search]'"),
-    ("webdataset", lambda: find_spec("webdataset"), "exports", "pip install webdataset"),
-    ("datasets", lambda: find_spec("datasets"), "exports", "pip install datasets"),
-    ("lhotse", lambda: find_spec("lhotse"), "exports", "pip install lhotse"),
-    ("duckdb", lambda: find_spec("duckdb"), "archives", "pip install duckdb"),
-    ("aac-datasets", lambda: find_spec("aac_datasets"), "exports", "pip install aac-datasets"),
-    ("onnxruntime", lambda: find_spec("onnxruntime"), "exports", "pip install '.[export]'"),
-    (
-        "sentence-transformers",
-        lambda: find_spec("sentence_transformers"),
-        "Sentence-BERT and FENSE",
-        "pip install '.[sbert]'",
-    ),
+# What some tests need: its module, which tests are skipped without it, and how to get it.
+MODULES = (
+    ("playwright", "pages in a browser", "playwright"),
+    ("axe_playwright_python", "accessibility", "axe-playwright-python"),
+    ("webvtt", "subtitles", "webvtt-py"),
+    ("ttconv", "subtitles", "ttconv"),
+    ("pycocoevalcap", "METEOR", "'.[meteor]'"),
+    ("peft", "decoders with LoRA", "'.[llm]'"),
+    ("accelerate", "several processes", "'.[distributed]'"),
+    ("paho", "MQTT", "'.[mqtt]'"),
+    ("starlette", "the server", "'.[serve]'"),
+    ("httpx2", "the server", "httpx2"),
+    ("openai", "the server", "openai"),
+    ("schemathesis", "the server", "schemathesis"),
+    ("faiss", "approximate search", "'.[search]'"),
+    ("webdataset", "exports", "webdataset"),
+    ("datasets", "exports", "datasets"),
+    ("lhotse", "exports", "lhotse"),
+    ("duckdb", "archives", "duckdb"),
+    ("aac_datasets", "exports", "aac-datasets"),
+    ("onnxruntime", "exports", "'.[export]'"),
+    ("sentence_transformers", "Sentence-BERT and FENSE", "'.[sbert]'"),
 )
+PROGRAMS = (
+    ("java", "METEOR and SPICE", "default-jre-headless"),
+    ("chromium", "pages in a browser", "chromium"),
+    ("ffmpeg", "soft tracks", "ffmpeg"),
+    ("mosquitto", "MQTT with a broker", "mosquitto"),
+)
+
+
+def missing():
+    """What is not here, the tests that are skipped without it, and how to get it."""
+    if not (SHARED / "captions").is_dir():
+        tests = "reference values and real captions"
+        yield "shared recordings", tests, f"they are not published; put them in {SHARED}"
+    for program, tests, package in PROGRAMS:
+        if not (which(program) or which(program, path="/usr/sbin")):
+            yield program, tests, f"apt-get install {package}"
+    for module, tests, package in MODULES:
+        if not find_spec(module):
+            yield module, tests, f"pip install {package}"
 
 
 def pytest_sessionstart(session):
@@ -92,9 +77,8 @@ def pytest_sessionstart(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(session.config, "workerinput"):
         return
-    for name, is_here, tests, remedy in NEEDS:
-        if not is_here():
-            reporter.write_line(f"no {name}: tests of {tests} will be skipped ({remedy})")
+    for name, tests, remedy in missing():
+        reporter.write_line(f"no {name}: tests of {tests} will be skipped ({remedy})")
 
 
 @pytest.fixture(autouse=True)
@@ -158,15 +142,7 @@ def clap(clap_folder) -> PocketClap:
 @pytest.fixture
 def decoder(tokenizer) -> TransformerDecoder:
     torch.manual_seed(2)
-    return TransformerDecoder(
-        embed_dim=16,
-        vocab_size=tokenizer.vocab_size,
-        width=16,
-        layers=2,
-        heads=2,
-        prefix_length=2,
-        max_tokens=12,
-    ).eval()
+    return tiny_decoder(vocab_size=tokenizer.vocab_size).eval()
 
 
 @pytest.fixture
@@ -193,14 +169,7 @@ def tiny_recipe(tmp_path, captions, clap_folder):
     path.write_text("\n".join(captions) + "\n", encoding="utf-8")
 
     def make(**changes):
-        sizes = {
-            "layers": 1,
-            "heads": 2,
-            "width": 16,
-            "prefix_length": 2,
-            "vocab_size": 400,
-            "max_tokens": 24,
-        }
+        sizes = SIZES | {"layers": 1, "vocab_size": 400, "max_tokens": 24}
         overrides = {
             "clap": str(clap_folder),
             "corpus.captions": [str(path)],

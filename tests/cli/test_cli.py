@@ -212,45 +212,21 @@ def test_a_disk_that_is_full_is_one_line_and_nothing_half_written(tmp_path, capt
     import resource
 
     (tmp_path / "captions.txt").write_text("\n".join(captions))
-    command = [
-        sys.executable,
-        "-m",
-        "wsac",
-        "train",
-        "-c",
-        "captions.txt",
-        "-o",
-        "run",
-        "--epochs",
-        "30",
-        "--start",
-        "none",
-    ]
-    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-    done = subprocess.run(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=small
-    )
-    assert done.returncode == 1
-    assert "cannot write" in one_line_error(done.stderr)
+
+    def error_of(words, most):
+        small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most, most))
+        command = [sys.executable, "-m", "wsac", *words.split()]
+        done = subprocess.run(
+            command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=small
+        )
+        assert done.returncode == 1
+        return one_line_error(done.stderr)
+
+    error = error_of("train -c captions.txt -o run --epochs 30 --start none", 1_000_000)
+    assert "cannot write" in error
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.toml"]
-    command = [
-        sys.executable,
-        "-m",
-        "wsac",
-        "soundworld",
-        "-o",
-        "world",
-        "--scenes",
-        "4",
-        "--jobs",
-        "2",
-    ]
-    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
-    done = subprocess.run(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=small
-    )
-    assert done.returncode == 1
-    assert "cannot write (File too large)" in one_line_error(done.stderr)
+    error = error_of("soundworld -o world --scenes 4 --jobs 2", 100_000)
+    assert "cannot write (File too large)" in error
     assert not list(tmp_path.glob("world/*"))
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from miniatures.decoder_kinds import tiny_decoder
 from oracles.plain_search import PlainScores, penalised, plain_beam, plain_blocks, plain_greedy
 from wsac.data.tokenizer import BOS, EOS, PAD
-from wsac.decoder import TransformerDecoder
 from wsac.decoder.generation import GenerationOptions, generate, generate_best, generate_samples
 from wsac.decoder.generation.sampling import within
 from wsac.inference.captioner import Captioner
@@ -69,15 +69,8 @@ def test_loss_is_the_mean_over_real_tokens(decoder, embeddings):
 
 def small(vocab, max_tokens, seed):
     torch.manual_seed(seed)
-    made = TransformerDecoder(
-        embed_dim=16,
-        vocab_size=vocab,
-        width=16,
-        layers=1,
-        heads=2,
-        prefix_length=1,
-        max_tokens=max_tokens,
-    ).eval()
+    sizes = {"layers": 1, "prefix_length": 1, "max_tokens": max_tokens}
+    made = tiny_decoder(vocab_size=vocab, **sizes).eval()
     for parameter in made.parameters():  # larger weights: peaked, untied choices
         parameter.data *= 4
     return made

@@ -36,17 +36,14 @@ def folder(tmp_path, captions, captioner):
     return tmp_path
 
 
+def evaluating(folder):
+    data = ("--dataset", "folder", "--root", folder / "data")
+    return ("evaluate", "--model", folder / "run", *data)
+
+
 @pytest.mark.slow
 def test_a_captioner_is_scored_on_a_dataset(folder, run, captioner):
-    command = (
-        "evaluate",
-        "--model",
-        folder / "run",
-        "--dataset",
-        "folder",
-        "--root",
-        folder / "data",
-    )
+    command = evaluating(folder)
     code, out, err = run(*command, "-o", folder / "scores.json")
     assert code == 0
     assert "cider_d" in out
@@ -84,17 +81,7 @@ def test_a_captioner_is_scored_on_a_dataset(folder, run, captioner):
 @pytest.mark.slow
 def test_what_is_missing_is_told_in_the_file_and_on_the_page(folder, run):
     (folder / "data" / "3.wav").unlink()
-    command = (
-        "evaluate",
-        "--model",
-        folder / "run",
-        "--dataset",
-        "folder",
-        "--root",
-        folder / "data",
-        "--bridge",
-        "ad",
-    )
+    command = (*evaluating(folder), "--bridge", "ad")
     assert run(*command, "-o", folder / "scores.json")[0] == 0
     found = load(folder / "scores.json")
     assert "1 of 6 recordings are missing" in found.notes[0]
@@ -108,15 +95,7 @@ def test_what_is_missing_is_told_in_the_file_and_on_the_page(folder, run):
 @pytest.mark.slow
 def test_recordings_that_cannot_be_decoded_are_no_silent_loss(folder, run):
     (folder / "data" / "3.wav").write_bytes(b"no sound")
-    command = (
-        "evaluate",
-        "--model",
-        folder / "run",
-        "--dataset",
-        "folder",
-        "--root",
-        folder / "data",
-    )
+    command = evaluating(folder)
     code, out, err = run(*command)
     assert (code, out) == (1, "")
     assert "1 of 6 recordings cannot be captioned" in err

@@ -9,17 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from miniatures.unit_embeddings import unit
 from wsac.bridges.gap import Gap, fit_gap
 from wsac.evaluation.gap_report import effective_rank, measure_gap, principal_angles
 
 RATE = 16_000
 RECIPES = Path(__file__).parents[2] / "src" / "wsac" / "recipes"
-
-
-def unit(rows, seed, dim=16, offset=0.0):
-    return F.normalize(
-        torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed)) + offset, dim=-1
-    )
 
 
 def test_figures_of_known_clouds():

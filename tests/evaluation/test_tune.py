@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-import torch.nn.functional as F
 
+from miniatures.unit_embeddings import unit
 from wsac.evaluation.tune import Trial, at_fault, best_run, cycle_score, margin, tune, tune_runs
 from wsac.inference.caption_options import CaptionOptions
 from wsac.inference.captioner import Captioner
@@ -16,12 +15,6 @@ from wsac.types import AudioError, RecipeError
 
 RATE = 16_000
 RECIPES = Path(__file__).parents[2] / "src" / "wsac" / "recipes"
-
-
-def unit(rows, seed, dim=16, offset=0.0):
-    return F.normalize(
-        torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed)) + offset, dim=-1
-    )
 
 
 def test_the_cycle_by_hand():

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import torch.nn.functional as F
 
+from miniatures.unit_embeddings import unit
 from wsac.bridges import BridgeContext, inference_bridge
 from wsac.bridges.gap import fit_gap
 from wsac.bridges.memory import SupportMemory
@@ -125,12 +125,6 @@ def sounds(tmp_path) -> list[Path]:
         paths[-1], 5e-4 * np.random.default_rng(0).uniform(-1, 1, 16_000), 16_000, subtype="FLOAT"
     )
     return paths
-
-
-def unit(rows: int, seed: int, dim: int = 16) -> torch.Tensor:
-    return F.normalize(
-        torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed)), dim=-1
-    )
 
 
 def copies(exported, monkeypatch) -> None:

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from miniatures.decoder_kinds import tiny_decoder
 from wsac.bridges.memory import SupportMemory
 from wsac.data.tokenizer import BOS, EOS, PAD
-from wsac.decoder import TransformerDecoder
 from wsac.decoder.generation import GenerationOptions, generate_best
 from wsac.inference.captioner import Captioner
 from wsac.inference.prompts import Prompter
@@ -75,16 +75,7 @@ def test_labels_are_always_the_nearest(clap, tokenizer):
 @torch.inference_mode()
 def test_cached_steps_equal_the_training_path_behind_a_prompt(embeddings):
     torch.manual_seed(0)
-    decoder = TransformerDecoder(
-        embed_dim=16,
-        vocab_size=50,
-        width=16,
-        layers=2,
-        heads=2,
-        prefix_length=2,
-        max_tokens=12,
-        prompt_tokens=5,
-    ).eval()
+    decoder = tiny_decoder(prompt_tokens=5).eval()
     prompt = torch.randint(0, 50, (len(embeddings), 5), generator=torch.Generator().manual_seed(1))
     ids = [5, 9, 7, EOS]
     logits, state = decoder.prefill(embeddings, 10, prompt)
@@ -120,16 +111,8 @@ def test_cached_steps_equal_the_training_path_behind_a_prompt(embeddings):
 def test_the_decoder_learns_to_read(tmp_path):
     """Its embedding says nothing, its prompt everything."""
     torch.manual_seed(0)
-    decoder = TransformerDecoder(
-        embed_dim=4,
-        vocab_size=12,
-        width=32,
-        layers=2,
-        heads=2,
-        prefix_length=1,
-        max_tokens=4,
-        prompt_tokens=3,
-        dropout=0,
+    decoder = tiny_decoder(
+        4, 12, width=32, prefix_length=1, max_tokens=4, prompt_tokens=3, dropout=0
     )
     optimizer = torch.optim.Adam(decoder.parameters(), 3e-3)
     rng = torch.Generator().manual_seed(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from miniatures.decoder_kinds import SIZES
 from wsac.evaluation.benchmark.benchmark_recipe import BenchmarkRecipe
 from wsac.io.config import load_recipe
 
@@ -12,14 +13,6 @@ RECIPES = Path(__file__).parents[2] / "src" / "wsac" / "recipes"
 
 
 def tiny(clap_folder, **changes):
-    sizes = {
-        "layers": 1,
-        "heads": 2,
-        "width": 16,
-        "prefix_length": 2,
-        "vocab_size": 400,
-        "max_tokens": 16,
-    }
     row = {"data": "world", "train": "", "infer": "ad"}
     values = {
         "clap": str(clap_folder),
@@ -33,7 +26,7 @@ def tiny(clap_folder, **changes):
             {**row, "name": "PD", "infer": "pd"},
             {**row, "name": "ES", "train": "shift+noise:variance=0.001"},
         ],
-        "decoder": sizes,
+        "decoder": SIZES | {"layers": 1, "vocab_size": 400, "max_tokens": 16},
         "training": {"epochs": 2, "batch_size": 16},
         **changes,
     }

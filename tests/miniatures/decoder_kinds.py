@@ -1,10 +1,11 @@
-"""Options of a tiny decoder of every kind."""
+"""Tiny decoders: a transformer, and options of every kind."""
 
 from __future__ import annotations
 
 import torch
 
 from wsac.data.tokenizer import EOS, PAD
+from wsac.decoder import TransformerDecoder
 
 ODD = ["A dog's bark, low-pitched.", "Rain falls; it isn't (very) loud!"]
 KINDS = {
@@ -14,6 +15,12 @@ KINDS = {
     "llm": {"prefix_length": 2, "lora_rank": 2, "instruction": "Describe the sound"},
     "wsac": {"layers": 2, "heads": 2, "width": 16, "vocabulary": "corpus"},
 }
+SIZES = {"layers": 2, "heads": 2, "width": 16, "prefix_length": 2, "max_tokens": 12}
+
+
+def tiny_decoder(embed_dim=16, vocab_size=50, **changes):
+    """Random weights, those of the seed of torch."""
+    return TransformerDecoder(embed_dim=embed_dim, vocab_size=vocab_size, **SIZES | changes)
 
 
 def rows_of(tokenizer, texts):

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.testing import assert_close
 
+from miniatures.decoder_kinds import tiny_decoder
 from oracles.plain_search import plain_blocks
 from wsac import train
 from wsac.bridges import memory as memory_module
@@ -22,7 +23,6 @@ from wsac.bridges.retrieval import Projection
 from wsac.clap.texts import cache_folder, embed_texts
 from wsac.data.tokenizer import EOS, PAD
 from wsac.data.tokens import TokenRows
-from wsac.decoder import TransformerDecoder
 from wsac.decoder.kernels.cross_entropy import linear_cross_entropy
 from wsac.decoder.kernels.packing import Packing
 from wsac.runtime.device import has_bfloat16
@@ -99,17 +99,7 @@ def test_packed_rows_come_back_and_so_do_their_gradients():
 @pytest.mark.parametrize("prompt_tokens", [0, 3])
 def test_training_without_padding_has_the_gradients_of_the_plain_formula(prompt_tokens):
     torch.manual_seed(0)
-    decoder = TransformerDecoder(
-        embed_dim=8,
-        vocab_size=30,
-        width=16,
-        layers=2,
-        heads=2,
-        prefix_length=2,
-        max_tokens=9,
-        dropout=0.0,
-        prompt_tokens=prompt_tokens,
-    )
+    decoder = tiny_decoder(8, 30, max_tokens=9, dropout=0.0, prompt_tokens=prompt_tokens)
     embedding = torch.randn(3, 8)
     prompt = torch.tensor([[4, 5, PAD], [6, 6, 6], [PAD] * 3]) if prompt_tokens else None
     tokens = torch.tensor(
