@@ -12,13 +12,12 @@ import argparse
 import json
 import multiprocessing
 import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from formats import World, next_start
+from formats import World, next_start, two_worlds
 from kills import leftovers
 
 from wsac.training.decoder import train
@@ -57,17 +56,12 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, int]]:
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
-    folder, table = Path(tempfile.mkdtemp(prefix="wsac-faults-")), {}
-    try:
-        worlds = []
-        for name, seed in (("b", 1), ("a", 0)):
-            (folder / name).mkdir()
-            worlds.append(World(folder / name, seed))
-        two, one = worlds
+    table = {}
+    with two_worlds() as (one, two):
         right = {name: getattr(one, name)() for name in ("read_texts", "read_cache")}
         states = set()
         two.folder = one.folder
-        for world in worlds:
+        for world in (two, one):
             world.captioner.save(one.folder / "bundle")
             states.add(one.read_bundle())
 
@@ -107,7 +101,7 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, int]]:
                 lambda got: got.count("done") >= 1 and set(got) <= {"done", "busy"},
             ),
             "save and load": (
-                [*(lambda world=world: save(world) for world in worlds), reader, reader],
+                [*(lambda world=world: save(world) for world in (one, two)), reader, reader],
                 lambda got: got == ["saved", "saved", "right", "right"],
             ),
         }
@@ -124,8 +118,6 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, int]]:
                 left += len(leftovers(one.folder))
             table[name] = {"rounds": options.rounds, "wrong": wrong, "leftovers": left}
             print(f"{name:20} {options.rounds:6} {wrong:6} {left:10}", flush=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     if options.json:
         options.json.write_text(json.dumps(table, indent=2) + "\n")
     return table

@@ -11,13 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-from formats import Format, World, next_start
+from formats import Format, next_start, two_worlds
 
 from wsac.types import WsacError
 
@@ -119,18 +117,13 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, int]]:
     parser.add_argument("--only", default="", help="how the names of the files begin")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
-    folder = Path(tempfile.mkdtemp(prefix="wsac-faults-"))
     table: dict[str, dict[str, int]] = {}
-    try:
-        for name, seed in (("b", 1), ("a", 0)):  # the cache is that of the last one
-            (folder / name).mkdir()
-            world = World(folder / name, seed)
-            world.save_all()
+    with two_worlds(saved=True) as (world, other_world):
         print(f"{'file':44} " + " ".join(f"{name:>9}" for name in OUTCOMES), "   ms")
         for fmt in list(world.formats()):
             if not fmt.name.startswith(options.only):
                 continue
-            twin = folder / "b" / fmt.file.relative_to(folder / "a")
+            twin = other_world.folder / fmt.file.relative_to(world.folder)
             began = time.perf_counter()
             other = twin if twin.is_file() and not fmt.alone else None
             counts, bad = damage(fmt, other, options.count, options.seed)
@@ -138,8 +131,6 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, int]]:
             table[fmt.name] = dict(counts)
             print(f"{fmt.name:44} " + " ".join(f"{counts[o]:9}" for o in OUTCOMES), f"{each:5.1f}")
             print(*bad[:5], sep="\n", end="\n" if bad else "", flush=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     if options.json:
         options.json.write_text(json.dumps(table, indent=2) + "\n")
     return table

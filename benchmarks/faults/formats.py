@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,6 +211,22 @@ class World:
         ):
             for file in sorted((self.folder / "cache").glob(pattern)):
                 yield Format(f"{name}/{file.name}", file.parent, file, read)
+
+
+@contextmanager
+def two_worlds(*, saved: bool = False) -> Iterator[tuple[World, World]]:
+    """Two worlds of other contents in a temporary folder; the cache is that of the first.
+
+    saved: with a file of every format.
+    """
+    with tempfile.TemporaryDirectory(prefix="wsac-faults-", ignore_cleanup_errors=True) as folder:
+        worlds = []
+        for name, seed in (("b", 1), ("a", 0)):  # the cache is that of the last one
+            Path(folder, name).mkdir()
+            worlds.append(World(Path(folder, name), seed))
+            if saved:
+                worlds[-1].save_all()
+        yield worlds[1], worlds[0]
 
 
 def next_start() -> None:

@@ -14,15 +14,16 @@ import argparse
 import gzip
 import json
 import random
-import resource
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from formats import World
+from fuzzing import effort, outcome_of
 
 from wsac.bridges import BridgeContext, inference_bridge, training_bridge
 from wsac.bridges.memory import SupportMemory
@@ -34,9 +35,7 @@ from wsac.inference.captioner import Captioner
 from wsac.io.checked_json import CHECKSUM, FILES
 from wsac.io.config import load_recipe, parse_override
 from wsac.training.recipe import Recipe
-from wsac.types import WsacError
 
-SLOW = 5.0  # CPU-seconds
 WORDS = b"""nan N/A null true -1 0 1e308 -1e999 99999999999999999999 1e+16 "" '' {} [] [[
 {"a": ,,, ;;; : - --- # = => == | \xff\xfe \xef\xbb\xbf \0 \r \r\n\r\n \\ud800 \xed\xa0\x80 caption
 file_name captions audio sep=; id .wav ../ / $ @ ( ) noise topk pd , memory decoder inf
@@ -141,16 +140,8 @@ def readers(world: World) -> dict[str, tuple[list[bytes], Callable[[Path], objec
 
 
 def read(reader: Callable[[Path], object], path: Path) -> str:
-    """Returns read, refused, or what is wrong."""
-    start = time.process_time()
-    try:
-        reader(path)
-        outcome = "read"
-    except WsacError as error:
-        outcome = "refused" if "\n" not in str(error) else "refused in several lines"
-    except Exception as error:
-        outcome = f"exception: {type(error).__name__}"
-    return outcome if time.process_time() - start < SLOW else "slow"
+    reader(path)
+    return "read"
 
 
 def fuzz(count: int, seed: int, keep: Path) -> dict[str, Counter[str]]:
@@ -168,7 +159,7 @@ def fuzz(count: int, seed: int, keep: Path) -> dict[str, Counter[str]]:
                 data = gzip.compress(data, 1)
             path = world.folder / f"damaged{rng.choice(['.csv', '.json', '.txt', '.jsonl', ''])}"
             path.write_bytes(data)
-            outcome = read(reader, path)
+            outcome = outcome_of(partial(read, reader, path))
             outcomes[name][outcome] += 1
             if outcome not in ("read", "refused"):
                 keep.mkdir(parents=True, exist_ok=True)
@@ -187,8 +178,7 @@ def main() -> None:
     for name, counts in sorted(fuzz(options.count, options.seed, options.keep).items()):
         row = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.most_common())
         print(f"{name:20} {row}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{peak:.0f} MiB at most, {time.perf_counter() - start:.0f} s")
+    print(effort(start))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import os
 import random
 import shutil
 import signal
-import tempfile
 import time
 import traceback
 from collections import Counter
@@ -23,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from formats import World, digest, next_start
+from formats import World, digest, next_start, two_worlds
 
 from wsac.data.soundworld.write import write_scenes
 from wsac.training.decoder import train
@@ -116,14 +115,8 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, int]]:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
-    rng, folder = random.Random(options.seed), Path(tempfile.mkdtemp(prefix="wsac-faults-"))
-    table: dict[str, dict[str, int]] = {}
-    try:
-        worlds = []
-        for name, seed in (("b", 1), ("a", 0)):
-            (folder / name).mkdir()
-            worlds.append(World(folder / name, seed))
-        two, one = worlds
+    rng, table = random.Random(options.seed), dict[str, dict[str, int]]()
+    with two_worlds() as (one, two):
         cache = one.folder / "cache"
 
         def scenes() -> str:
@@ -164,8 +157,6 @@ def main(argv: list[str] | None = None) -> dict[str, dict[str, int]]:
                 counts["leftovers"] += len(leftovers(one.folder))
             table[name] = dict(counts)
             print(f"{name:22}" + "".join(f"{counts[key]:7}" for key in counts), flush=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     if options.json:
         options.json.write_text(json.dumps(table, indent=2) + "\n")
     return table

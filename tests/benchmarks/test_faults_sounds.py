@@ -16,7 +16,8 @@ def fuzz_sounds(monkeypatch):
     import fuzz_sounds
 
     yield fuzz_sounds
-    del sys.modules["fuzz_sounds"]
+    for module in ("fuzz_sounds", "fuzzing"):
+        del sys.modules[module]
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(3000, marks=pytest.mark.slow)])

@@ -24,5 +24,5 @@ def test_damaged_texts_are_read_or_refused(tmp_path, monkeypatch):
     assert {outcome for counts in outcomes.values() for outcome in counts} <= {"read", "refused"}
     assert len(outcomes) == 12
     assert sum(counts["read"] for counts in outcomes.values()) > 100
-    for module in ("fuzz_texts", "formats"):
+    for module in ("fuzz_texts", "formats", "fuzzing"):
         sys.modules.pop(module, None)
