@@ -28,7 +28,8 @@ def kind_of(name: str) -> type[CaptionDecoder]:
     if name not in KINDS:
         raise ModelError(f"decoder '{name}': unknown here; choose from {', '.join(KINDS)}")
     module, _, decoder = KINDS[name].partition(":")
-    return getattr(import_module(f"wsac.decoder.{module}"), decoder)  # type: ignore[no-any-return]
+    known: type[CaptionDecoder] = getattr(import_module(f"wsac.decoder.{module}"), decoder)
+    return known
 
 
 def build(

@@ -127,8 +127,10 @@ def _finished(
 def rounded(item: Item) -> Item:
     """A result with its numbers rounded to DIGITS."""
     values = {name: getattr(item, name, None) for name in DIGITS}
-    digits = {k: round(value, DIGITS[k]) for k, value in values.items() if value is not None}
-    return replace(item, **digits)  # type: ignore[arg-type]
+    digits: dict[str, Any] = {
+        name: round(value, DIGITS[name]) for name, value in values.items() if value is not None
+    }
+    return replace(item, **digits)
 
 
 def _threshold(captioner: Captioner, wanted: float | None, model: str | Path) -> float:

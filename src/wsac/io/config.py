@@ -152,7 +152,7 @@ def recipe_digest(recipe: Section) -> str:
     return hashlib.sha256(to_json(recipe.model_dump(mode="json")).encode()).hexdigest()[:32]
 
 
-def pin_recipe(recipe: Section, folder: Path) -> None:
+def pin_recipe(recipe: VerbRecipe, folder: Path) -> None:
     """Write ``recipe.toml`` into a run folder. Raises RecipeError when it holds another recipe's
     run."""
     path = folder / "recipe.toml"
@@ -162,7 +162,7 @@ def pin_recipe(recipe: Section, folder: Path) -> None:
         what = f"cannot make the run folder ({why(error)}); give another --out"
         raise RecipeError(f"{folder}: {what}") from error
     if path.is_file() and (folder / "checkpoint.safetensors").is_file():
-        old = load_recipe(type(recipe), path)  # type: ignore[type-var]
+        old = load_recipe(type(recipe), path)
         before, now = _flat(old.model_dump()), _flat(recipe.model_dump())
         if before != now:
             keys = [key for key in now if before.get(key) != now[key]]

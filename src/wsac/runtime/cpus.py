@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
-END = object()
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
@@ -60,7 +60,7 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
     their place.
     """
     with ThreadPoolExecutor(1, "wsac-ahead") as pool:
-        following = pool.submit(next, items, END)
-        while (item := following.result()) is not END:
-            following = pool.submit(next, items, END)
-            yield item  # type: ignore[misc]
+        following = pool.submit(list, islice(items, 1))
+        while item := following.result():
+            following = pool.submit(list, islice(items, 1))
+            yield from item

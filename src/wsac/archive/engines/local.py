@@ -120,8 +120,5 @@ class _Process:
             process, self._process = self._process, None
         if process is None:
             return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+        with suppress(OSError), process:  # which closes its pipes and waits for its end
+            process.kill()

@@ -60,7 +60,8 @@ class PocketEncoder:
     @property
     def device(self) -> torch.device:
         """Where the towers are."""
-        return self.log_temperature.device  # type: ignore[no-any-return]
+        device: torch.device = self.log_temperature.device
+        return device
 
     @property
     def temperature(self) -> float:

@@ -19,7 +19,6 @@ from wsac.io.tensors import check, check_finite
 from wsac.types import ModelError, first_line
 
 from .catalog import CLAP_FOLDER, FAMILIES, Family
-from .cnn14 import Cnn14
 from .public_clap import PublicClap, mel_filters, temperature_of
 from .state_dicts import audio_config, canonical, text_config
 from .tokenizer_file import read_tokenizer
@@ -51,11 +50,8 @@ def load_public(
     model.fingerprint = own or _fingerprint(files, model)
     if model.tokenizer is None and (words := _find_tokenizer(Path(tokenizer or path))):
         model.tokenizer = read_tokenizer(words, model.family)
-        model.fingerprint += (
-            "" if own else f"-t{hashlib.sha256(words.read_bytes()).hexdigest()[:8]}"
-        )
-    if isinstance(model.audio, Cnn14):  # this halves the time of its convolutions on a CPU
-        model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not own:
+            model.fingerprint += f"-t{hashlib.sha256(words.read_bytes()).hexdigest()[:8]}"
     return model.eval().to(device)
 
 
@@ -111,9 +107,8 @@ def _read_any(path: Path) -> dict[str, Tensor]:
 def _numpy_scalars() -> list[Any]:
     """Two training codes save learning rates as numpy floats; reading those runs no code."""
     import numpy as np
-    from numpy._core import multiarray
 
-    scalar: Any = multiarray.scalar  # type: ignore[attr-defined]
+    scalar = np.float64().__reduce__()[0]
     names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
     return [*((scalar, name) for name in names), np.dtype, np.dtypes.Float64DType]
 
