@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from wsac.runtime.process import return_freed_memory
 from wsac.types import AudioError, Caption
 
 from .content import content_id, copies, local_copy
@@ -86,6 +87,7 @@ class ShardWriter:
         error. Raises WsacError where nothing can be written.
         """
         rows = self.rows(part, tell)
+        return_freed_memory()  # of captioning: writing takes some tens of MB
         table = pa.Table.from_pylist(
             rows, shard_schema(self.captioner.clap.embed_dim, self.job.facts)
         )
