@@ -214,7 +214,7 @@ def test_from_recipe_to_caption(recipe, run, sound, tmp_path, name, prompt, mode
         ".jsonl",
         ".toml",
         ".safetensors",
-        ".png",
+        ".svg",
         ".txt",
     }
     if not whole:

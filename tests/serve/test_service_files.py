@@ -66,7 +66,9 @@ def test_what_is_copied_is_there_and_not_ignored():
 def test_what_is_installed_is_an_extra():
     (install,) = (line for line in of("RUN") if " install " in line)
     assert "-c constraints.txt" in install
-    assert re.search(r"'\.\[(\w+)\]'", install)[1] in PROJECT["optional-dependencies"]
+    assert '".[$EXTRAS]"' in install
+    (default,) = (line.removeprefix("EXTRAS=") for line in of("ARG"))
+    assert set(default.split(",")) <= PROJECT["optional-dependencies"].keys()
     least = re.search(r"[\d.]+", PROJECT["requires-python"])[0].split(".")
     versions = {re.match(r"python:([\d.]+)-slim", line)[1] for line in of("FROM")}
     assert len(versions) == 1

@@ -113,4 +113,5 @@ def without_weights(whole: Path, weights: Mapping[str, Tensor], path: Path) -> N
         for about in ("name", "doc_string", "metadata_props"):
             node.ClearField(about)
     del graph.value_info[:], model.metadata_props[:]
+    model.ClearField("producer_version")  # the same graph from every build of torch
     path.write_bytes(model.SerializeToString(deterministic=True))
