@@ -119,6 +119,11 @@ def test_skipped_rows_are_counted_and_kept_with_the_figures(run, files):
     assert "left out: " in err
 
 
+def test_compare_without_a_file(run, files):
+    code, _, err = run("compare", files / "none.json", files / "good.csv")
+    assert (code, err) == (1, f"error: {files / 'none.json'}: not found; check the path\n")
+
+
 @pytest.mark.slow
 def test_compare_two_evaluations(run, files):
     for name in ("good", "poor"):

@@ -87,7 +87,7 @@ def test_a_command_takes_the_name(hub, folder, run, tmp_path):
     ):
         status, _, err = run(*words)
         assert status == 1
-        assert "a captioner on the Hub cannot be changed here" in err
+        assert "no such folder; a captioner on the Hub is changed or pushed from a folder" in err
 
 
 def test_a_private_one_needs_the_token_which_is_not_shown(hub, folder, monkeypatch, capsys):

@@ -201,7 +201,8 @@ def main(argv: list[str] | None = None) -> int:
         if error.name not in EXTRAS:
             raise
         verb = next((word for word in argv if not word.startswith("-")), "")
-        say(f"error: wsac {verb} needs {error.name}: pip install 'wsac[{EXTRAS[error.name]}]'")
+        extra = "export" if verb == "export" else EXTRAS[error.name]
+        say(f"error: wsac {verb} needs {error.name}: pip install 'wsac[{extra}]'")
         return 1
     except OSError as error:
         place, reason = error.filename or "a file could not be written", error.strerror or error

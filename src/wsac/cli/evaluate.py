@@ -127,6 +127,9 @@ def compare(
     from wsac.evaluation.results import interval, is_evaluation, load, number
     from wsac.evaluation.scoring import compare_reports
 
+    for path in (first, second):
+        if not path.is_file():
+            raise WsacError(f"{path}: not found; check the path")
     evaluations = [is_evaluation(path) for path in (first, second)]
     if any(evaluations):
         if references is not None or metrics is not None:

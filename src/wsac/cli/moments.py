@@ -94,12 +94,12 @@ def find(
         say(f"error: {failure}")
     if stopped:
         raise common.StoppedError(stopped)
+    if not moments and len(errors) < len(sounds):
+        say(f"nothing fits with a probability of {min_probability:g} or more")
     if errors:
         say(f"{part_of(len(errors), len(sounds), 'file')} could not be searched")
     if errors or uncut:
         raise Exit(1)
-    if not moments:
-        say(f"nothing fits with a probability of {min_probability:g} or more")
 
 
 def _search(

@@ -41,7 +41,7 @@ def check_captioner(name: str | Path, *, change: bool = False) -> Path:
         raise ModelError("an empty name of a captioner; give a folder of wsac train, or pocket")
     if address := published(name):
         if change:
-            what = "a captioner on the Hub cannot be changed here; save it in a folder first"
+            what = "no such folder; a captioner on the Hub is changed or pushed from a folder"
             raise ModelError(f"{name}: {what}: Captioner.from_pretrained(…).save(FOLDER)")
         try:
             return fetch_captioner(*address.split("@", 1))
