@@ -17,6 +17,8 @@ if TYPE_CHECKING or WITH_TORCH:
     import torch.nn.functional as F
     from torch import Generator, Tensor
 else:
+    # NumPy's own threads would wait for work in a loop, and take the processors from onnxruntime
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from . import numpy_functions as torch
     from .numpy_functions import F, Generator, Tensor
 

@@ -14,7 +14,8 @@ from .device import has_bfloat16, processor_flags
 from .onnx_session import onnx_threads
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")  # those that torch uses
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+LIBRARIES = ("OMP_NUM", "MKL_NUM", "OPENBLAS_NUM")
+THREADS = (*(f"{name}_THREADS" for name in LIBRARIES), "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 def packages() -> tuple[dict[str, str], dict[str, list[str]]]:
