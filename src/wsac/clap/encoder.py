@@ -11,6 +11,8 @@ from wsac.data.audio.windows import shortest_tail
 from wsac.runtime.determinism import full_float32
 from wsac.types import RecipeError
 
+GRAPHS = ("audio.onnx", "text.onnx")  # the towers for onnxruntime, in the folder of a CLAP
+
 
 @runtime_checkable
 class ClapEncoder(Protocol):

@@ -240,9 +240,9 @@ def _load_clap(folder: Path, name: str, moved: str | Path | None, device: str) -
         ways = "" if "#" in str(moved) else "".join(f"#{way}" for way in WAYS if f"#{way}" in name)
         return load_clap(f"{moved}{ways}", device=device)
     own = folder / "clap"  # a public one lies there where it has graphs
-    own_one = name == "clap" or (not WITH_TORCH and (own / "clap.json").is_file())
+    light = not WITH_TORCH and name != "pocket" and (own / "clap.json").is_file()
     try:
-        return load_clap(own if own_one else name, device=device)
+        return load_clap(own if light or name == "clap" else name, device=device)
     except ModelError as error:
         if name in ("clap", "pocket"):
             raise

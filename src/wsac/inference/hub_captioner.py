@@ -61,8 +61,7 @@ def _listed(repo: str, card: Path, parts: tuple[str, ...]) -> list[str]:
     from wsac.io.checked_json import FILES
 
     try:
-        record = read_json(card)
-        sums = record[FILES].keys()
+        sums = read_json(card)[FILES].keys()
         return [name for name in parts if name in sums]
     except (WsacError, LookupError, TypeError, AttributeError) as error:
         what = f"its {card.name} is none of a captioner of this version"

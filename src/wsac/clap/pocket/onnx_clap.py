@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsac.arrays import Tensor
+from wsac.clap.encoder import GRAPHS
 from wsac.runtime.onnx_session import NO_GRAPHS, Session
 from wsac.types import ModelError
 
 from .melspec import LogMel
-from .pocket_encoder import GRAPHS, PocketEncoder, PocketFolder, misfits
+from .pocket_encoder import PocketEncoder, PocketFolder, misfits
 
 
 class OnnxClap(PocketEncoder):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wsac.arrays import WITH_TORCH, F, Tensor, torch
-from wsac.clap.encoder import check_texts, embed_windows
+from wsac.clap.encoder import GRAPHS, check_texts, embed_windows
 from wsac.clap.tag_calibration import TagCalibration
 from wsac.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from wsac.io.checked_json import (
@@ -32,7 +32,6 @@ from .pocket_config import AS_RECORDED, BUNDLED, PocketConfig
 
 MOST_GAIN = 31.6  # 30 dB
 PARTS = ("clap.safetensors", "tokenizer.json")  # of its folder, beside clap.json
-GRAPHS = ("audio.onnx", "text.onnx")  # of log-mels and of token ids, where they have been written
 
 
 class PocketEncoder:

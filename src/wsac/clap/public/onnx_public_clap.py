@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from wsac.arrays import torch
+from wsac.clap.encoder import GRAPHS
 from wsac.io.checked_json import FILES, check_file, check_record
 from wsac.io.files import atomic_update, read_json, settle
 from wsac.io.tensors import read_tensors
@@ -13,7 +14,7 @@ from wsac.runtime.onnx_session import NO_GRAPHS, Session
 from wsac.types import ModelError
 
 from .catalog import FAMILIES
-from .public_encoder import GRAPHS, N_FFT, PublicEncoder, log_mel_decibels
+from .public_encoder import N_FFT, PublicEncoder, log_mel_decibels
 from .tokenizer_file import read_tokenizer
 
 PARTS = ("clap.safetensors", "tokenizer.json", *GRAPHS)

@@ -11,13 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsac.clap.encoder import GRAPHS
 from wsac.io.checked_json import write_record
 from wsac.io.files import atomic_update, write_text
 from wsac.io.tensors import checksum_of, write_tensors
 
 from .catalog import Family
 from .cnn14 import Cnn14
-from .public_encoder import GRAPHS, MELS, N_FFT, PublicEncoder, log_mel_decibels
+from .public_encoder import MELS, N_FFT, PublicEncoder, log_mel_decibels
 
 LOW, HIGH = 50.0, 14_000.0  # Hz
 

@@ -15,9 +15,6 @@ from .catalog import Family
 
 N_FFT, MELS = 1024, 64
 LEAST_FRAMES = 64  # fewer are pooled away to nothing by a CNN14
-# Graphs for onnxruntime, where they have been written: log-mel in dB [B, frames, 64], and ids with
-# their mask [B, L], to what is not normalised [B, D].
-GRAPHS = ("audio.onnx", "text.onnx")
 
 
 def log_mel_decibels(waveforms: Tensor, window: Tensor, filters: Tensor, hop: int) -> Tensor:

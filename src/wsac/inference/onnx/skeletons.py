@@ -10,8 +10,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from wsac.clap.encoder import GRAPHS
 from wsac.clap.pocket.pocket_clap import PocketClap
-from wsac.clap.pocket.pocket_encoder import GRAPHS
 from wsac.clap.public.public_clap import PublicClap
 from wsac.decoder import TransformerDecoder
 from wsac.decoder.onnx_decoder import PREFILL, STEP
